@@ -1,0 +1,36 @@
+"""The answer to what no view answered: JSON everywhere, HTML in the console."""
+
+from http import HTTPStatus
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+
+def error_response(request: HttpRequest, status: int, detail: str) -> HttpResponse:
+    if request.path.startswith("/admin/"):
+        title = HTTPStatus(status).phrase
+        return render(request, "error.html", {"title": title, "detail": detail}, status=status)
+    return JsonResponse({"detail": detail}, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return error_response(request, 413, "The request's body is too large.")
+    return error_response(request, 400, "The request is malformed.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_response(request, 403, "You may not do this.")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_response(request, 404, "There is nothing at this address.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return error_response(request, 500, "Something went wrong here; it has been recorded.")
+
+
+def csrf_failure(request: HttpRequest, reason: str) -> HttpResponse:
+    return error_response(request, 403, "The form has expired; go back, reload and try again.")

@@ -1,0 +1,95 @@
+import logging
+import re
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from uuid import uuid4
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+
+from .errors import error_response
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+request_log = logging.getLogger("baywheels.request")
+
+
+class RequestIdFilter(logging.Filter):
+    """Puts the id of the request that is being answered on every log record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id.get()
+        return True
+
+
+class RequestLogMiddleware:
+    """One log line a request, and `X-Request-ID` to find it by: the caller's own if it is sane."""
+
+    SANE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        offered = request.headers.get("X-Request-ID", "")
+        token = request_id.set(offered if self.SANE.fullmatch(offered) else uuid4().hex)
+        started = time.monotonic()
+        try:
+            response = self.answer(request)
+            response.headers["X-Request-ID"] = request_id.get()
+            milliseconds = round((time.monotonic() - started) * 1000, 1)
+            request_log.log(
+                logging.WARNING if response.status_code >= 500 else logging.INFO,
+                "%s %s %s %sms",
+                request.method,
+                # repr: a path may hold line breaks, and a log line must stay one line.
+                repr(request.path)[1:-1],
+                response.status_code,
+                milliseconds,
+            )
+            return response
+        finally:
+            request_id.reset(token)
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            # WSGI knows no body without a length: it would be dropped without a word.
+            return error_response(request, 411, "Send the body with a Content-Length.")
+        return self.get_response(request)
+
+
+class ContentSecurityPolicyMiddleware:
+    """Pages load nothing from other hosts and run no inline script."""
+
+    POLICY = (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    )
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Content-Security-Policy", self.POLICY)
+        return response
+
+
+class DatabaseAwayMiddleware:
+    """503 while the database is away, or a lock or a statement took longer than we wait."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, (OperationalError, InterfaceError)):
+            return None
+        logging.getLogger("baywheels.database").warning("%s", " ".join(str(error).split()))
+        response = error_response(request, 503, "The database is busy or away; try again.")
+        response.headers["Retry-After"] = "2"
+        return response

@@ -1,0 +1,265 @@
+"""All settings. What differs between machines comes from the environment; `.env.example` lists it.
+
+Without DATABASE_URL this is a local trial on the embedded PostgreSQL; with it, production.
+"""
+
+import os
+import secrets
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from baywheels import devdb
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+def refuse(message: str) -> "SystemExit":
+    return SystemExit(f"baywheels: {message}")
+
+
+def required(name: str) -> str:
+    value: str = env.str(name, default="").strip()
+    if not value:
+        raise refuse(f"{name} is not set; production (DATABASE_URL is set) needs it.")
+    return value
+
+
+def one_of(name: str, choices: tuple[str, ...], default: str) -> str:
+    value: str = env.str(name, default=default)
+    if value not in choices:
+        raise refuse(f"{name} must be {' or '.join(choices)}, not {value!r}.")
+    return value
+
+
+def whole_number(name: str, default: int) -> int:
+    try:
+        value: int = env.int(name, default=default)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise refuse(f"{name} must be a whole number, zero or more.")
+    return value
+
+
+def local_secret_key() -> str:
+    """Made once for this checkout; two processes that start at once agree on it."""
+    path = BASE_DIR / ".secret_key"
+    if not path.exists():
+        draft = path.with_name(f".secret_key.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+def database(url: str) -> dict[str, Any]:
+    if not url:
+        return {
+            "ENGINE": "baywheels.postgresql",
+            "NAME": devdb.DATABASE,
+            "USER": devdb.USER,
+            "HOST": str(devdb.DEFAULT.socket_dir),
+            "PORT": str(devdb.PORT),
+        }
+    try:
+        config: dict[str, Any] = env.db_url_config(url)
+    except (ImproperlyConfigured, ValueError, KeyError):
+        raise refuse("DATABASE_URL is not a URL of the form postgresql://user@host/name.") from None
+    if config.get("ENGINE") != "django.db.backends.postgresql" or not config.get("NAME"):
+        raise refuse("DATABASE_URL must be postgresql://..., with a database name.")
+    return config
+
+
+DATABASE_URL = env.str("DATABASE_URL", default="").strip()
+PRODUCTION = bool(DATABASE_URL)
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = required("SECRET_KEY") if PRODUCTION else local_secret_key()
+ALLOWED_HOSTS = (
+    [host.strip() for host in required("ALLOWED_HOSTS").split(",")]
+    if PRODUCTION
+    else ["localhost", "127.0.0.1", "[::1]"]
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# What the service itself is told.
+
+API_TITLE = "Bay Wheels Orchestration & Dispatch Service"
+API_VERSION = "1.0.0"
+API_AUTH = one_of("API_AUTH", ("open", "required"), "required" if PRODUCTION else "open")
+TASK_OVERDUE_MINUTES = whole_number("TASK_OVERDUE_MINUTES", 60)
+TASK_LEASE_MINUTES = whole_number("TASK_LEASE_MINUTES", 480)
+
+INSTALLED_APPS = [
+    "baywheels.apps.ConsoleConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "pgtrigger",
+    "dispatch",
+]
+AUTH_USER_MODEL = "dispatch.User"
+
+MIDDLEWARE = [
+    "baywheels.middleware.RequestLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "baywheels.middleware.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "baywheels.middleware.DatabaseAwayMiddleware",
+]
+ROOT_URLCONF = "baywheels.urls"
+WSGI_APPLICATION = "baywheels.wsgi.application"
+# A slash added by redirect would lose the body of a POST.
+APPEND_SLASH = False
+CSRF_FAILURE_VIEW = "baywheels.errors.csrf_failure"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "dispatch" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database(DATABASE_URL)}
+DATABASES["default"].update(
+    CONN_MAX_AGE=whole_number("CONN_MAX_AGE", 60),
+    CONN_HEALTH_CHECKS=True,
+    DISABLE_SERVER_SIDE_CURSORS=env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False),
+)
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
+if env.str("DB_OPTIONS", default=""):
+    DATABASES["default"]["OPTIONS"]["options"] = env.str("DB_OPTIONS")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Found where the packages keep them, so nothing breaks without collectstatic; the image runs it
+# for the compressed copies.
+WHITENOISE_USE_FINDERS = True
+STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
+warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
+
+# Bytes of a request's body; a bulk page of the console needs 1,000 fields of some 30 bytes.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+
+# Browsers: HTTPS only in production, unless a closed network is said to be without it.
+HTTPS_ONLY = env.bool("HTTPS_ONLY", default=PRODUCTION)
+SECURE_SSL_REDIRECT = HTTPS_ONLY
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
+SECURE_HSTS_PRELOAD = HTTPS_ONLY
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["dispatch.api.authentication.ApiAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["dispatch.api.authentication.ApiAccess"],
+    "DEFAULT_PARSER_CLASSES": [
+        "dispatch.api.parsers.StrictJSONParser",
+        "dispatch.api.parsers.StrictFormParser",
+        "dispatch.api.parsers.StrictMultiPartParser",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "dispatch.api.negotiation.AlwaysFirstRenderer",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "dispatch.api.errors.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": API_TITLE,
+    "VERSION": API_VERSION,
+    "DESCRIPTION": "Suggestions in, tasks out: approve, dispatch and complete the moves of bikes.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"TaskStatus": "dispatch.models.TaskStatus"},
+}
+
+LOG_FORMAT = one_of("LOG_FORMAT", ("text", "json"), "text")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "baywheels.middleware.RequestIdFilter"}},
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s",
+        },
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "stream": sys.stderr,
+            "formatter": LOG_FORMAT,
+            "filters": ["request_id"],
+        },
+    },
+    "root": {
+        "handlers": ["stderr"],
+        "level": env.str("LOG_LEVEL", default="INFO").upper(),
+    },
+    "loggers": {
+        # The request log says each 4xx and 5xx once, in its own line.
+        "django.request": {"level": "ERROR"},
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+    },
+}

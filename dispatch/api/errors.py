@@ -1,0 +1,48 @@
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as rest_exception_handler
+from rest_framework.views import set_rollback
+
+from .. import exceptions
+from .parsers import BodyTooLarge
+
+# While the queue is empty: seconds until asking again makes sense.
+EMPTY_QUEUE_RETRY_AFTER = 15
+
+
+class NoTaskReady(APIException):
+    status_code = 404
+    default_detail = "No available tasks"
+    wait = EMPTY_QUEUE_RETRY_AFTER
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Every refusal is `{"detail": "..."}`; fields that are wrong stand beside it in `errors`.
+
+    None, for what nobody foresaw: Django then answers 500, or 503 if the database is away.
+    """
+    set_rollback()
+    if isinstance(error, exceptions.NotFound):
+        return Response({"detail": str(error)}, status=404)
+    if isinstance(error, exceptions.Conflict):
+        return Response({"detail": str(error)}, status=409)
+    if isinstance(error, RequestDataTooBig):
+        error = BodyTooLarge()
+    elif isinstance(error, SuspiciousOperation):
+        error = ParseError("The form is malformed or has too many fields.")
+    response = rest_exception_handler(error, context)
+    if response is not None and isinstance(error, ValidationError):
+        response.data = {"detail": first_sentence(error.detail), "errors": error.detail}
+    return response
+
+
+def first_sentence(errors: Any, field: str = "") -> str:
+    if isinstance(errors, dict):
+        key, errors = next(iter(errors.items()))
+        return first_sentence(errors, field if key == "non_field_errors" else str(key))
+    if isinstance(errors, list):
+        return first_sentence(next(item for item in errors if item), field)
+    return f"{field}: {errors}" if field else str(errors)

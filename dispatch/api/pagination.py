@@ -1,0 +1,67 @@
+import re
+from typing import Any
+
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+MAX_LIMIT = 1000
+DEFAULT_LIMIT = 100
+
+
+class LinkCursorPagination(CursorPagination):
+    """Pages by `limit` and `cursor`, in id order; the next page's address is a Link header.
+
+    The body stays a bare array. Without `limit` and `cursor` there is one page of everything.
+    """
+
+    ordering = "id"
+    page_size = None
+    page_size_query_param = "limit"
+    max_page_size = MAX_LIMIT
+
+    def get_page_size(self, request: Request) -> int | None:
+        if "limit" not in request.query_params:
+            return DEFAULT_LIMIT if "cursor" in request.query_params else None
+        limit = str(request.query_params["limit"])
+        if not re.fullmatch(r"[0-9]{1,4}", limit, re.ASCII) or not 1 <= int(limit) <= MAX_LIMIT:
+            raise ValidationError({"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
+        return int(limit)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        try:
+            cursor = super().decode_cursor(request)
+        except NotFound:
+            raise self.invalid_cursor() from None
+        if cursor and not re.fullmatch(r"[0-9]{1,18}", cursor.position or "", re.ASCII):
+            raise self.invalid_cursor()
+        return cursor
+
+    def invalid_cursor(self) -> ValidationError:
+        return ValidationError({"cursor": ["Take the cursor from the Link header, unchanged."]})
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": "limit",
+                "in": "query",
+                "description": "Answer at most so many; the rest is behind the Link header.",
+                "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+            },
+            {
+                "name": "cursor",
+                "in": "query",
+                "description": "Where to go on: taken from the Link header, not to be made up.",
+                "schema": {"type": "string", "minLength": 1},
+            },
+        ]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return schema
+
+    def get_paginated_response(self, data: Any) -> Response:
+        response = Response(data)
+        if link := self.get_next_link():
+            response.headers["Link"] = f'<{link}>; rel="next"'
+        return response

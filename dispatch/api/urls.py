@@ -1,0 +1,33 @@
+from django.urls import path
+from drf_spectacular.renderers import OpenApiJsonRenderer2
+from drf_spectacular.views import (
+    SpectacularJSONAPIView,
+    SpectacularRedocView,
+    SpectacularSwaggerSplitView,
+)
+from rest_framework.routers import SimpleRouter
+
+from .views import (
+    DispatchViewSet,
+    HealthView,
+    ReadinessView,
+    SuggestionViewSet,
+    TaskViewSet,
+)
+
+router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router.register("suggestions", SuggestionViewSet)
+router.register("task", TaskViewSet)
+router.register("dispatch", DispatchViewSet, basename="dispatch")
+
+schema = SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2])
+
+urlpatterns = [
+    path("", HealthView.as_view(), name="health"),
+    path("healthz", HealthView.as_view(schema=None), name="healthz"),
+    path("readyz", ReadinessView.as_view(), name="readyz"),
+    path("openapi.json", schema, name="schema"),
+    path("docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path("redoc", SpectacularRedocView.as_view(), name="redoc"),
+    *router.urls,
+]

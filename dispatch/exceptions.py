@@ -1,0 +1,10 @@
+class Refusal(Exception):
+    """The domain says no. The message is one sentence for the person who asked."""
+
+
+class NotFound(Refusal):
+    """There is no such suggestion or task (any more)."""
+
+
+class Conflict(Refusal):
+    """It is there, but not in a state that allows this."""

@@ -1,0 +1,28 @@
+"""How production serves. Each value can be overridden by the environment or the command line."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Read here, in the master: a wrong setting is one line and exit 1, not a loop of dying workers.
+import baywheels.settings  # noqa: F401
+
+bind = os.environ.get("BIND", "127.0.0.1:8000")
+workers = int(os.environ.get("WEB_CONCURRENCY") or multiprocessing.cpu_count() + 1)
+worker_class = "gthread"
+threads = int(os.environ.get("WEB_THREADS") or 8)
+# Phones keep their connection between two calls; a proxy in front closes it earlier.
+keepalive = 65
+graceful_timeout = 20
+# The socket would lie in the home folder, which a read-only container has not.
+control_socket_disable = True
+
+
+def on_starting(server: object) -> None:
+    """Refuse to start without a database or on an old schema, in one line."""
+    manage = Path(__file__).with_name("manage.py")
+    checked = subprocess.run([sys.executable, manage, "preflight"], check=False)
+    if checked.returncode:
+        raise SystemExit(1)
