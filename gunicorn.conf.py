@@ -20,7 +20,7 @@ graceful_timeout = 20
 control_socket_disable = True
 
 
-def on_starting(server: object) -> None:
+def on_starting(_: object) -> None:
     """Refuse to start without a database or on an old schema, in one line."""
     manage = Path(__file__).with_name("manage.py")
     checked = subprocess.run([sys.executable, manage, "preflight"], check=False)

@@ -69,6 +69,7 @@ class Cluster:
         # libpq reads a comma as the start of the next host.
         if len(path) + len(f"/.s.PGSQL.{PORT}") <= LONGEST_SOCKET_PATH and b"," not in path:
             return self.folder
+        # Not the sticky folder's usual risk: check_socket_dir refuses one that is not ours.
         return Path(f"/tmp/baywheels-{self._owner()[0]}-{hashlib.sha256(path).hexdigest()[:12]}")
 
     @property

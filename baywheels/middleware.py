@@ -38,6 +38,10 @@ class RequestLogMiddleware:
         started = time.monotonic()
         try:
             response = self.answer(request)
+            if request.method == "HEAD" and not response.streaming:
+                # Who balances asks with HEAD; the length stays that of the GET.
+                response.headers["Content-Length"] = str(len(response.content))
+                response.content = b""
             response.headers["X-Request-ID"] = request_id.get()
             milliseconds = round((time.monotonic() - started) * 1000, 1)
             request_log.log(

@@ -1,10 +1,19 @@
 from collections.abc import Iterable
+from typing import Any
 
+from rest_framework.metadata import BaseMetadata
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.utils.mediatypes import media_type_matches
+
+
+class NameOnly(BaseMetadata):
+    """What OPTIONS answers: the `Allow` header says the rest, and /docs all of it."""
+
+    def determine_metadata(self, request: Request, view: Any) -> dict[str, str]:
+        return {"name": view.get_view_name()}
 
 
 class AlwaysFirstRenderer(BaseContentNegotiation):

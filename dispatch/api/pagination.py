@@ -22,9 +22,9 @@ class LinkCursorPagination(CursorPagination):
     max_page_size = MAX_LIMIT
 
     def get_page_size(self, request: Request) -> int | None:
-        if "limit" not in request.query_params:
+        limit: str | None = request.query_params.get("limit")
+        if limit is None:
             return DEFAULT_LIMIT if "cursor" in request.query_params else None
-        limit = str(request.query_params["limit"])
         if not re.fullmatch(r"[0-9]{1,4}", limit, re.ASCII) or not 1 <= int(limit) <= MAX_LIMIT:
             raise ValidationError({"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
         return int(limit)
@@ -34,7 +34,7 @@ class LinkCursorPagination(CursorPagination):
             cursor = super().decode_cursor(request)
         except NotFound:
             raise self.invalid_cursor() from None
-        if cursor and not re.fullmatch(r"[0-9]{1,18}", cursor.position or "", re.ASCII):
+        if cursor and not re.fullmatch(r"[0-9]{1,18}", str(cursor.position), re.ASCII):
             raise self.invalid_cursor()
         return cursor
 

@@ -51,9 +51,9 @@ def reject_suggestion(suggestion_id: int, *, actor: str, reason: str) -> None:
     suggestion.delete()
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def create_suggestion(suggestion: Suggestion, *, actor: str) -> Suggestion:
-    """Save a suggestion that a person wrote."""
+    """Save a suggestion that a person wrote. Not durable: the console's form has a transaction."""
     suggestion.save(force_insert=True)
     record_suggestion(EventKind.SUGGESTED, suggestion, actor)
     return suggestion

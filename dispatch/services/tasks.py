@@ -20,9 +20,12 @@ def lock_task(task_id: int) -> Task:
     return task
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def create_task(task: Task, *, actor: str) -> Task:
-    """Save a ready task that a dispatcher wrote by hand, with no suggestion behind it."""
+    """Save a ready task that a dispatcher wrote by hand, with no suggestion behind it.
+
+    Not durable: the console's form has a transaction.
+    """
     task.save(force_insert=True)
     record_task(EventKind.CREATED, task, actor)
     return task

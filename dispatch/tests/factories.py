@@ -1,0 +1,54 @@
+from datetime import UTC, datetime
+
+import factory
+
+from dispatch.models import Suggestion, Task, TaskStatus, User
+
+MORNING = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+
+
+class SuggestionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Suggestion
+
+    from_station_id = 100
+    to_station_id = 200
+    qty = 5
+    reason = "Station 100 is full, Station 200 needs bikes"
+
+
+class TaskFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Task
+
+    class Params:
+        assigned = factory.Trait(
+            status=TaskStatus.ASSIGNED, worker_id="van-1", assigned_at=MORNING, attempt=1
+        )
+        completed = factory.Trait(
+            status=TaskStatus.COMPLETED,
+            worker_id="van-1",
+            assigned_at=MORNING,
+            attempt=1,
+            completed_at=MORNING,
+            moved_qty=5,
+        )
+        cancelled = factory.Trait(status=TaskStatus.CANCELLED)
+
+    from_station_id = 100
+    to_station_id = 200
+    qty = 5
+    reason = "Station 100 is full, Station 200 needs bikes"
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    """A dispatcher who may do everything in the console."""
+
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    username = factory.Sequence(lambda n: f"dispatcher-{n}")
+    is_staff = True
+    is_superuser = True
+    password = factory.django.Password("a long enough password")
