@@ -1,0 +1,42 @@
+"""Two connections at once: one holds a lock while another is observed."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from django.db import connection, connections
+
+
+def in_own_connection(function: Callable, *args, **kwargs):
+    try:
+        return function(*args, **kwargs)
+    finally:
+        connections.close_all()
+
+
+@contextmanager
+def background() -> Iterator[Callable[..., Future]]:
+    """Run calls beside the test, each on a connection of its own."""
+    with ThreadPoolExecutor(16) as pool:
+        yield lambda function, *args, **kwargs: pool.submit(
+            in_own_connection, function, *args, **kwargs
+        )
+
+
+def wait_until_blocked(future: Future, count: int = 1) -> None:
+    """Return when that many connections wait for a lock; fail if the call ended instead."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if future.done():
+            raise AssertionError(f"It did not wait: {future.exception() or future.result()!r}")
+        with connection.cursor() as cursor:
+            # Within one transaction the view would show the same moment for ever.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0] >= count:
+                return
+    raise AssertionError("Nothing waits for a lock.")
