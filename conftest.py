@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from django.conf import settings
 from django.db import connection
 
 from baywheels import devdb
@@ -69,11 +70,11 @@ class Server:
 
 def database_url() -> str:
     """How another process reaches the database that this test uses."""
-    settings = connection.settings_dict
-    host, port, name = settings["HOST"], settings["PORT"], settings["NAME"]
-    host = settings["OPTIONS"].get("host", host)
-    user = quote(settings["USER"] or "postgres", safe="")
-    password = quote(settings["PASSWORD"] or "", safe="")
+    config = connection.settings_dict
+    host, port, name = config["HOST"], config["PORT"], config["NAME"]
+    host = config["OPTIONS"].get("host", host)
+    user = quote(config["USER"] or "postgres", safe="")
+    password = quote(config["PASSWORD"] or "", safe="")
     return f"postgresql://{user}:{password}@:{port or 5432}/{name}?host={quote(host, safe='')}"
 
 
@@ -87,7 +88,8 @@ def serve(workers: int = 1, **environment: str) -> Iterator[Server]:
             env={
                 **os.environ,
                 "DATABASE_URL": database_url(),
-                "SECRET_KEY": "a-key-of-the-tests-only-" + "0123456789" * 4,
+                # The tests' own, so that a session made here is one there.
+                "SECRET_KEY": settings.SECRET_KEY,
                 "ALLOWED_HOSTS": "127.0.0.1,localhost",
                 "API_AUTH": "open",
                 "HTTPS_ONLY": "false",

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Read here, in the master: a wrong setting is one line and exit 1, not a loop of dying workers.
-import baywheels.settings  # noqa: F401
-
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY") or multiprocessing.cpu_count() + 1)
 worker_class = "gthread"
+# Loaded once, before the fork: a killed worker is replaced at once, and a wrong setting is one
+# line and exit 1 instead of a loop of dying workers. Nothing may query the database while loading.
+preload_app = True
 threads = int(os.environ.get("WEB_THREADS") or 8)
 # Phones keep their connection between two calls; a proxy in front closes it earlier.
 keepalive = 65
