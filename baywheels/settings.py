@@ -159,8 +159,10 @@ DATABASES["default"].update(
     DISABLE_SERVER_SIDE_CURSORS=env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False),
 )
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
-if env.str("DB_OPTIONS", default=""):
-    DATABASES["default"]["OPTIONS"]["options"] = env.str("DB_OPTIONS")
+# wsgi.py gives the server's default; commands have none.
+DB_OPTIONS = env.str("DB_OPTIONS", default=os.environ.get("SERVER_DB_OPTIONS", ""))
+if DB_OPTIONS:
+    DATABASES["default"]["OPTIONS"]["options"] = DB_OPTIONS
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

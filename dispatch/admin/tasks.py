@@ -1,8 +1,11 @@
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
@@ -79,7 +82,10 @@ class TaskAdmin(MoveAdmin):
     def held(self, task: Task) -> str | None:
         if task.status != TaskStatus.ASSIGNED or task.assigned_at is None:
             return None
-        return ago(task.assigned_at)
+        overdue = timedelta(minutes=settings.TASK_OVERDUE_MINUTES)
+        if timezone.now() - task.assigned_at < overdue:
+            return ago(task.assigned_at)
+        return format_html('{} <span class="badge overdue">overdue</span>', ago(task.assigned_at))
 
     @admin.action(description="Complete selected tasks", permissions=["complete"])
     def complete_selected(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
