@@ -102,8 +102,20 @@ def cluster(
     return give_data(new_cluster())
 
 
+opened: list[psycopg.Connection] = []
+
+
 def connect(cluster: Cluster) -> psycopg.Connection:
-    return psycopg.connect(cluster.url, autocommit=True)
+    """Closed at the test's end, if not before."""
+    opened.append(psycopg.connect(cluster.url, autocommit=True))
+    return opened[-1]
+
+
+@pytest.fixture(autouse=True)
+def closed_connections():
+    yield
+    while opened:
+        opened.pop().close()
 
 
 def pid_of(cluster: Cluster) -> int:
