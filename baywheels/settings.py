@@ -74,12 +74,15 @@ def database(url: str) -> dict[str, Any]:
             "HOST": str(devdb.DEFAULT.socket_dir),
             "PORT": str(devdb.PORT),
         }
+    form = refuse("DATABASE_URL must be of the form postgresql://user:password@host:5432/name.")
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise form
     try:
         config: dict[str, Any] = env.db_url_config(url)
-    except (ImproperlyConfigured, ValueError, KeyError):
-        raise refuse("DATABASE_URL is not a URL of the form postgresql://user@host/name.") from None
-    if config.get("ENGINE") != "django.db.backends.postgresql" or not config.get("NAME"):
-        raise refuse("DATABASE_URL must be postgresql://..., with a database name.")
+    except (ImproperlyConfigured, ValueError):
+        raise form from None
+    if not config["NAME"]:
+        raise form
     return config
 
 

@@ -19,7 +19,6 @@ class SmokeFailure(Exception):
 
 def run_the_loop(url: str) -> Iterator[str]:
     """Ingest, approve, claim, complete. Yields a line for each step; leaves one completed task."""
-    wait_until_ready(url)
     row = SuggestionRow(
         # Above everything else in the queue, so that the claim below gets this very task.
         from_station_id=1,

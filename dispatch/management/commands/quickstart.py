@@ -15,7 +15,7 @@ from baywheels.devdb import DevDbError
 
 from ... import demo, services
 from ...models import Suggestion, Task, TaskEvent, User
-from ...smoke import SmokeFailure, run_the_loop
+from ...smoke import SmokeFailure, run_the_loop, wait_until_ready
 
 DISPATCHER = "dispatcher"
 WELCOME = """
@@ -77,35 +77,35 @@ class Command(BaseCommand):
         server = start_gunicorn(port)
         url = f"http://127.0.0.1:{port}"
         try:
+            wait_until_ready(url)
             if check:
-                self.check_loop(url)
-                return
-            first = Suggestion.objects.order_by("id").values_list("id", flat=True).first()
-            last = Task.objects.order_by("id").values_list("id", flat=True).last()
-            next_task = (last or 0) + 1
-            welcome = WELCOME.format(
-                url=url,
-                user=DISPATCHER,
-                password=password,
-                id=first or 1,
-                task=next_task,
-                python=sys.executable,
-            )
-            self.stdout.write(welcome)
-            self.stdout.flush()
-            if server.wait():
-                raise CommandError("The server ended; its own lines above say why.")
+                for line in run_the_loop(url):
+                    self.stdout.write(line)
+                self.stdout.write("The whole loop works.")
+            else:
+                self.welcome(url, password)
+                if server.wait():
+                    raise CommandError("The server ended; its own lines above say why.")
+        except SmokeFailure as failure:
+            raise CommandError(str(failure)) from failure
         finally:
             server.terminate()
             server.wait()
 
-    def check_loop(self, url: str) -> None:
-        try:
-            for line in run_the_loop(url):
-                self.stdout.write(line)
-        except SmokeFailure as failure:
-            raise CommandError(str(failure)) from failure
-        self.stdout.write("The whole loop works.")
+    def welcome(self, url: str, password: str) -> None:
+        first = Suggestion.objects.order_by("id").values_list("id", flat=True).first()
+        last_task = Task.objects.order_by("id").values_list("id", flat=True).last()
+        self.stdout.write(
+            WELCOME.format(
+                url=url,
+                user=DISPATCHER,
+                password=password,
+                id=first or 1,
+                task=(last_task or 0) + 1,
+                python=sys.executable,
+            )
+        )
+        self.stdout.flush()
 
 
 def refuse_used_port(port: int) -> None:

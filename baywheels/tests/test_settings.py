@@ -1,0 +1,73 @@
+"""What a start needs, and what it says in one line when it is missing."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PRODUCTION = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+    "SECRET_KEY": "k" * 50,
+    "ALLOWED_HOSTS": "dispatch.example.org",
+}
+MIGRATE = [sys.executable, "manage.py", "migrate"]
+GUNICORN = [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", "127.0.0.1:0"]
+
+
+def run(command, **environment):
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = [line for line in done.stderr.splitlines() if "[INFO]" not in line]
+    return done.returncode, lines
+
+
+@pytest.mark.parametrize("command", [MIGRATE, GUNICORN], ids=["migrate", "gunicorn"])
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"ALLOWED_HOSTS": " "}, "ALLOWED_HOSTS is not set"),
+        ({"DATABASE_URL": "mysql://a@b/c"}, "DATABASE_URL must be of the form postgresql://"),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL must be of the form"),
+        ({"DATABASE_URL": "postgresql://host:port/name"}, "DATABASE_URL must be of the form"),
+        ({"DATABASE_URL": "postgresql://host/"}, "DATABASE_URL must be of the form"),
+        ({"API_AUTH": "maybe"}, "API_AUTH must be open or required, not 'maybe'"),
+        ({"TASK_LEASE_MINUTES": "-1"}, "TASK_LEASE_MINUTES must be a whole number"),
+        ({}, "The database is not available: "),
+    ],
+    ids=lambda value: next(iter(value), "no_database") if isinstance(value, dict) else "",
+)
+def test_a_wrong_setting_is_one_line_and_exit_1(command, changed, line):
+    code, lines = run(command, **{**PRODUCTION, **changed})
+
+    assert code == 1
+    assert len(lines) == 1, lines
+    assert line in lines[0]
+
+
+def test_the_example_lists_every_setting_that_is_read():
+    sources = [ROOT / "gunicorn.conf.py", ROOT / "manage.py", *(ROOT / "baywheels").rglob("*.py")]
+    read = set()
+    for source in sources:
+        if "tests" not in source.parts:
+            read |= set(
+                re.findall(
+                    r'(?:env\.\w+|required|one_of|whole_number|environ\.get)\(\s*"([A-Z_]+)"',
+                    source.read_text(),
+                )
+            )
+    listed = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+    # The one is how wsgi.py speaks to the settings, the other is docker-compose.yml's.
+    assert read - {"SERVER_DB_OPTIONS"} == listed - {"POSTGRES_PASSWORD"}
