@@ -6,3 +6,4 @@ class ConsoleSite(admin.AdminSite):
     site_title = "Bay Wheels dispatch"
     index_title = "Console"
     site_url = "/docs"
+    enable_nav_sidebar = False

@@ -29,6 +29,10 @@ class BoundedPaginator(Paginator):
 
     MOST_ROWS = 10_000
 
+    @property
+    def is_cut(self) -> bool:
+        return self.count == self.MOST_ROWS
+
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Model] = self.object_list  # type: ignore[assignment]
@@ -52,11 +56,18 @@ class MoveAdmin(admin.ModelAdmin):
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    change_list_template = "admin/dispatch/list.html"
     list_per_page = 50
     list_max_show_all = 200
     row_actions: tuple[RowAction, ...] = ()
     add_fields: tuple[str, ...] = ()
     text_fields: tuple[str, ...] = ()
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {**(extra_context or {}), "title": title})
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A form would write back what it showed minutes ago; every change is an action instead.
@@ -81,6 +92,12 @@ class MoveAdmin(admin.ModelAdmin):
             move.to_station_id,
         )
 
+    @admin.display(description="Reason", ordering="reason")
+    def why(self, move: Any) -> str:
+        return format_html(
+            '<span class="clamped" title="{}">{}</span>', move.reason or "", move.reason or ""
+        )
+
     @admin.display(description="Age", ordering="created_at")
     def age(self, move: Move) -> str:
         return ago(move.created_at)
@@ -92,7 +109,7 @@ class MoveAdmin(admin.ModelAdmin):
             return self.list_display
         back = urlencode({"back": request.GET.urlencode()})
 
-        @admin.display(description="Do")
+        @admin.display(description="Do", empty_value="")
         def buttons(move: Move) -> str:
             return format_html_join(
                 " ",

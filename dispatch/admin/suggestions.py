@@ -55,7 +55,7 @@ class PriorityFilter(admin.SimpleListFilter):
 
 @admin.register(Suggestion)
 class SuggestionAdmin(MoveAdmin):
-    list_display = ["id", "route", "qty", "reason", "priority", "age", "source"]
+    list_display = ["id", "route", "qty", "why", "priority", "age", "source"]
     list_filter = [SourceFilter, PriorityFilter]
     search_fields = ["reason"]
     search_help_text = "A station's or suggestion's number, or words of the reason."

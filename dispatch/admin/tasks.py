@@ -31,7 +31,7 @@ class WorkerFilter(admin.SimpleListFilter):
 
 @admin.register(Task)
 class TaskAdmin(MoveAdmin):
-    list_display = ["id", "state", "route", "qty", "worker", "age", "held", "priority", "reason"]
+    list_display = ["id", "state", "route", "qty", "worker", "age", "held", "priority", "why"]
     list_filter = ["status", WorkerFilter]
     search_fields = ["reason", "worker_id"]
     search_help_text = "A station's or task's number, a worker, or words of the reason."

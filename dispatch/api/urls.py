@@ -2,7 +2,6 @@ from django.urls import path
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import (
     SpectacularJSONAPIView,
-    SpectacularRedocView,
     SpectacularSwaggerSplitView,
 )
 from rest_framework.routers import SimpleRouter
@@ -11,6 +10,7 @@ from .views import (
     DispatchViewSet,
     HealthView,
     ReadinessView,
+    RedocView,
     SuggestionViewSet,
     TaskViewSet,
 )
@@ -28,6 +28,6 @@ urlpatterns = [
     path("readyz", ReadinessView.as_view(), name="readyz"),
     path("openapi.json", schema, name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
-    path("redoc", SpectacularRedocView.as_view(), name="redoc"),
+    path("redoc", RedocView.as_view(), name="redoc"),
     *router.urls,
 ]

@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 from django.db import connection, transaction
 
-from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, TaskEvent
+from ..exceptions import Refusal
+from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, TaskEvent
 
 INT4_MAX = 2_147_483_647
 StationId = Annotated[int, msgspec.Meta(ge=0, le=INT4_MAX)]
@@ -16,38 +17,71 @@ StationId = Annotated[int, msgspec.Meta(ge=0, le=INT4_MAX)]
 
 class SuggestionRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """One suggested move as an ML job writes it. `qty` in bikes; `expires_at` with a time zone,
-    None: never."""
+    None: never.
+
+    What is decoded or converted (`msgspec.convert`) is checked in full. The constructor checks
+    neither types nor ranges; PostgreSQL does.
+    """
 
     from_station_id: StationId
     to_station_id: StationId
     qty: Annotated[int, msgspec.Meta(ge=1, le=INT4_MAX)]
-    # PostgreSQL's text holds every character but NUL.
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2000, pattern=r"\A[^\x00]+\Z")]
+    reason: Annotated[str, msgspec.Meta(max_length=2000)]
     priority: Annotated[int, msgspec.Meta(ge=PRIORITY_MIN, le=PRIORITY_MAX)] = 0
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
     def __post_init__(self) -> None:
         if self.from_station_id == self.to_station_id:
             raise ValueError("from_station_id and to_station_id must differ")
+        if not self.reason.strip():
+            raise ValueError("reason: must not be empty")
+        if not is_storable(self.reason):
+            raise ValueError("reason: has a NUL or half a surrogate pair, which cannot be stored")
+        if self.expires_at is not None:
+            if self.expires_at.tzinfo is None:
+                raise ValueError("expires_at: needs a time zone")
+            # A day of year 1 or 9999 is outside Python's years in some time zone: no reader
+            # could load the row.
+            if not 1 < self.expires_at.year < 9999:
+                raise ValueError("expires_at: the year must be from 2 to 9998")
+
+
+def is_storable(text: str) -> bool:
+    """PostgreSQL's text holds every character but NUL; half a surrogate pair is none."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= c < "\ue000" for c in text))
 
 
 @dataclass(frozen=True)
 class IngestResult:
-    """Counts of moves. `repeated`: given more than once in the input, the last one counts."""
+    """Counts of moves.
+
+    `removed`: open ones that a replacing input no longer names. `repeated`: given more than once
+    in the input, the last one counts. `decided`: approved or rejected while the input was read,
+    and so not entered again.
+    """
 
     inserted: int
     refreshed: int
     removed: int
     repeated: int
+    decided: int
 
 
+# Two ingests of one source take turns: both would find the same move missing.
+TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended('ingest ' || %(source)s, 0))"
 STAGE = """
     CREATE TEMP TABLE staged (
         line bigint GENERATED ALWAYS AS IDENTITY,
         from_station_id int, to_station_id int, qty int, reason text,
         priority smallint, expires_at timestamptz,
         suggestion_id bigint
-    ) ON COMMIT DROP
+    )
+"""
+# As it is before the input is read: what is gone from it later, somebody has decided meanwhile,
+# and the input is too old to propose it again.
+NOTE_OPEN = """
+    CREATE TEMP TABLE opened AS
+    SELECT id, from_station_id, to_station_id FROM suggestions WHERE source = %(source)s
 """
 COPY = """
     COPY staged (from_station_id, to_station_id, qty, reason, priority, expires_at) FROM STDIN
@@ -60,37 +94,38 @@ DROP_REPEATED = """
     WHERE staged.from_station_id = last.from_station_id
       AND staged.to_station_id = last.to_station_id AND staged.line < last.line
 """
-# Two ingests of one source take turns: both would find the same move missing.
-TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended('ingest ' || %(source)s, 0))"
-# In id order, like whoever else takes several suggestions, so that two cannot deadlock; and in a
-# statement of its own: the next one sees what became of the rows that this one waited for.
+MATCH = """
+    UPDATE staged SET suggestion_id = first.id
+    FROM (
+        SELECT min(id) AS id, from_station_id, to_station_id FROM opened GROUP BY 2, 3
+    ) AS first
+    WHERE staged.from_station_id = first.from_station_id
+      AND staged.to_station_id = first.to_station_id
+"""
+COUNT = """
+    SELECT count(*) - count(suggestion_id),
+           count(suggestion_id),
+           CASE WHEN %(replace)s
+                THEN (SELECT count(*) FROM opened) - count(suggestion_id) ELSE 0 END
+    FROM staged
+"""
+# In id order, like whoever else takes several suggestions, so that two cannot deadlock.
 LOCK_OPEN = """
     SELECT count(*) FROM (
         SELECT id FROM suggestions
-        WHERE source = %(source)s AND (%(replace)s OR EXISTS (
-            SELECT FROM staged
-            WHERE staged.from_station_id = suggestions.from_station_id
-              AND staged.to_station_id = suggestions.to_station_id
-        ))
-        ORDER BY id FOR UPDATE
+        WHERE id IN (SELECT id FROM opened)
+          AND (%(replace)s OR id IN (SELECT suggestion_id FROM staged))
+        ORDER BY id FOR UPDATE OF suggestions
     ) AS locked
 """
 REFRESH = """
-    WITH open AS (
-        SELECT min(id) AS id, from_station_id, to_station_id
-        FROM suggestions WHERE source = %(source)s GROUP BY 2, 3
-    ), refreshed AS (
-        UPDATE suggestions SET qty = staged.qty, reason = staged.reason,
-               priority = staged.priority, expires_at = staged.expires_at
-        FROM staged JOIN open USING (from_station_id, to_station_id)
-        WHERE suggestions.id = open.id
-        RETURNING suggestions.id, staged.line
-    )
-    UPDATE staged SET suggestion_id = refreshed.id
-    FROM refreshed WHERE staged.line = refreshed.line
+    UPDATE suggestions SET qty = staged.qty, reason = staged.reason,
+           priority = staged.priority, expires_at = staged.expires_at
+    FROM staged WHERE suggestions.id = staged.suggestion_id
 """
 REMOVE = """
-    DELETE FROM suggestions WHERE %(replace)s AND source = %(source)s AND NOT EXISTS (
+    DELETE FROM suggestions USING opened
+    WHERE %(replace)s AND suggestions.id = opened.id AND NOT EXISTS (
         SELECT FROM staged WHERE staged.suggestion_id = suggestions.id
     )
 """
@@ -100,6 +135,7 @@ INSERT = """
     SELECT from_station_id, to_station_id, qty, reason, priority, expires_at, %(source)s
     FROM staged WHERE suggestion_id IS NULL ORDER BY line
 """
+CLEAN_UP = "DROP TABLE staged, opened"
 
 
 @transaction.atomic(durable=True)
@@ -109,40 +145,95 @@ def ingest_suggestions(
     source: str,
     actor: str,
     replace: bool = False,
+    allow_empty: bool = False,
     dry_run: bool = False,
 ) -> IngestResult:
     """Enter a job's suggestions, all or none; any number of rows in flat memory.
 
     A move that the source already has open is refreshed and keeps its id and age. `replace`
     also removes the source's open suggestions that `rows` does not name; readers see the old set
-    or the new one. `dry_run` counts and changes nothing. What `rows` raises undoes everything.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(STAGE)
-        with cursor.copy(COPY) as copy:
-            for row in rows:
-                copy.write_row(msgspec.structs.astuple(row))
-        cursor.execute("ANALYZE staged")
+    or the new one. No rows at all would remove them all: Refusal, unless `allow_empty`.
+    `dry_run` counts, and waits for nobody. What `rows` raises undoes everything.
 
-        def run(statement: str) -> int:
-            cursor.execute(statement, {"source": source, "replace": replace})
+    The transaction is open while `rows` is consumed: it must not come from a slow producer.
+    """
+    check_source(source, replace)
+    run = Run(source, replace)
+    if not dry_run:
+        run(TAKE_TURNS)
+    stage(run, rows, allow_empty)
+    repeated, matched = match(run)
+    result = count(run, repeated) if dry_run else merge(run, repeated, matched)
+    run(CLEAN_UP)
+    if not dry_run:
+        details = {"source": source, "replace": replace, **asdict(result)}
+        TaskEvent.objects.create(kind=EventKind.INGESTED, actor=actor, details=details)
+    return result
+
+
+@dataclass(frozen=True)
+class Run:
+    source: str
+    replace: bool
+
+    def __call__(self, statement: str) -> int:
+        """Execute it; the number of rows that it changed."""
+        with connection.cursor() as cursor:
+            cursor.execute(statement, asdict(self))
             return int(cursor.rowcount)
 
-        repeated = run(DROP_REPEATED)
-        run(TAKE_TURNS)
-        run(LOCK_OPEN)
-        result = IngestResult(
-            refreshed=run(REFRESH),
-            removed=run(REMOVE),
-            inserted=run(INSERT),
-            repeated=repeated,
+
+def check_source(source: str, replace: bool) -> None:
+    if replace and not source:
+        raise Refusal("To replace needs a source: without a name it would be everybody's.")
+    longest = Suggestion._meta.get_field("source").max_length or 0
+    if len(source) > longest or not source.isprintable() or source != source.strip():
+        raise Refusal(
+            f"A source is at most {longest} printable characters, without spaces around them."
         )
-    if dry_run:
-        transaction.set_rollback(True)
-    else:
-        TaskEvent.objects.create(
-            kind=EventKind.INGESTED,
-            actor=actor,
-            details={"source": source, **asdict(result)},
-        )
-    return result
+
+
+def stage(run: Run, rows: Iterable[SuggestionRow], allow_empty: bool) -> None:
+    run(STAGE)
+    run(NOTE_OPEN)
+    if not copy_rows(rows) and run.replace and not allow_empty:
+        raise Refusal(f"No rows would remove all suggestions of {run.source!r}: allow empty input?")
+
+
+def copy_rows(rows: Iterable[SuggestionRow]) -> int:
+    number = 0
+    # Django translates psycopg's errors in execute(), but not in copy().
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(COPY) as copy:
+        for row in rows:
+            number += 1
+            copy.write_row(msgspec.structs.astuple(row))
+    return number
+
+
+def match(run: Run) -> tuple[int, int]:
+    """How many rows are repeated, and how many of the others propose an open move."""
+    run("ANALYZE staged, opened")
+    repeated = run(DROP_REPEATED)
+    matched = run(MATCH)
+    run("ANALYZE staged (suggestion_id)")
+    return repeated, matched
+
+
+def count(run: Run, repeated: int) -> IngestResult:
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, asdict(run))
+        inserted, refreshed, removed = cursor.fetchone()
+    return IngestResult(inserted, refreshed, removed, repeated, decided=0)
+
+
+def merge(run: Run, repeated: int, matched: int) -> IngestResult:
+    run(LOCK_OPEN)
+    # It passes over the matched ones that are gone by now.
+    refreshed = run(REFRESH)
+    return IngestResult(
+        inserted=run(INSERT),
+        refreshed=refreshed,
+        removed=run(REMOVE),
+        repeated=repeated,
+        decided=matched - refreshed,
+    )

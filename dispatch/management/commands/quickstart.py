@@ -56,8 +56,9 @@ class Command(BaseCommand):
         if settings.PRODUCTION:
             raise CommandError("DATABASE_URL is set: quickstart is for the local trial only.")
         refuse_used_port(port)
-        # Ctrl-C in the terminal and a `kill` end the same way.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Ctrl-C and a `kill` end the same way, also where a shell started it with & and so deaf.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         try:
             started_here = EMBEDDED.start()
         except DevDbError as error:
