@@ -1,8 +1,8 @@
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import JsonResponse
 from rest_framework.exceptions import APIException, ParseError, ValidationError
-from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_exception_handler
 from rest_framework.views import set_rollback
 
@@ -19,24 +19,32 @@ class NoTaskReady(APIException):
     wait = EMPTY_QUEUE_RETRY_AFTER
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
     """Every refusal is `{"detail": "..."}`; fields that are wrong stand beside it in `errors`.
 
     None, for what nobody foresaw: Django then answers 500, or 503 if the database is away.
+    A JsonResponse, because the pages of the documentation would render their errors as HTML.
     """
     set_rollback()
     if isinstance(error, exceptions.NotFound):
-        return Response({"detail": str(error)}, status=404)
+        return JsonResponse({"detail": str(error)}, status=404)
     if isinstance(error, exceptions.Conflict):
-        return Response({"detail": str(error)}, status=409)
+        return JsonResponse({"detail": str(error)}, status=409)
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge()
     elif isinstance(error, SuspiciousOperation):
         error = ParseError("The form is malformed or has too many fields.")
     response = rest_exception_handler(error, context)
-    if response is not None and isinstance(error, ValidationError):
-        response.data = {"detail": first_sentence(error.detail), "errors": error.detail}
-    return response
+    if response is None:
+        return None
+    data = response.data
+    if isinstance(error, ValidationError):
+        data = {"detail": first_sentence(error.detail), "errors": error.detail}
+    answer = JsonResponse(data, status=response.status_code)
+    for name in ("Retry-After", "WWW-Authenticate"):
+        if name in response:
+            answer[name] = response[name]
+    return answer
 
 
 def first_sentence(errors: Any, field: str = "") -> str:

@@ -6,7 +6,6 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.utils.mediatypes import media_type_matches
 
 
 class NameOnly(BaseMetadata):
@@ -20,10 +19,8 @@ class AlwaysFirstRenderer(BaseContentNegotiation):
     """JSON whatever `Accept` says: a phone with an odd header still gets its task."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        for parser in parsers:
-            if media_type_matches(parser.media_type, request.content_type):
-                return parser
-        return None
+        content_type = request.content_type.partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == content_type), None)
 
     def select_renderer(
         self,

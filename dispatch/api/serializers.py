@@ -28,6 +28,11 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         read_only_fields = fields
 
 
+def one_line(text: str) -> None:
+    if not text.isprintable():
+        raise serializers.ValidationError("Must be one line of printable characters.")
+
+
 class ApproveSerializer(serializers.Serializer[None]):
     suggestion_id = StrictIntegerField(min_value=1, max_value=INT8_MAX)
 
@@ -35,6 +40,7 @@ class ApproveSerializer(serializers.Serializer[None]):
 class ClaimSerializer(serializers.Serializer[None]):
     worker_id = StrictCharField(
         max_length=200,
+        validators=[one_line],
         help_text="The van crew, by any name of the operator's choosing.",
     )
 

@@ -22,8 +22,8 @@ ACTOR = "ingest_suggestions"
 QUIET_SECONDS = 2
 
 
-class Stopped(KeyboardInterrupt):
-    """By a signal. psycopg cancels the running statement on a KeyboardInterrupt only."""
+class Stopped(SystemExit):
+    """By a signal. psycopg cancels the running statement on a SystemExit, not on any exception."""
 
 
 def check_options(options: dict[str, Any]) -> None:
