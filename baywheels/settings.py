@@ -209,7 +209,9 @@ if env.bool("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["dispatch.api.authentication.ApiAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": (
+        ["dispatch.api.authentication.ApiAuthentication"] if API_AUTH == "required" else []
+    ),
     "DEFAULT_PERMISSION_CLASSES": ["dispatch.api.authentication.ApiAccess"],
     "DEFAULT_PARSER_CLASSES": [
         "dispatch.api.parsers.StrictJSONParser",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
@@ -45,7 +46,8 @@ def answers(
 ) -> dict[int, OpenApiResponse]:
     """A response for each status; `_404="..."` says what a status means at this endpoint."""
     responses = {200: OpenApiResponse(success, examples=examples or [])}
-    for status in sorted({401, 503, *statuses}):
+    always = {401, 503} if settings.API_AUTH == "required" else {503}
+    for status in sorted({*always, *statuses}):
         description = meanings.get(f"_{status}", MEANINGS[status])
         responses[status] = OpenApiResponse(ErrorSerializer, description=description)
     return responses

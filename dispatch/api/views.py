@@ -98,6 +98,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
 class TaskViewSet(GenericViewSet[Task]):
     queryset = Task.objects.all()
     serializer_class = TaskSerializer
+    lookup_url_kwarg = "task_id"
     lookup_value_converter = "int"
 
     @extend_schema(
@@ -135,8 +136,8 @@ class TaskViewSet(GenericViewSet[Task]):
         tags=["tasks"],
     )
     @action(detail=True, methods=["post"])
-    def complete(self, request: Request, pk: int) -> Response:
-        task = services.complete_task(pk, actor=actor_of(request))
+    def complete(self, request: Request, task_id: int) -> Response:
+        task = services.complete_task(task_id, actor=actor_of(request))
         return Response(TaskSerializer(task).data)
 
 
