@@ -16,6 +16,7 @@ import pytest
 import requests
 from django.conf import settings
 from django.db import connection
+from django.test import override_settings
 
 from baywheels import devdb
 
@@ -34,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if started_here:
         devdb.DEFAULT.stop()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_passwords() -> Iterator[None]:
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 class Server:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
-workers = int(os.environ.get("WEB_CONCURRENCY") or multiprocessing.cpu_count() + 1)
+# Each thread of each worker holds a connection, and PostgreSQL allows 100 by default.
+workers = int(os.environ.get("WEB_CONCURRENCY") or min(multiprocessing.cpu_count() + 1, 10))
 worker_class = "gthread"
 # Loaded once, before the fork: a killed worker is replaced at once, and a wrong setting is one
 # line and exit 1 instead of a loop of dying workers. Nothing may query the database while loading.

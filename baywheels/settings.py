@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +53,17 @@ def whole_number(name: str, default: int) -> int:
 def local_secret_key() -> str:
     """Made once for this checkout; two processes that start at once agree on it."""
     path = BASE_DIR / ".secret_key"
-    if not path.exists():
-        draft = path.with_name(f".secret_key.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(64))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
+    try:
+        if not path.exists():
+            draft = path.with_name(f".secret_key.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(64))
+            with suppress(FileExistsError):
+                os.link(draft, path)
             draft.unlink()
-    return path.read_text()
+        return path.read_text()
+    except OSError as error:
+        raise refuse(f"{path}: {error.strerror}; set DATABASE_URL for production.") from None
 
 
 def database(url: str) -> dict[str, Any]:
@@ -185,9 +186,9 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# Found where the packages keep them, so nothing breaks without collectstatic; the image runs it
-# for the compressed copies.
-WHITENOISE_USE_FINDERS = True
+# Without collectstatic they are found where the packages keep them, so nothing breaks; with it
+# (the image runs it) their compressed copies are served.
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 
@@ -266,6 +267,7 @@ LOGGING = {
     "loggers": {
         # The request log says each 4xx and 5xx once, in its own line.
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django": {"handlers": [], "level": "INFO", "propagate": True},
     },
 }

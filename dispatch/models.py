@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pgtrigger
@@ -33,6 +33,13 @@ class EventKind(models.TextChoices):
     COMPLETED = "completed"
 
 
+def is_a_date(field: str) -> Q:
+    """PostgreSQL knows infinity and the year 20000; a row with them could not be read again."""
+    return Q((f"{field}__gte", datetime(2000, 1, 1, tzinfo=UTC))) & Q(
+        (f"{field}__lt", datetime(9000, 1, 1, tzinfo=UTC))
+    )
+
+
 class Move(models.Model):
     """Bikes to be taken from one station to another."""
 
@@ -59,6 +66,9 @@ class Move(models.Model):
                 condition=Q(priority__gte=PRIORITY_MIN, priority__lte=PRIORITY_MAX),
                 violation_error_message=f"Priority goes from {PRIORITY_MIN} to {PRIORITY_MAX}.",
             ),
+            models.CheckConstraint(
+                name="%(class)s_created_at_is_a_date", condition=is_a_date("created_at")
+            ),
         ]
 
 
@@ -73,6 +83,14 @@ class Suggestion(Move):
 
     class Meta(Move.Meta):
         db_table = "suggestions"
+        constraints = [
+            *Move.Meta.constraints,
+            models.CheckConstraint(
+                name="suggestion_expires_at_is_a_date",
+                condition=Q(expires_at__isnull=True) | is_a_date("expires_at"),
+                violation_error_message="An expiry must lie in the years 2000 to 8999.",
+            ),
+        ]
         indexes = [
             models.Index(fields=["-priority", "created_at", "id"], name="suggestion_urgency"),
             models.Index(

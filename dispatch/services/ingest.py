@@ -40,10 +40,8 @@ class SuggestionRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         if self.expires_at is not None:
             if self.expires_at.tzinfo is None:
                 raise ValueError("expires_at: needs a time zone")
-            # A day of year 1 or 9999 is outside Python's years in some time zone: no reader
-            # could load the row.
-            if not 1 < self.expires_at.year < 9999:
-                raise ValueError("expires_at: the year must be from 2 to 9998")
+            if not 2000 < self.expires_at.year < 8999:
+                raise ValueError("expires_at: the year must be from 2001 to 8998")
 
 
 def is_storable(text: str) -> bool:
