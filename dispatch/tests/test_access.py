@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 import requests
@@ -63,7 +62,7 @@ def test_a_lock_that_is_held_too_long_is_503_and_changes_nothing():
     assert Task.objects.get().status == "assigned"
 
 
-def test_only_the_servers_connections_have_timeouts(tmp_path):
+def test_only_the_servers_connections_have_timeouts(cluster):
     shown = """
 from django.db import connection
 with connection.cursor() as cursor:
@@ -71,60 +70,52 @@ with connection.cursor() as cursor:
         cursor.execute("SHOW " + name)
         print(cursor.fetchone()[0])
 """
-    with private_cluster(tmp_path) as cluster:
-        server = python(cluster, "import baywheels.wsgi" + shown)
-        command = python(cluster, "import django; django.setup()" + shown)
+    server = python(cluster, "import baywheels.wsgi" + shown)
+    command = python(cluster, "import django; django.setup()" + shown)
 
     assert server.split() == ["3s", "8s", "15s"]
     assert command.split() == ["0", "0", "0"]
 
 
-def test_while_the_database_is_away_the_answer_is_503_and_then_service_heals(tmp_path):
-    with private_cluster(tmp_path) as cluster:
-        python(cluster, "import django; django.setup(); " + MIGRATE)
-        with serve(DATABASE_URL=cluster.url) as server:
-            assert requests.get(server.url + "/suggestions", timeout=10).json() == []
+def test_an_old_schema_is_not_served_and_a_database_that_was_away_is_served_again(cluster):
+    refused = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", "127.0.0.1:0"],
+        cwd=ROOT,
+        env=environment(cluster),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "The database schema is old: run `python manage.py migrate`." in refused.stderr
+    assert "Traceback" not in refused.stderr
 
-            cluster.stop()
-            for path in ("/suggestions", "/readyz"):
-                away = requests.get(server.url + path, timeout=10)
-                assert away.status_code == 503
-                assert away.json() == {"detail": "The database is busy or away; try again."}
-            console = requests.get(
-                server.url + "/admin/", cookies={"sessionid": "s" * 32}, timeout=10
-            )
-            assert console.status_code == 503
-            assert "<h1>Service Unavailable</h1>" in console.text
-            assert requests.get(server.url + "/healthz", timeout=10).status_code == 200
+    python(cluster, "import django; django.setup(); " + MIGRATE)
+    with serve(DATABASE_URL=cluster.url) as server:
+        assert requests.get(server.url + "/suggestions", timeout=10).json() == []
 
-            cluster.start()
-            assert requests.get(server.url + "/suggestions", timeout=10).json() == []
+        cluster.stop()
+        for path in ("/suggestions", "/readyz"):
+            away = requests.get(server.url + path, timeout=10)
+            assert away.status_code == 503
+            assert away.json() == {"detail": "The database is busy or away; try again."}
+        console = requests.get(server.url + "/admin/", cookies={"sessionid": "s" * 32}, timeout=10)
+        assert console.status_code == 503
+        assert "<h1>Service Unavailable</h1>" in console.text
+        assert requests.get(server.url + "/healthz", timeout=10).status_code == 200
 
-
-def test_serving_an_old_schema_is_refused_in_one_line(tmp_path):
-    with private_cluster(tmp_path) as cluster:
-        done = subprocess.run(
-            [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", "127.0.0.1:0"],
-            cwd=ROOT,
-            env=environment(cluster),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    assert done.returncode == 1
-    assert "The database schema is old: run `python manage.py migrate`." in done.stderr
-    assert "Traceback" not in done.stderr
+        cluster.start()
+        assert requests.get(server.url + "/suggestions", timeout=10).json() == []
 
 
 MIGRATE = "from django.core.management import call_command; call_command('migrate', verbosity=0)"
 
 
-@contextmanager
-def private_cluster(tmp_path):
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
     """A server of one's own, to be stopped at will."""
-    cluster = Cluster(tmp_path / "db")
+    cluster = Cluster(tmp_path_factory.mktemp("access") / "db")
     cluster.start()
     try:
         yield cluster

@@ -109,7 +109,12 @@ def test_every_bad_request_is_refused_in_json_and_changes_nothing(server, rows):
 
 def test_with_auth_required_nothing_but_the_public_paths_gets_further_than_401(rows):
     before = digest()
-    closed = [case for case in CASES if case[2] in (APPROVE, NEXT) and "Host" not in case[3]]
+    # An unread large body would break the connection before the answer is read.
+    closed = [
+        case
+        for case in CASES
+        if case[2] in (APPROVE, NEXT) and "Host" not in case[3] and len(case[4]) < 10_000
+    ]
 
     with serve(API_AUTH="required") as server:
         answers = [send(server.url, request(*parts)) for _, *parts in closed[::3]]
