@@ -106,6 +106,7 @@ API_VERSION = "1.0.0"
 API_AUTH = one_of("API_AUTH", ("open", "required"), "required" if PRODUCTION else "open")
 TASK_OVERDUE_MINUTES = whole_number("TASK_OVERDUE_MINUTES", 60)
 TASK_LEASE_MINUTES = whole_number("TASK_LEASE_MINUTES", 480)
+TASKS_PER_WORKER = whole_number("TASKS_PER_WORKER", 0)
 
 INSTALLED_APPS = [
     "baywheels.apps.ConsoleConfig",

@@ -8,3 +8,7 @@ class NotFound(Refusal):
 
 class Conflict(Refusal):
     """It is there, but not in a state that allows this."""
+
+
+class KeyReused(Refusal):
+    """An idempotency key came again with another request."""

@@ -13,6 +13,13 @@ from .parsers import BodyTooLarge
 EMPTY_QUEUE_RETRY_AFTER = 15
 
 
+REFUSALS = {
+    exceptions.NotFound: 404,
+    exceptions.Conflict: 409,
+    exceptions.KeyReused: 422,
+}
+
+
 class NoTaskReady(APIException):
     status_code = 404
     default_detail = "No available tasks"
@@ -26,10 +33,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse
     A JsonResponse, because the pages of the documentation would render their errors as HTML.
     """
     set_rollback()
-    if isinstance(error, exceptions.NotFound):
-        return JsonResponse({"detail": str(error)}, status=404)
-    if isinstance(error, exceptions.Conflict):
-        return JsonResponse({"detail": str(error)}, status=409)
+    if isinstance(error, exceptions.Refusal):
+        status = next((code for kind, code in REFUSALS.items() if isinstance(error, kind)), 400)
+        return JsonResponse({"detail": str(error)}, status=status)
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge()
     elif isinstance(error, SuspiciousOperation):

@@ -1,4 +1,5 @@
 import re
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -6,6 +7,17 @@ from rest_framework import serializers
 INT4_MAX = 2_147_483_647
 INT8_MAX = 9_223_372_036_854_775_807
 DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
+# Django reads much more than this as a time, and a time without a zone as the server's.
+RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+LONGEST_TEXT = 2000
+LONGEST_WORKER_ID = 200
+
+
+def one_line(text: str) -> None:
+    if not text.isprintable():
+        raise serializers.ValidationError("Must be one line of printable characters.")
 
 
 class StrictIntegerField(serializers.IntegerField):
@@ -24,3 +36,25 @@ class StrictCharField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class StrictDateTimeField(serializers.DateTimeField):
+    """RFC 3339, with its zone."""
+
+    default_error_messages = {"format": "Must be like 2026-05-04T08:30:00Z, with a time zone."}
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if not isinstance(data, str) or not RFC_3339.fullmatch(data):
+            self.fail("format")
+        return super().to_internal_value(data)
+
+
+class WorkerIdField(StrictCharField):
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("help_text", "The van crew, by any name of the operator's choosing.")
+        super().__init__(max_length=LONGEST_WORKER_ID, validators=[one_line], **kwargs)
+
+
+class ReasonField(StrictCharField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=LONGEST_TEXT, **kwargs)

@@ -13,7 +13,8 @@ DEFAULT_LIMIT = 100
 class LinkCursorPagination(CursorPagination):
     """Pages by `limit` and `cursor`, in id order; the next page's address is a Link header.
 
-    The body stays a bare array. Without `limit` and `cursor` there is one page of everything.
+    The body stays a bare array. Without `limit` and `cursor` there is one page: of everything,
+    unless there is a `default_limit`.
     """
 
     ordering = "id"
@@ -21,10 +22,12 @@ class LinkCursorPagination(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = MAX_LIMIT
 
+    default_limit: int | None = None
+
     def get_page_size(self, request: Request) -> int | None:
         limit: str | None = request.query_params.get("limit")
         if limit is None:
-            return DEFAULT_LIMIT if "cursor" in request.query_params else None
+            return DEFAULT_LIMIT if "cursor" in request.query_params else self.default_limit
         if not re.fullmatch(r"[0-9]{1,4}", limit, re.ASCII) or not 1 <= int(limit) <= MAX_LIMIT:
             raise ValidationError({"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
         return int(limit)
@@ -65,3 +68,13 @@ class LinkCursorPagination(CursorPagination):
         if link := self.get_next_link():
             response.headers["Link"] = f'<{link}>; rel="next"'
         return response
+
+
+class AlwaysPaged(LinkCursorPagination):
+    """For what only grows: `limit` has a default."""
+
+    default_limit = DEFAULT_LIMIT
+
+
+class NewestFirst(AlwaysPaged):
+    ordering = "-id"

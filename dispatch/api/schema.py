@@ -1,12 +1,15 @@
 """What the OpenAPI schema says beyond what it can read off the code."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
-from .serializers import ErrorSerializer
+from .serializers import ErrorSerializer, TaskInFullSerializer
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SUGGESTION = {
     "id": 1,
@@ -25,6 +28,48 @@ TASK = {
     "worker_id": None,
     "created_at": "2024-01-15T10:30:00Z",
 }
+TASK_IN_FULL = {
+    **TASK,
+    "priority": 0,
+    "source": "demand-v2",
+    "suggestion_id": 123,
+    "attempt": 0,
+    "assigned_at": None,
+    "lease_expires_at": None,
+    "completed_at": None,
+    "reported_completed_at": None,
+    "moved_qty": None,
+    "note": "",
+    "cancelled_at": None,
+}
+CLAIMED = {
+    **TASK_IN_FULL,
+    "status": "assigned",
+    "worker_id": "user_456",
+    "attempt": 1,
+    "assigned_at": "2024-01-15T10:40:00Z",
+    "lease_expires_at": "2024-01-15T18:40:00Z",
+}
+REASON = {"reason": "Station 200 is closed for road works"}
+REJECTED = {
+    "id": 789,
+    "at": "2024-01-15T10:35:00Z",
+    "kind": "rejected",
+    "task_id": None,
+    "suggestion_id": 123,
+    "attempt": None,
+    "worker_id": None,
+    "actor": "maria",
+    "source": "demand-v2",
+    "details": {
+        "from_station_id": 100,
+        "to_station_id": 200,
+        "qty": 5,
+        "reason": "Station 100 is full, Station 200 needs bikes",
+        "rejection": "Road works at station 200",
+    },
+}
+SUGGESTION_DECIDED = "Suggestion not found; if it was decided already, `detail` says how."
 
 MEANINGS = {
     400: "The request is malformed, or a value is missing or out of range. Nothing changed.",
@@ -34,6 +79,7 @@ MEANINGS = {
     411: "The body came without a Content-Length.",
     413: "The body is too large.",
     415: "The body is neither JSON nor a form.",
+    422: "The `Idempotency-Key` was used for another request. Nothing changed.",
     503: "The database is busy or away. Try again after `Retry-After` seconds.",
 }
 
@@ -58,6 +104,28 @@ BODY = (400, 411, 413, 415)
 
 def example(value: Any, name: str = "Example", **kwargs: Any) -> OpenApiExample:
     return OpenApiExample(name, value=value, **kwargs)
+
+
+def changes_task(
+    summary: str, request: type, body: dict[str, Any], answer: dict[str, Any], **meanings: str
+) -> Callable[[F], F]:
+    """The schema of an operation on one task that answers with the task in full."""
+    decorate: Callable[[F], F] = extend_schema(
+        summary=summary,
+        request=request,
+        responses=answers(
+            TaskInFullSerializer,
+            404,
+            409,
+            *BODY,
+            examples=[example(answer)],
+            _404="Task not found.",
+            **meanings,
+        ),
+        examples=[example(body, request_only=True)],
+        tags=["tasks"],
+    )
+    return decorate
 
 
 class ApiAuthenticationScheme(OpenApiAuthenticationExtension):

@@ -1,8 +1,22 @@
+from typing import Any
+
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
+from rest_framework.request import Request
 
-from ..models import Suggestion, Task
-from .fields import INT8_MAX, StrictCharField, StrictIntegerField
+from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, Task, TaskEvent, TaskStatus
+from .fields import (
+    INT4_MAX,
+    INT8_MAX,
+    LONGEST_TEXT,
+    ReasonField,
+    StrictCharField,
+    StrictDateTimeField,
+    StrictIntegerField,
+    WorkerIdField,
+)
+
+# Answers
 
 
 class SuggestionSerializer(serializers.ModelSerializer[Suggestion]):
@@ -12,7 +26,16 @@ class SuggestionSerializer(serializers.ModelSerializer[Suggestion]):
         read_only_fields = fields
 
 
+class PrioritizedSuggestionSerializer(serializers.ModelSerializer[Suggestion]):
+    class Meta:
+        model = Suggestion
+        fields = [*SuggestionSerializer.Meta.fields, "priority", "source", "expires_at"]
+        read_only_fields = fields
+
+
 class TaskSerializer(serializers.ModelSerializer[Task]):
+    """As the contract has it, and no field more."""
+
     class Meta:
         model = Task
         fields = [
@@ -28,9 +51,49 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         read_only_fields = fields
 
 
-def one_line(text: str) -> None:
-    if not text.isprintable():
-        raise serializers.ValidationError("Must be one line of printable characters.")
+class TaskInFullSerializer(serializers.ModelSerializer[Task]):
+    class Meta:
+        model = Task
+        fields = [
+            *TaskSerializer.Meta.fields,
+            "priority",
+            "source",
+            "suggestion_id",
+            "attempt",
+            "assigned_at",
+            "lease_expires_at",
+            "completed_at",
+            "reported_completed_at",
+            "moved_qty",
+            "note",
+            "cancelled_at",
+        ]
+        read_only_fields = fields
+
+
+class EventSerializer(serializers.ModelSerializer[TaskEvent]):
+    details = serializers.DictField(
+        read_only=True, help_text="What else there is to say: depends on `kind`."
+    )
+
+    class Meta:
+        model = TaskEvent
+        fields = [
+            "id",
+            "at",
+            "kind",
+            "task_id",
+            "suggestion_id",
+            "attempt",
+            "worker_id",
+            "actor",
+            "source",
+            "details",
+        ]
+        read_only_fields = fields
+
+
+# Requests
 
 
 class ApproveSerializer(serializers.Serializer[None]):
@@ -38,15 +101,103 @@ class ApproveSerializer(serializers.Serializer[None]):
 
 
 class ClaimSerializer(serializers.Serializer[None]):
-    worker_id = StrictCharField(
-        max_length=200,
-        validators=[one_line],
-        help_text="The van crew, by any name of the operator's choosing.",
+    worker_id = WorkerIdField()
+
+
+class HolderSerializer(serializers.Serializer[None]):
+    worker_id = WorkerIdField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Who says so. Another one than the holder is refused; without it, no check.",
     )
+
+
+class ReleaseSerializer(HolderSerializer):
+    reason = ReasonField(help_text="Why the worker gives it back; the dispatcher reads it.")
+
+
+class ReportSerializer(HolderSerializer):
+    moved_qty = StrictIntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        max_value=INT4_MAX,
+        help_text="Bikes really moved, at most the task's `qty`. Without it: all of them.",
+    )
+    note = StrictCharField(
+        required=False, allow_null=True, allow_blank=True, default="", max_length=LONGEST_TEXT
+    )
+    completed_at = StrictDateTimeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="When it really was, if it is reported later; not before the claim.",
+    )
+
+    def validate_note(self, note: str | None) -> str:
+        return note or ""
+
+
+class CancelSerializer(serializers.Serializer[None]):
+    reason = ReasonField()
+
+
+class ReassignSerializer(serializers.Serializer[None]):
+    worker_id = WorkerIdField()
+    reason = ReasonField()
+
+
+class RejectSerializer(serializers.Serializer[None]):
+    reason = ReasonField(help_text="The team behind the job that proposed it reads this.")
+
+
+class PrioritySerializer(serializers.Serializer[None]):
+    priority = StrictIntegerField(min_value=PRIORITY_MIN, max_value=PRIORITY_MAX)
+
+
+# Filters: query parameters, strict as bodies are
+
+
+class TaskFilterSerializer(serializers.Serializer[None]):
+    status = serializers.ChoiceField(TaskStatus.choices, required=False)
+    worker_id = WorkerIdField(required=False, help_text="Tasks of this worker.")
+    station_id = StrictIntegerField(
+        required=False, min_value=0, max_value=INT4_MAX, help_text="Tasks from or to this station."
+    )
+    created_before = StrictDateTimeField(required=False)
+    created_after = StrictDateTimeField(required=False)
+    overdue = serializers.ChoiceField(
+        ["true"], required=False, help_text="On the way for TASK_OVERDUE_MINUTES or longer."
+    )
+
+
+class EventFilterSerializer(serializers.Serializer[None]):
+    kind = serializers.ChoiceField(EventKind.choices, required=False)
+    source = StrictCharField(  # type: ignore[assignment]  # not the argument of Field
+        required=False, max_length=100, help_text="What became of this job's suggestions."
+    )
+    suggestion_id = StrictIntegerField(required=False, min_value=1, max_value=INT8_MAX)
 
 
 class HealthSerializer(serializers.Serializer[None]):
     message = serializers.CharField()
+
+
+def valid_query(request: Request, filters: type[serializers.Serializer[None]]) -> dict[str, Any]:
+    """The query parameters that the serializer names; 400 if one is wrong or there twice."""
+    for name, values in request.query_params.lists():
+        if len(values) > 1:
+            raise serializers.ValidationError({name: ["Given more than once."]})
+    # A plain dict: of a form's data, empty values would pass for missing ones.
+    return valid(filters(data=request.query_params.dict()))
+
+
+def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    data: dict[str, Any] = serializer.validated_data
+    return data
 
 
 ErrorSerializer = inline_serializer(

@@ -8,16 +8,20 @@ from rest_framework.routers import SimpleRouter
 
 from .views import (
     DispatchViewSet,
+    EventViewSet,
     HealthView,
     ReadinessView,
     RedocView,
     SuggestionViewSet,
+    TaskListViewSet,
     TaskViewSet,
 )
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("suggestions", SuggestionViewSet)
 router.register("task", TaskViewSet)
+router.register("tasks", TaskListViewSet, basename="tasks")
+router.register("events", EventViewSet)
 router.register("dispatch", DispatchViewSet, basename="dispatch")
 
 schema = SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2])

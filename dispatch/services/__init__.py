@@ -1,17 +1,30 @@
 """Every operation that changes state. Each locks, checks, writes, records one event and commits."""
 
+from .approvals import Approval, approve_suggestion, create_task
+from .claims import claim_next_task, extend_lease, reassign_task, release_task
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
-from .suggestions import approve_suggestion, create_suggestion, reject_suggestion
-from .tasks import claim_next_task, complete_task, create_task
+from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
+from .sweep import SweepResult, sweep
+from .tasks import Report, cancel_task, complete_task, prioritize_task
 
 __all__ = [
+    "Approval",
     "IngestResult",
+    "Report",
     "SuggestionRow",
+    "SweepResult",
     "approve_suggestion",
+    "cancel_task",
     "claim_next_task",
     "complete_task",
     "create_suggestion",
     "create_task",
+    "extend_lease",
     "ingest_suggestions",
+    "prioritize_suggestion",
+    "prioritize_task",
+    "reassign_task",
     "reject_suggestion",
+    "release_task",
+    "sweep",
 ]

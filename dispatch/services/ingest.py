@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from ..exceptions import Refusal
 from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, TaskEvent
+from .locks import take_turns
 
 INT4_MAX = 2_147_483_647
 StationId = Annotated[int, msgspec.Meta(ge=0, le=INT4_MAX)]
@@ -54,19 +55,18 @@ class IngestResult:
     """Counts of moves.
 
     `removed`: open ones that a replacing input no longer names. `repeated`: given more than once
-    in the input, the last one counts. `decided`: approved or rejected while the input was read,
-    and so not entered again.
+    in the input, the last one counts. `under_way`: passed over, because a task makes that move
+    already. `decided`: approved or rejected while the input was read, and so not entered again.
     """
 
     inserted: int
     refreshed: int
     removed: int
     repeated: int
+    under_way: int
     decided: int
 
 
-# Two ingests of one source take turns: both would find the same move missing.
-TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended('ingest ' || %(source)s, 0))"
 STAGE = """
     CREATE TEMP TABLE staged (
         line bigint GENERATED ALWAYS AS IDENTITY,
@@ -91,6 +91,12 @@ DROP_REPEATED = """
     ) AS last
     WHERE staged.from_station_id = last.from_station_id
       AND staged.to_station_id = last.to_station_id AND staged.line < last.line
+"""
+DROP_UNDER_WAY = """
+    DELETE FROM staged USING tasks
+    WHERE tasks.status IN ('ready', 'assigned')
+      AND tasks.from_station_id = staged.from_station_id
+      AND tasks.to_station_id = staged.to_station_id
 """
 MATCH = """
     UPDATE staged SET suggestion_id = first.id
@@ -144,6 +150,7 @@ def ingest_suggestions(
     actor: str,
     replace: bool = False,
     allow_empty: bool = False,
+    include_under_way: bool = False,
     dry_run: bool = False,
 ) -> IngestResult:
     """Enter a job's suggestions, all or none; any number of rows in flat memory.
@@ -151,6 +158,8 @@ def ingest_suggestions(
     A move that the source already has open is refreshed and keeps its id and age. `replace`
     also removes the source's open suggestions that `rows` does not name; readers see the old set
     or the new one. No rows at all would remove them all: Refusal, unless `allow_empty`.
+    A move that a ready or assigned task makes already counts as not given, unless
+    `include_under_way`.
     `dry_run` counts, and waits for nobody. What `rows` raises undoes everything.
 
     The transaction is open while `rows` is consumed: it must not come from a slow producer.
@@ -158,14 +167,19 @@ def ingest_suggestions(
     check_source(source, replace)
     run = Run(source, replace)
     if not dry_run:
-        run(TAKE_TURNS)
+        # Two ingests of one source would both find the same move missing.
+        take_turns(f"ingest {source}")
     stage(run, rows, allow_empty)
-    repeated, matched = match(run)
-    result = count(run, repeated) if dry_run else merge(run, repeated, matched)
+    repeated = run(DROP_REPEATED)
+    under_way = 0 if include_under_way else run(DROP_UNDER_WAY)
+    counts = count(run) if dry_run else merge(run)
+    result = IngestResult(repeated=repeated, under_way=under_way, **counts)
     run(CLEAN_UP)
     if not dry_run:
-        details = {"source": source, "replace": replace, **asdict(result)}
-        TaskEvent.objects.create(kind=EventKind.INGESTED, actor=actor, details=details)
+        details = {"replace": replace, **asdict(result)}
+        TaskEvent.objects.create(
+            kind=EventKind.INGESTED, actor=actor, source=source, details=details
+        )
     return result
 
 
@@ -196,6 +210,7 @@ def stage(run: Run, rows: Iterable[SuggestionRow], allow_empty: bool) -> None:
     run(NOTE_OPEN)
     if not copy_rows(rows) and run.replace and not allow_empty:
         raise Refusal(f"No rows would remove all suggestions of {run.source!r}: allow empty input?")
+    run("ANALYZE staged, opened")
 
 
 def copy_rows(rows: Iterable[SuggestionRow]) -> int:
@@ -208,30 +223,29 @@ def copy_rows(rows: Iterable[SuggestionRow]) -> int:
     return number
 
 
-def match(run: Run) -> tuple[int, int]:
-    """How many rows are repeated, and how many of the others propose an open move."""
-    run("ANALYZE staged, opened")
-    repeated = run(DROP_REPEATED)
+def match(run: Run) -> int:
+    """How many rows propose a move that was open when the input began."""
     matched = run(MATCH)
     run("ANALYZE staged (suggestion_id)")
-    return repeated, matched
+    return matched
 
 
-def count(run: Run, repeated: int) -> IngestResult:
+def count(run: Run) -> dict[str, int]:
+    match(run)
     with connection.cursor() as cursor:
         cursor.execute(COUNT, asdict(run))
         inserted, refreshed, removed = cursor.fetchone()
-    return IngestResult(inserted, refreshed, removed, repeated, decided=0)
+    return {"inserted": inserted, "refreshed": refreshed, "removed": removed, "decided": 0}
 
 
-def merge(run: Run, repeated: int, matched: int) -> IngestResult:
+def merge(run: Run) -> dict[str, int]:
+    matched = match(run)
     run(LOCK_OPEN)
     # It passes over the matched ones that are gone by now.
     refreshed = run(REFRESH)
-    return IngestResult(
-        inserted=run(INSERT),
-        refreshed=refreshed,
-        removed=run(REMOVE),
-        repeated=repeated,
-        decided=matched - refreshed,
-    )
+    return {
+        "inserted": run(INSERT),
+        "refreshed": refreshed,
+        "removed": run(REMOVE),
+        "decided": matched - refreshed,
+    }

@@ -1,54 +1,62 @@
 from django.db import transaction
 
 from ..exceptions import NotFound
-from ..models import EventKind, Suggestion, Task, TaskEvent
-from .events import record_suggestion, record_task
+from ..models import EventKind, Suggestion, TaskEvent
+from .events import record_suggestion
+from .priorities import shifted
+
+DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 
 
 def lock_suggestion(suggestion_id: int) -> Suggestion:
-    suggestion = Suggestion.objects.select_for_update().filter(pk=suggestion_id).first()
+    """The row as it is under its lock, and `suggestion.now`: the database's clock."""
+    suggestions = Suggestion.objects.with_now().select_for_update()
+    suggestion = suggestions.filter(pk=suggestion_id).first()
     if suggestion is None:
         raise NotFound(what_became_of(suggestion_id))
     return suggestion
 
 
 def what_became_of(suggestion_id: int) -> str:
-    task_id = Task.objects.filter(suggestion_id=suggestion_id).values_list("id", flat=True).first()
-    if task_id is not None:
-        return f"Suggestion {suggestion_id} was already approved as task {task_id}."
-    event = (
-        TaskEvent.objects.filter(suggestion_id=suggestion_id, kind=EventKind.REJECTED)
-        .order_by("id")
-        .last()
-    )
-    if event is not None:
-        return f"Suggestion {suggestion_id} was already rejected by {event.actor}."
-    return f"Suggestion {suggestion_id} not found."
+    decisions = TaskEvent.objects.filter(suggestion_id=suggestion_id, kind__in=DECIDED)
+    decision = decisions.order_by("id").last()
+    if decision is None:
+        return f"Suggestion {suggestion_id} not found."
+    match decision.kind:
+        case EventKind.APPROVED:
+            return f"Suggestion {suggestion_id} was already approved as task {decision.task_id}."
+        case EventKind.REJECTED:
+            return f"Suggestion {suggestion_id} was already rejected by {decision.actor}."
+        case _:
+            return f"Suggestion {suggestion_id} expired and was removed."
 
 
 @transaction.atomic(durable=True)
-def approve_suggestion(suggestion_id: int, *, actor: str) -> Task:
-    """Turn a suggestion into a ready task. NotFound names the task if it already became one."""
-    suggestion = lock_suggestion(suggestion_id)
-    task = Task.objects.create(
-        from_station_id=suggestion.from_station_id,
-        to_station_id=suggestion.to_station_id,
-        qty=suggestion.qty,
-        reason=suggestion.reason,
-        priority=suggestion.priority,
-        suggestion_id=suggestion.pk,
-    )
-    record_task(EventKind.APPROVED, task, actor, source=suggestion.source)
-    suggestion.delete()
-    return task
-
-
-@transaction.atomic(durable=True)
-def reject_suggestion(suggestion_id: int, *, actor: str, reason: str) -> None:
+def reject_suggestion(suggestion_id: int, *, actor: str, reason: str) -> TaskEvent:
     """Remove a suggestion; the event keeps it and the reason, for the job that proposed it."""
     suggestion = lock_suggestion(suggestion_id)
-    record_suggestion(EventKind.REJECTED, suggestion, actor, rejection=reason)
+    event = record_suggestion(EventKind.REJECTED, suggestion, actor, rejection=reason)
     suggestion.delete()
+    return event
+
+
+@transaction.atomic(durable=True)
+def prioritize_suggestion(
+    suggestion_id: int, *, actor: str, priority: int | None = None, by: int = 0
+) -> Suggestion:
+    """Set the priority to a value, or shift the present one; it stays within its range."""
+    suggestion = lock_suggestion(suggestion_id)
+    former, suggestion.priority = suggestion.priority, shifted(suggestion, priority, by)
+    if suggestion.priority != former:
+        suggestion.save(update_fields=["priority"])
+        record_suggestion(
+            EventKind.PRIORITIZED,
+            suggestion,
+            actor,
+            former_priority=former,
+            priority=suggestion.priority,
+        )
+    return suggestion
 
 
 @transaction.atomic

@@ -1,77 +1,149 @@
-from datetime import timedelta
+"""What becomes of a task: completed, cancelled, sooner or later."""
 
-from django.conf import settings
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
 from django.db import transaction
 
-from ..exceptions import Conflict, NotFound
-from ..models import EventKind, Task, TaskStatus
+from ..exceptions import Conflict, Refusal
+from ..models import OPEN_STATUSES, EventKind, Task, TaskEvent, TaskStatus
 from .events import record_task
+from .locks import lock_task
+from .priorities import shifted
 
 
-def lock_task(task_id: int) -> Task:
-    """The row as it is under its lock, and `task.now`: the database's clock.
+@dataclass(frozen=True)
+class Report:
+    """What a worker says of a completion.
 
-    `no_key`: a plain lock would make claims skip this task while an unrelated row refers to it.
+    `worker_id` None: whoever holds the task. `moved_qty` None: all bikes. `completed_at` None:
+    now; else when it really was, entered later.
     """
-    tasks = Task.objects.with_now().select_for_update(no_key=True)
-    task = tasks.filter(pk=task_id).first()
-    if task is None:
-        raise NotFound(f"Task {task_id} not found.")
-    return task
+
+    worker_id: str | None = None
+    moved_qty: int | None = None
+    note: str = ""
+    completed_at: datetime | None = None
 
 
-@transaction.atomic
-def create_task(task: Task, *, actor: str) -> Task:
-    """Save a ready task that a dispatcher wrote by hand, with no suggestion behind it.
+EVERYTHING_MOVED = Report()
 
-    Not durable: the console's form has a transaction.
+
+def complete_task(task_id: int, *, actor: str, report: Report = EVERYTHING_MOVED) -> Task:
+    """Complete an assigned task. Completing it again changes nothing and returns the same.
+
+    Conflict: it is not assigned, or not to the reporting worker. If that worker held it before,
+    the report is kept as an event all the same: bikes were moved. Refusal: the report cannot be
+    true.
     """
-    task.save(force_insert=True)
-    record_task(EventKind.CREATED, task, actor)
-    return task
+    with transaction.atomic(durable=True):
+        task = lock_task(task_id)
+        refusal = why_not_complete(task, report)
+        if refusal is None:
+            if task.status == TaskStatus.ASSIGNED:
+                complete(task, report, actor)
+            return task
+        keep_late_report(task, report, actor)
+    raise Conflict(refusal)
 
 
-@transaction.atomic(durable=True)
-def claim_next_task(worker_id: str, *, actor: str) -> Task | None:
-    """Assign the first ready task to a worker. None: no task is ready.
+def why_not_complete(task: Task, report: Report) -> str | None:
+    if task.status not in (TaskStatus.ASSIGNED, TaskStatus.COMPLETED):
+        return f"Task {task.pk} is {task.status}, not assigned."
+    if report.worker_id is not None and report.worker_id != task.worker_id:
+        return f"Task {task.pk} is {task.status}, but not by {report.worker_id}."
+    return None
 
-    First: highest priority, then oldest, among those that no other open request holds.
-    """
-    queue = Task.objects.ready().dispatch_order().with_now()
-    task = queue.select_for_update(skip_locked=True, no_key=True).first()
-    if task is None:
-        return None
-    lease = timedelta(minutes=settings.TASK_LEASE_MINUTES)
-    task.status = TaskStatus.ASSIGNED
-    task.worker_id = worker_id
-    task.attempt += 1
-    task.assigned_at = task.now
-    task.lease_expires_at = task.now + lease if lease else None
+
+def complete(task: Task, report: Report, actor: str) -> None:
+    check(task, report)
+    task.status = TaskStatus.COMPLETED
+    task.completed_at = task.now
+    task.reported_completed_at = report.completed_at
+    task.moved_qty = task.qty if report.moved_qty is None else report.moved_qty
+    task.note = report.note
+    task.lease_expires_at = None
     task.save(
         update_fields=[
             "status",
-            "worker_id",
-            "attempt",
-            "assigned_at",
+            "completed_at",
+            "reported_completed_at",
+            "moved_qty",
+            "note",
             "lease_expires_at",
         ]
     )
-    record_task(EventKind.CLAIMED, task, actor)
+    said = replace(report, moved_qty=task.moved_qty)
+    record_task(EventKind.COMPLETED, task, actor, **details_of(said))
+
+
+def check(task: Task, report: Report) -> None:
+    if report.moved_qty is not None and report.moved_qty > task.qty:
+        raise Refusal(f"moved_qty: task {task.pk} is about {task.qty} bikes.")
+    if report.completed_at is None or task.assigned_at is None:
+        return
+    if report.completed_at > task.now:
+        raise Refusal("completed_at: lies in the future.")
+    if report.completed_at < task.assigned_at:
+        raise Refusal(f"completed_at: lies before task {task.pk} was assigned.")
+
+
+def details_of(report: Report) -> dict[str, Any]:
+    details = {
+        "moved_qty": report.moved_qty,
+        "note": report.note or None,
+        "completed_at": report.completed_at and report.completed_at.isoformat(),
+    }
+    return {name: value for name, value in details.items() if value is not None}
+
+
+def keep_late_report(task: Task, report: Report, actor: str) -> None:
+    """Once for each worker: a phone repeats itself until it is heard."""
+    of_worker = TaskEvent.objects.filter(task_id=task.pk, worker_id=report.worker_id)
+    if not of_worker.filter(kind__in=[EventKind.CLAIMED, EventKind.REASSIGNED]).exists():
+        return
+    if of_worker.filter(kind=EventKind.LATE_REPORT).exists():
+        return
+    record_task(
+        EventKind.LATE_REPORT, task, actor, worker_id=report.worker_id, **details_of(report)
+    )
+
+
+@transaction.atomic(durable=True)
+def cancel_task(task_id: int, *, actor: str, reason: str) -> Task:
+    """Take a ready or assigned task off the plan, for good. Conflict: it has ended already."""
+    task = lock_open_task(task_id)
+    task.status = TaskStatus.CANCELLED
+    task.cancelled_at = task.now
+    task.lease_expires_at = None
+    task.save(update_fields=["status", "cancelled_at", "lease_expires_at"])
+    record_task(EventKind.CANCELLED, task, actor, reason=reason)
     return task
 
 
 @transaction.atomic(durable=True)
-def complete_task(task_id: int, *, actor: str) -> Task:
-    """Complete an assigned task. Completing it again changes nothing and returns the same."""
+def prioritize_task(task_id: int, *, actor: str, priority: int | None = None, by: int = 0) -> Task:
+    """Set the priority to a value, or shift the present one; it stays within its range.
+
+    Conflict: the task has ended.
+    """
+    task = lock_open_task(task_id)
+    former, task.priority = task.priority, shifted(task, priority, by)
+    if task.priority != former:
+        task.save(update_fields=["priority"])
+        record_task(
+            EventKind.PRIORITIZED,
+            task,
+            actor,
+            former_priority=former,
+            priority=task.priority,
+        )
+    return task
+
+
+def lock_open_task(task_id: int) -> Task:
     task = lock_task(task_id)
-    if task.status == TaskStatus.COMPLETED:
-        return task
-    if task.status != TaskStatus.ASSIGNED:
-        raise Conflict(f"Task {task_id} is {task.status}, not assigned.")
-    task.status = TaskStatus.COMPLETED
-    task.completed_at = task.now
-    task.moved_qty = task.qty
-    task.lease_expires_at = None
-    task.save(update_fields=["status", "completed_at", "moved_qty", "lease_expires_at"])
-    record_task(EventKind.COMPLETED, task, actor, moved_qty=task.moved_qty)
+    if task.status not in OPEN_STATUSES:
+        raise Conflict(f"Task {task_id} is {task.status}.")
     return task

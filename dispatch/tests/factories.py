@@ -33,7 +33,7 @@ class TaskFactory(factory.django.DjangoModelFactory):
             completed_at=MORNING,
             moved_qty=5,
         )
-        cancelled = factory.Trait(status=TaskStatus.CANCELLED)
+        cancelled = factory.Trait(status=TaskStatus.CANCELLED, cancelled_at=MORNING)
 
     from_station_id = 100
     to_station_id = 200

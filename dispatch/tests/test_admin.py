@@ -41,7 +41,7 @@ def messages(answer):
 
 def test_approving_selected_works_row_by_row_and_says_truthfully_what_came_of_it(dispatcher):
     suggestions = SuggestionFactory.create_batch(3)
-    taken = services.approve_suggestion(suggestions[1].id, actor="tom")
+    taken = services.approve_suggestion(suggestions[1].id, actor="tom").task
 
     answer = post_action(dispatcher, SUGGESTIONS, "approve_selected", suggestions)
 
@@ -315,7 +315,7 @@ def test_a_list_never_counts_beyond_what_anybody_would_page(dispatcher):
 
 def test_a_tasks_page_tells_its_events_in_order(dispatcher):
     suggestion = SuggestionFactory(source="ml-v2")
-    task = services.approve_suggestion(suggestion.id, actor="maria")
+    task = services.approve_suggestion(suggestion.id, actor="maria").task
     services.claim_next_task("van-1", actor="api")
     services.complete_task(task.id, actor="tom")
 

@@ -3,7 +3,7 @@
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from dispatch.models import Suggestion, Task, TaskEvent
+from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
 
 from .factories import SuggestionFactory, TaskFactory
 
@@ -23,6 +23,7 @@ def one_of_each():
     TaskFactory(id=3, completed=True)
     TaskFactory(id=4, cancelled=True)
     TaskEvent.objects.create(id=1, kind="approved", task_id=1, actor="maria")
+    ClaimKey.objects.create(actor="api", key="k-1", worker_id="van-1", task_id=2)
 
 
 FORBIDDEN = {
@@ -65,6 +66,23 @@ FORBIDDEN = {
     "fewer_than_none_moved": (
         "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = -1 WHERE id = 2"
     ),
+    "cancelled_without_its_time": "UPDATE tasks SET status = 'cancelled' WHERE id = 1",
+    "ready_with_a_time_of_cancelling": "UPDATE tasks SET cancelled_at = now() WHERE id = 1",
+    "assigned_with_a_reported_completion": (
+        "UPDATE tasks SET reported_completed_at = now() WHERE id = 2"
+    ),
+    "reported_as_completed_in_the_future": (
+        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 5,"
+        " reported_completed_at = now() + interval '1 second' WHERE id = 2"
+    ),
+    "reported_as_completed_before_the_claim": (
+        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 5,"
+        " reported_completed_at = assigned_at - interval '1 second' WHERE id = 2"
+    ),
+    "second_claim_with_a_key": (
+        "INSERT INTO claim_keys (actor, key, worker_id, task_id)"
+        " SELECT actor, key, worker_id, task_id FROM claim_keys"
+    ),
     "attempt_below_zero": "UPDATE tasks SET attempt = -1 WHERE id = 1",
     "ready_to_completed": (
         "UPDATE tasks SET status = 'completed', worker_id = 'van-1', assigned_at = now(),"
@@ -75,11 +93,12 @@ FORBIDDEN = {
         " completed_at = NULL, moved_qty = NULL WHERE id = 3"
     ),
     "completed_to_cancelled": (
-        "UPDATE tasks SET status = 'cancelled', completed_at = NULL, moved_qty = NULL WHERE id = 3"
+        "UPDATE tasks SET status = 'cancelled', cancelled_at = now(), completed_at = NULL,"
+        " moved_qty = NULL WHERE id = 3"
     ),
     "completed_by_someone_else": "UPDATE tasks SET worker_id = 'van-2' WHERE id = 3",
     "completed_with_another_note": "UPDATE tasks SET note = 'Later' WHERE id = 3",
-    "cancelled_to_ready": "UPDATE tasks SET status = 'ready' WHERE id = 4",
+    "cancelled_to_ready": "UPDATE tasks SET status = 'ready', cancelled_at = NULL WHERE id = 4",
     "cancelled_with_another_priority": "UPDATE tasks SET priority = 5 WHERE id = 4",
     "event_changed": "UPDATE task_events SET actor = 'nobody'",
     "event_deleted": "DELETE FROM task_events",
@@ -98,8 +117,8 @@ ALLOWED = {
     "claim": (
         "UPDATE tasks SET status = 'assigned', worker_id = 'van-1', assigned_at = now() WHERE id=1"
     ),
-    "cancel_ready": "UPDATE tasks SET status = 'cancelled' WHERE id = 1",
-    "cancel_assigned": "UPDATE tasks SET status = 'cancelled' WHERE id = 2",
+    "cancel_ready": "UPDATE tasks SET status = 'cancelled', cancelled_at = now() WHERE id = 1",
+    "cancel_assigned": ("UPDATE tasks SET status = 'cancelled', cancelled_at = now() WHERE id = 2"),
     "release": (
         "UPDATE tasks SET status = 'ready', worker_id = NULL, assigned_at = NULL WHERE id = 2"
     ),

@@ -29,8 +29,8 @@ def fail():
     yield 1 / 0
 
 
-def result(inserted=0, refreshed=0, removed=0, repeated=0, decided=0):
-    return IngestResult(inserted, refreshed, removed, repeated, decided)
+def result(inserted=0, refreshed=0, removed=0, repeated=0, under_way=0, decided=0):
+    return IngestResult(inserted, refreshed, removed, repeated, under_way, decided)
 
 
 def moves(**filters):
@@ -51,12 +51,12 @@ def test_every_field_arrives_and_one_event_tells_the_counts():
     event = TaskEvent.objects.get()
     assert (event.kind, event.actor) == ("ingested", "test")
     assert event.details == {
-        "source": "ml",
         "replace": False,
         "inserted": 2,
         "refreshed": 0,
         "removed": 0,
         "repeated": 0,
+        "under_way": 0,
         "decided": 0,
     }
 
@@ -278,7 +278,7 @@ def test_a_move_that_is_being_approved_does_not_come_back(replace):
             wait_until_blocked(approving)
             ingesting = start(ingest, move(100, 200, 9), move(1, 2), replace=replace)
             wait_until_blocked(ingesting, count=2)
-        assert approving.result(timeout=20).qty == 5
+        assert approving.result(timeout=20).task.qty == 5
         assert ingesting.result(timeout=20) == result(inserted=1, decided=1)
     assert moves() == [(1, 2, 5)]
     assert Task.objects.count() == 1
@@ -296,7 +296,7 @@ def test_a_move_approved_while_the_input_is_read_does_not_come_back():
 
     counts = ingest_suggestions(rows(), source="ml", actor="test", replace=True)
 
-    assert counts == result(inserted=1, decided=1)
+    assert counts == result(inserted=1, under_way=1)
     assert moves() == [(1, 2, 5)]
     assert Task.objects.count() == 1
 
@@ -313,7 +313,7 @@ def test_an_approval_waits_for_a_running_ingest_and_finds_the_refreshed_move():
             approving = start(approve_suggestion, suggestion.id, actor="maria")
             wait_until_blocked(approving, count=2)
         assert ingesting.result(timeout=20) == result(refreshed=1)
-        assert approving.result(timeout=20).qty == 9
+        assert approving.result(timeout=20).task.qty == 9
     assert not Suggestion.objects.exists()
     assert Task.objects.count() == 1
 

@@ -79,12 +79,12 @@ def test_it_enters_the_rows_and_says_so_in_one_line(write):
     path = write(line() + line(to_station_id=3) + line(qty=6))
 
     assert run(path, "--source", "ml") == (
-        "2 inserted, 0 refreshed, 0 removed, 1 repeated, 0 decided, 0 rejected.\n"
+        "2 inserted, 0 refreshed, 0 removed, 1 repeated, 0 under way, 0 decided, 0 rejected.\n"
     )
     assert entered() == [(3, 5, "Full"), (2, 6, "Full")]
     event = TaskEvent.objects.get()
     assert (event.kind, event.actor) == ("ingested", "ingest_suggestions")
-    assert (event.details["source"], event.details["inserted"]) == ("ml", 2)
+    assert (event.source, event.details["inserted"]) == ("ml", 2)
 
 
 def test_for_machines_it_answers_one_json_object(write):
@@ -96,6 +96,7 @@ def test_for_machines_it_answers_one_json_object(write):
         "refreshed": 0,
         "removed": 0,
         "repeated": 0,
+        "under_way": 0,
         "decided": 0,
         "rejected": 0,
     }
@@ -134,7 +135,10 @@ def test_valid_rows_are_entered_when_the_bad_ones_may_be_rejected(write, tmp_pat
 
     told = run(write(bad + line() + "{\n"), "--skip-bad", "--rejects", str(rejects))
 
-    assert told == "1 inserted, 0 refreshed, 0 removed, 0 repeated, 0 decided, 2 rejected.\n"
+    assert (
+        told
+        == "1 inserted, 0 refreshed, 0 removed, 0 repeated, 0 under way, 0 decided, 2 rejected.\n"
+    )
     assert [json.loads(row) for row in rejects.read_text().splitlines()] == [
         {"line": 1, "error": "qty: Expected `int` >= 1", "text": bad.rstrip("\n")},
         {
@@ -189,7 +193,7 @@ def test_replacing_by_an_empty_input_is_refused_unless_it_is_allowed(write):
 def test_a_dry_run_changes_nothing(write):
     assert run(write(line()), "--dry-run") == (
         "Dry run, nothing was changed:"
-        " 1 inserted, 0 refreshed, 0 removed, 0 repeated, 0 decided, 0 rejected.\n"
+        " 1 inserted, 0 refreshed, 0 removed, 0 repeated, 0 under way, 0 decided, 0 rejected.\n"
     )
     assert not Suggestion.objects.exists()
 

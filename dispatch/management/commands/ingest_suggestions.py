@@ -36,8 +36,8 @@ def check_options(options: dict[str, Any]) -> None:
 
 
 def summary(counts: dict[str, Any]) -> str:
-    names = ("inserted", "refreshed", "removed", "repeated", "decided", "rejected")
-    text = ", ".join(f"{counts[name]:,} {name}" for name in names) + "."
+    names = ("inserted", "refreshed", "removed", "repeated", "under_way", "decided", "rejected")
+    text = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in names) + "."
     return f"Dry run, nothing was changed: {text}" if counts["dry_run"] else text
 
 
@@ -59,6 +59,11 @@ class Command(BaseCommand):
             "--allow-empty",
             action="store_true",
             help="with --replace: an empty FILE removes all of the source's",
+        )
+        add(
+            "--include-under-way",
+            action="store_true",
+            help="enter also moves that a ready or assigned task makes already",
         )
         add("--skip-bad", action="store_true", help="enter the valid rows; needs --rejects")
         add("--rejects", metavar="FILE", help="where the bad rows go; needs --skip-bad")
@@ -85,6 +90,7 @@ class Command(BaseCommand):
                     actor=ACTOR,
                     replace=options["replace"],
                     allow_empty=options["allow_empty"],
+                    include_under_way=options["include_under_way"],
                     dry_run=options["dry_run"],
                 )
         finally:

@@ -1,0 +1,16 @@
+from .dispatch import DispatchViewSet
+from .events import EventViewSet
+from .pages import HealthView, ReadinessView, RedocView
+from .suggestions import SuggestionViewSet
+from .tasks import TaskListViewSet, TaskViewSet
+
+__all__ = [
+    "DispatchViewSet",
+    "EventViewSet",
+    "HealthView",
+    "ReadinessView",
+    "RedocView",
+    "SuggestionViewSet",
+    "TaskListViewSet",
+    "TaskViewSet",
+]

@@ -1,0 +1,66 @@
+import re
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from ... import services
+from ...models import Task
+from ..authentication import actor_of
+from ..errors import NoTaskReady
+from ..schema import BODY, TASK, answers, example
+from ..serializers import ClaimSerializer, TaskSerializer, valid
+
+KEY_HEADER = "Idempotency-Key"
+KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+
+
+def idempotency_key(request: Request) -> str | None:
+    key: str | None = request.headers.get(KEY_HEADER)
+    if key is not None and not KEY.fullmatch(key):
+        raise ValidationError({KEY_HEADER: ["1 to 255 printable ASCII characters, no spaces."]})
+    return key
+
+
+class DispatchViewSet(GenericViewSet[Task]):
+    queryset = Task.objects.all()
+    serializer_class = TaskSerializer
+
+    @extend_schema(
+        summary="Claim the next task",
+        description=(
+            "Assigns the ready task with the highest priority, the oldest among equals, to the "
+            "worker. Two requests never get the same task. With an `Idempotency-Key` a request "
+            "whose answer was lost can be repeated: it gets its task again, not a second one."
+        ),
+        parameters=[
+            OpenApiParameter(
+                KEY_HEADER,
+                {"type": "string", "pattern": "^[!-~]{1,255}$"},
+                OpenApiParameter.HEADER,
+                description="New for each task that is wanted, the same for each repetition.",
+            )
+        ],
+        request=ClaimSerializer,
+        responses=answers(
+            TaskSerializer,
+            404,
+            422,
+            *BODY,
+            examples=[example({**TASK, "status": "assigned", "worker_id": "user_456"})],
+            _404="No available tasks. `Retry-After` says when to ask again, in seconds.",
+        ),
+        examples=[example({"worker_id": "user_456"}, request_only=True)],
+        tags=["dispatch"],
+    )
+    @action(detail=False, methods=["post"])
+    def next(self, request: Request) -> Response:
+        data = valid(ClaimSerializer(data=request.data))
+        key = idempotency_key(request)
+        task = services.claim_next_task(data["worker_id"], actor=actor_of(request), key=key)
+        if task is None:
+            raise NoTaskReady
+        return Response(TaskSerializer(task).data)

@@ -1,0 +1,31 @@
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.mixins import ListModelMixin
+from rest_framework.viewsets import GenericViewSet
+
+from ...models import TaskEvent
+from ..pagination import AlwaysPaged
+from ..schema import REJECTED, answers, example
+from ..serializers import EventFilterSerializer, EventSerializer, valid_query
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="What happened, oldest first",
+        description=(
+            "For ML jobs: `source` gives all that became of a job's suggestions, `kind=rejected` "
+            "with it the rejections and their reasons. The last page's cursor goes on from there."
+        ),
+        parameters=[EventFilterSerializer],
+        responses=answers(EventSerializer(many=True), 400, examples=[example(REJECTED)]),
+        tags=["events"],
+    )
+)
+class EventViewSet(ListModelMixin, GenericViewSet[TaskEvent]):
+    queryset = TaskEvent.objects.order_by("id")
+    serializer_class = EventSerializer
+    pagination_class = AlwaysPaged
+
+    def get_queryset(self) -> QuerySet[TaskEvent]:
+        filters = valid_query(self.request, EventFilterSerializer)
+        return super().get_queryset().filter(**filters)

@@ -1,0 +1,54 @@
+from django.conf import settings
+from django.db import connection
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularRedocView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ..schema import example
+from ..serializers import HealthSerializer
+
+
+class PublicView(APIView):
+    """Answers whoever asks, also with `API_AUTH=required`."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+
+class HealthView(PublicView):
+    @extend_schema(
+        summary="Health check",
+        description="Answers whoever asks, and without the database.",
+        responses={200: HealthSerializer},
+        examples=[example({"message": settings.API_TITLE})],
+        tags=["health"],
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"message": settings.API_TITLE})
+
+
+@extend_schema(exclude=True)
+class ReadinessView(PublicView):
+    """For balancers: 503 while the database does not answer."""
+
+    def get(self, request: Request) -> Response:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return Response({"message": "ready"})
+
+
+class RedocView(SpectacularRedocView):
+    # Redoc fills a style element that it inserts empty, and has one of its own (for its scroll
+    # bar): both by their hashes. Its search runs in a worker.
+    POLICY = (
+        "default-src 'self'; img-src 'self' data:; worker-src blob:; style-src 'self' "
+        "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+        "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+    )
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {**super().default_response_headers, "Content-Security-Policy": self.POLICY}

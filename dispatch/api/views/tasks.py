@@ -1,0 +1,244 @@
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from ... import exceptions, services
+from ...models import Task, TaskEvent
+from ...services import Report
+from ..authentication import actor_of
+from ..pagination import AlwaysPaged, NewestFirst
+from ..schema import (
+    BODY,
+    CLAIMED,
+    REASON,
+    SUGGESTION_DECIDED,
+    TASK,
+    TASK_IN_FULL,
+    answers,
+    changes_task,
+    example,
+)
+from ..serializers import (
+    ApproveSerializer,
+    CancelSerializer,
+    EventSerializer,
+    HolderSerializer,
+    PrioritySerializer,
+    ReassignSerializer,
+    ReleaseSerializer,
+    ReportSerializer,
+    TaskFilterSerializer,
+    TaskInFullSerializer,
+    TaskSerializer,
+    valid,
+    valid_query,
+)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Tasks, newest first",
+        description=(
+            "A worker's own open tasks: `?worker_id=user_456&status=assigned`. All filters may be "
+            "combined."
+        ),
+        parameters=[TaskFilterSerializer],
+        responses=answers(TaskInFullSerializer(many=True), 400, examples=[example(TASK_IN_FULL)]),
+        tags=["tasks"],
+    )
+)
+class TaskListViewSet(ListModelMixin, GenericViewSet[Task]):
+    queryset = Task.objects.order_by("-id")
+    serializer_class = TaskInFullSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> QuerySet[Task]:
+        filters = valid_query(self.request, TaskFilterSerializer)
+        tasks = Task.objects.overdue() if filters.pop("overdue", None) else Task.objects.all()
+        return tasks.filter(*(condition(*each) for each in filters.items())).order_by("-id")
+
+
+def condition(name: str, value: Any) -> Q:
+    match name:
+        case "station_id":
+            return Q(from_station_id=value) | Q(to_station_id=value)
+        case "created_before":
+            return Q(created_at__lt=value)
+        case "created_after":
+            return Q(created_at__gt=value)
+        case _:
+            return Q((name, value))
+
+
+@extend_schema_view(
+    retrieve=extend_schema(
+        summary="One task",
+        responses=answers(TaskInFullSerializer, 404, examples=[example(TASK_IN_FULL)]),
+        tags=["tasks"],
+    )
+)
+class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
+    queryset = Task.objects.all()
+    serializer_class = TaskInFullSerializer
+    lookup_url_kwarg = "task_id"
+    lookup_value_converter = "int"
+
+    def get_object(self) -> Task:
+        task = self.get_queryset().filter(pk=self.kwargs["task_id"]).first()
+        if task is None:
+            raise exceptions.NotFound(f"Task {self.kwargs['task_id']} not found.")
+        return task
+
+    @extend_schema(
+        summary="Approve a suggestion: it becomes a ready task",
+        parameters=[
+            OpenApiParameter(
+                "X-Warning",
+                OpenApiTypes.STR,
+                OpenApiParameter.HEADER,
+                response=[200],
+                description="What to know about it: an open task that makes the same move already.",
+            )
+        ],
+        request=ApproveSerializer,
+        responses=answers(
+            TaskSerializer,
+            404,
+            409,
+            *BODY,
+            examples=[example(TASK)],
+            _404=SUGGESTION_DECIDED,
+            _409="The suggestion has expired.",
+        ),
+        examples=[example({"suggestion_id": 123}, request_only=True)],
+        tags=["tasks"],
+    )
+    @action(detail=False, methods=["post"])
+    def approve(self, request: Request) -> Response:
+        data = valid(ApproveSerializer(data=request.data))
+        approval = services.approve_suggestion(data["suggestion_id"], actor=actor_of(request))
+        response = Response(TaskSerializer(approval.task).data)
+        if approval.warnings:
+            response.headers["X-Warning"] = " ".join(approval.warnings)
+        return response
+
+    @extend_schema(
+        summary="Complete an assigned task",
+        description=(
+            "Without a body: whoever holds it has moved all bikes. Completing it again changes "
+            "nothing and answers the same. A former holder is refused; the report is kept all the "
+            "same, for the dispatcher to see."
+        ),
+        request=ReportSerializer,
+        responses=answers(
+            TaskSerializer,
+            404,
+            409,
+            *BODY,
+            examples=[example({**TASK, "status": "completed", "worker_id": "user_456"})],
+            _404="Task not found.",
+            _409="The task is ready or cancelled, or held or completed by another worker.",
+        ),
+        examples=[
+            example(
+                {
+                    "worker_id": "user_456",
+                    "moved_qty": 3,
+                    "note": "Two docks were broken",
+                    "completed_at": "2024-01-15T11:05:00Z",
+                },
+                request_only=True,
+            )
+        ],
+        tags=["tasks"],
+    )
+    @action(detail=True, methods=["post"])
+    def complete(self, request: Request, task_id: int) -> Response:
+        report = Report(**valid(ReportSerializer(data=request.data)))
+        task = services.complete_task(task_id, actor=actor_of(request), report=report)
+        return Response(TaskSerializer(task).data)
+
+    @changes_task(
+        "Renew the lease: the holder's sign of life",
+        HolderSerializer,
+        {"worker_id": "user_456"},
+        CLAIMED,
+        _409="The task is not assigned, or to another worker.",
+    )
+    @action(detail=True, methods=["post"])
+    def extend(self, request: Request, task_id: int) -> Response:
+        data = valid(HolderSerializer(data=request.data))
+        return self.changed(services.extend_lease(task_id, actor=actor_of(request), **data))
+
+    @changes_task(
+        "Give a task back to the queue",
+        ReleaseSerializer,
+        {"worker_id": "user_456", "reason": "The van broke down"},
+        TASK_IN_FULL,
+        _409="The task is not assigned, or to another worker.",
+    )
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, task_id: int) -> Response:
+        data = valid(ReleaseSerializer(data=request.data))
+        return self.changed(services.release_task(task_id, actor=actor_of(request), **data))
+
+    @changes_task(
+        "Hand an open task to another worker",
+        ReassignSerializer,
+        {"worker_id": "user_456", **REASON},
+        CLAIMED,
+        _409="The task has ended.",
+    )
+    @action(detail=True, methods=["post"])
+    def reassign(self, request: Request, task_id: int) -> Response:
+        data = valid(ReassignSerializer(data=request.data))
+        return self.changed(services.reassign_task(task_id, actor=actor_of(request), **data))
+
+    @changes_task(
+        "Take an open task off the plan",
+        CancelSerializer,
+        REASON,
+        {**TASK_IN_FULL, "status": "cancelled", "cancelled_at": "2024-01-15T10:45:00Z"},
+        _409="The task has ended already.",
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, task_id: int) -> Response:
+        data = valid(CancelSerializer(data=request.data))
+        return self.changed(services.cancel_task(task_id, actor=actor_of(request), **data))
+
+    @changes_task(
+        "Set an open task's priority",
+        PrioritySerializer,
+        {"priority": 50},
+        {**TASK_IN_FULL, "priority": 50},
+        _409="The task has ended.",
+    )
+    @action(detail=True, methods=["post"])
+    def priority(self, request: Request, task_id: int) -> Response:
+        data = valid(PrioritySerializer(data=request.data))
+        return self.changed(services.prioritize_task(task_id, actor=actor_of(request), **data))
+
+    def changed(self, task: Task) -> Response:
+        return Response(TaskInFullSerializer(task).data)
+
+    @extend_schema(
+        summary="A task's history, oldest first",
+        description="Kept also when the task itself was pruned.",
+        responses=answers(EventSerializer(many=True), 400, 404, _404="Nothing is known of it."),
+        tags=["events"],
+    )
+    @action(detail=True, methods=["get"], pagination_class=AlwaysPaged)
+    def events(self, request: Request, task_id: int) -> Response:
+        events = TaskEvent.objects.filter(task_id=task_id).order_by("id")
+        pages = AlwaysPaged()
+        page: list[TaskEvent] = pages.paginate_queryset(events, request, self) or []
+        if not page:
+            self.get_object()
+        return pages.get_paginated_response(EventSerializer(page, many=True).data)

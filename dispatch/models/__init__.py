@@ -1,0 +1,23 @@
+"""What is true of the data. PostgreSQL enforces it: constraints, triggers, defaults."""
+
+from .claim_keys import ClaimKey
+from .events import EventKind, TaskEvent, no_details
+from .moves import PRIORITY_MAX, PRIORITY_MIN, Move
+from .suggestions import Suggestion
+from .tasks import OPEN_STATUSES, Task, TaskStatus
+from .users import User
+
+__all__ = [
+    "OPEN_STATUSES",
+    "PRIORITY_MAX",
+    "PRIORITY_MIN",
+    "ClaimKey",
+    "EventKind",
+    "Move",
+    "Suggestion",
+    "Task",
+    "TaskEvent",
+    "TaskStatus",
+    "User",
+    "no_details",
+]

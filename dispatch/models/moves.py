@@ -1,0 +1,70 @@
+from datetime import UTC, datetime
+from typing import Self, TypeVar
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+PRIORITY_MIN, PRIORITY_MAX = -100, 100
+
+
+def is_a_date(field: str) -> Q:
+    """PostgreSQL knows infinity and the year 20000; a row with them could not be read again."""
+    return Q((f"{field}__gte", datetime(2000, 1, 1, tzinfo=UTC))) & Q(
+        (f"{field}__lt", datetime(9000, 1, 1, tzinfo=UTC))
+    )
+
+
+class DatabaseClock(models.Func):
+    """The time when a row is read: after a wait for its lock, later than whatever its holder wrote.
+
+    Django's Now() would be that of the statement, from before the wait.
+    """
+
+    function = "clock_timestamp"
+    output_field = models.DateTimeField()
+
+
+M_co = TypeVar("M_co", bound="Move", covariant=True)
+
+
+class MoveQuerySet(models.QuerySet[M_co]):
+    def with_now(self) -> Self:
+        """With `now`, the database's clock, on each row."""
+        return self.annotate(now=DatabaseClock())
+
+
+class Move(models.Model):
+    """Bikes to be taken from one station to another."""
+
+    id = models.BigAutoField(primary_key=True)
+    from_station_id = models.PositiveIntegerField("from station")
+    to_station_id = models.PositiveIntegerField("to station")
+    qty = models.IntegerField("bikes", validators=[MinValueValidator(1)])
+    priority = models.SmallIntegerField(
+        default=0, db_default=0, help_text="-100 to 100; higher goes out first."
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    # On a row that was read `with_now()`.
+    now: datetime
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(name="%(class)s_qty_is_positive", condition=Q(qty__gte=1)),
+            models.CheckConstraint(
+                name="%(class)s_stations_differ",
+                condition=~Q(from_station_id=F("to_station_id")),
+                violation_error_message="The two stations must differ.",
+            ),
+            models.CheckConstraint(
+                name="%(class)s_priority_in_range",
+                condition=Q(priority__gte=PRIORITY_MIN, priority__lte=PRIORITY_MAX),
+                violation_error_message=f"Priority goes from {PRIORITY_MIN} to {PRIORITY_MAX}.",
+            ),
+            models.CheckConstraint(
+                name="%(class)s_created_at_is_a_date", condition=is_a_date("created_at")
+            ),
+        ]

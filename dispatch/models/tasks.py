@@ -1,0 +1,176 @@
+from datetime import timedelta
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from .moves import Move, MoveQuerySet
+
+
+class TaskStatus(models.TextChoices):
+    READY = "ready"
+    ASSIGNED = "assigned"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class TaskQuerySet(MoveQuerySet["Task"]):
+    def ready(self) -> "TaskQuerySet":
+        return self.filter(status=TaskStatus.READY)
+
+    def assigned(self) -> "TaskQuerySet":
+        return self.filter(status=TaskStatus.ASSIGNED)
+
+    def open(self) -> "TaskQuerySet":
+        return self.filter(status__in=OPEN_STATUSES)
+
+    def overdue(self) -> "TaskQuerySet":
+        """On the way for TASK_OVERDUE_MINUTES or longer."""
+        return self.assigned().filter(assigned_at__lte=Now() - overdue_after())
+
+    def lease_expired(self) -> "TaskQuerySet":
+        return self.assigned().filter(lease_expires_at__lte=Now())
+
+    def dispatch_order(self) -> "TaskQuerySet":
+        return self.order_by("-priority", "created_at", "id")
+
+
+STATUS_EDGES: list[tuple[str, str]] = [
+    (TaskStatus.READY, TaskStatus.ASSIGNED),
+    (TaskStatus.ASSIGNED, TaskStatus.READY),
+    (TaskStatus.ASSIGNED, TaskStatus.COMPLETED),
+    (TaskStatus.READY, TaskStatus.CANCELLED),
+    (TaskStatus.ASSIGNED, TaskStatus.CANCELLED),
+]
+
+OPEN_STATUSES = [TaskStatus.READY, TaskStatus.ASSIGNED]
+READY = Q(status=TaskStatus.READY)
+ASSIGNED = Q(status=TaskStatus.ASSIGNED)
+COMPLETED = Q(status=TaskStatus.COMPLETED)
+CANCELLED = Q(status=TaskStatus.CANCELLED)
+HELD = Q(worker_id__isnull=False, assigned_at__isnull=False)
+NOT_HELD = Q(worker_id__isnull=True, assigned_at__isnull=True)
+
+
+def overdue_after() -> timedelta:
+    return timedelta(minutes=settings.TASK_OVERDUE_MINUTES)
+
+
+class Task(Move):
+    """An approved move.
+
+    ready -> assigned -> completed; assigned -> ready (release); ready or assigned -> cancelled.
+    """
+
+    reason = models.CharField(max_length=2000, null=True, blank=True)
+    status = models.CharField(
+        max_length=16,
+        choices=TaskStatus,
+        db_default=TaskStatus.READY.value,
+        editable=False,
+    )
+    worker_id = models.CharField("worker", max_length=200, null=True, editable=False)
+    # A plain number: the suggestion is gone when its task exists.
+    suggestion_id = models.BigIntegerField("suggestion", null=True, unique=True, editable=False)
+    source = models.CharField(max_length=100, blank=True, db_default="", editable=False)
+    attempt = models.IntegerField(db_default=0, editable=False)
+    assigned_at = models.DateTimeField(null=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+    completed_at = models.DateTimeField(null=True, editable=False)
+    # When the worker says it was; completed_at is when the server heard of it.
+    reported_completed_at = models.DateTimeField(null=True, editable=False)
+    cancelled_at = models.DateTimeField(null=True, editable=False)
+    moved_qty = models.IntegerField("bikes moved", null=True, editable=False)
+    note = models.CharField(max_length=2000, blank=True, db_default="", editable=False)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta(Move.Meta):
+        db_table = "tasks"
+        constraints = [
+            *Move.Meta.constraints,
+            models.CheckConstraint(
+                name="task_status_is_known", condition=Q(status__in=TaskStatus.values)
+            ),
+            models.CheckConstraint(
+                name="task_is_held_unless_ready",
+                condition=(READY & NOT_HELD)
+                | ((ASSIGNED | COMPLETED) & HELD)
+                | (CANCELLED & (HELD | NOT_HELD)),
+            ),
+            models.CheckConstraint(
+                name="task_worker_has_a_name",
+                condition=Q(worker_id__isnull=True) | ~Q(worker_id=""),
+            ),
+            models.CheckConstraint(
+                name="task_lease_only_while_assigned",
+                condition=ASSIGNED | Q(lease_expires_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="task_completed_has_its_time",
+                condition=(COMPLETED & Q(completed_at__isnull=False, moved_qty__isnull=False))
+                | (~COMPLETED & Q(completed_at__isnull=True, moved_qty__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="task_reported_time_only_when_completed",
+                condition=Q(reported_completed_at__isnull=True)
+                | (
+                    COMPLETED
+                    & Q(reported_completed_at__gte=F("assigned_at"))
+                    & Q(reported_completed_at__lte=F("completed_at"))
+                ),
+            ),
+            models.CheckConstraint(
+                name="task_cancelled_has_its_time",
+                condition=(CANCELLED & Q(cancelled_at__isnull=False))
+                | (~CANCELLED & Q(cancelled_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="task_moved_qty_in_range",
+                condition=Q(moved_qty__isnull=True) | Q(moved_qty__gte=0, moved_qty__lte=F("qty")),
+            ),
+            models.CheckConstraint(name="task_attempt_counts_up", condition=Q(attempt__gte=0)),
+        ]
+        indexes = [
+            # Exactly the order of a claim, so that it reads one entry.
+            models.Index(
+                fields=["-priority", "created_at", "id"],
+                name="task_queue",
+                condition=READY,
+            ),
+            models.Index(fields=["worker_id", "id"], name="task_held_by", condition=ASSIGNED),
+            models.Index(
+                fields=["worker_id", "id"],
+                name="task_by_worker",
+                condition=Q(worker_id__isnull=False),
+            ),
+            models.Index(fields=["from_station_id", "id"], name="task_from_station"),
+            models.Index(fields=["to_station_id", "id"], name="task_to_station"),
+            models.Index(
+                fields=["from_station_id", "to_station_id"],
+                name="task_open_moves",
+                condition=Q(status__in=OPEN_STATUSES),
+            ),
+            models.Index(fields=["created_at"], name="task_created_at"),
+            models.Index(fields=["status", "id"], name="task_status"),
+        ]
+        triggers = [
+            pgtrigger.FSM(name="task_status_edges", field="status", transitions=STATUS_EDGES),
+            pgtrigger.Protect(
+                name="task_ended_is_frozen",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__status__in=["completed", "cancelled"]),
+            ),
+        ]
+        permissions = [
+            ("complete_task", "Can complete tasks"),
+            ("release_task", "Can release tasks"),
+            ("cancel_task", "Can cancel tasks"),
+            ("reassign_task", "Can reassign tasks"),
+            ("prioritize_task", "Can raise and lower tasks"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Task {self.pk}"

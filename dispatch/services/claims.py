@@ -1,0 +1,140 @@
+"""Who holds a task, and until when: claim, extend, release, reassign."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from ..exceptions import Conflict, KeyReused, NotFound
+from ..models import OPEN_STATUSES, ClaimKey, EventKind, Task, TaskStatus
+from .events import record_task
+from .locks import lock_task, take_turns
+
+HOLDER_FIELDS = ["status", "worker_id", "attempt", "assigned_at", "lease_expires_at"]
+
+
+@transaction.atomic(durable=True)
+def claim_next_task(worker_id: str, *, actor: str, key: str | None = None) -> Task | None:
+    """Assign the first ready task to a worker. None: no task is ready.
+
+    First: highest priority, then oldest, among those that no other open request holds. A worker
+    that holds TASKS_PER_WORKER tasks gets the one it has had longest again.
+
+    `key`: the same one gives the same task for 24 hours, as that task is by then. KeyReused: it
+    came with another worker. A claim that found no task is not remembered.
+    """
+    if key is not None and (task := claimed_with(key, worker_id, actor)):
+        return task
+    task = held_at_the_limit(worker_id) or take_first_ready(worker_id, actor)
+    if key is not None and task is not None:
+        remember(key, worker_id, actor, task)
+    return task
+
+
+def claimed_with(key: str, worker_id: str, actor: str) -> Task | None:
+    take_turns(f"claim {actor} {key}")
+    claim = ClaimKey.objects.live().filter(actor=actor, key=key).first()
+    if claim is None:
+        return None
+    if claim.worker_id != worker_id:
+        raise KeyReused("This Idempotency-Key was used for another worker_id.")
+    task = Task.objects.filter(pk=claim.task_id).first()
+    if task is None:
+        raise NotFound(f"Task {claim.task_id}, which this key was given, is no longer kept.")
+    return task
+
+
+def remember(key: str, worker_id: str, actor: str, task: Task) -> None:
+    # It replaces a key that has expired but was not swept away yet.
+    ClaimKey.objects.filter(actor=actor, key=key).delete()
+    ClaimKey.objects.create(key=key, worker_id=worker_id, actor=actor, task_id=task.pk)
+
+
+def held_at_the_limit(worker_id: str) -> Task | None:
+    limit = settings.TASKS_PER_WORKER
+    if not limit:
+        return None
+    # Two calls of one worker at once would both find it below its limit.
+    take_turns(f"worker {worker_id}")
+    held = Task.objects.assigned().filter(worker_id=worker_id).order_by("assigned_at", "id")
+    tasks = list(held[:limit])
+    return tasks[0] if len(tasks) == limit else None
+
+
+def take_first_ready(worker_id: str, actor: str) -> Task | None:
+    queue = Task.objects.ready().dispatch_order().with_now()
+    task = queue.select_for_update(skip_locked=True, no_key=True).first()
+    if task is not None:
+        assign(task, worker_id)
+        record_task(EventKind.CLAIMED, task, actor)
+    return task
+
+
+def assign(task: Task, worker_id: str) -> None:
+    task.status = TaskStatus.ASSIGNED
+    task.worker_id = worker_id
+    task.attempt += 1
+    task.assigned_at = task.now
+    renew_lease(task)
+    task.save(update_fields=HOLDER_FIELDS)
+
+
+def renew_lease(task: Task) -> None:
+    lease = timedelta(minutes=settings.TASK_LEASE_MINUTES)
+    task.lease_expires_at = task.now + lease if lease else None
+
+
+def lock_held_task(task_id: int, worker_id: str | None) -> Task:
+    """Conflict: nobody holds it, or somebody else than `worker_id` does (None: whoever does)."""
+    task = lock_task(task_id)
+    if task.status != TaskStatus.ASSIGNED:
+        raise Conflict(f"Task {task_id} is {task.status}, not assigned.")
+    if worker_id is not None and worker_id != task.worker_id:
+        raise Conflict(f"Task {task_id} is not held by {worker_id}.")
+    return task
+
+
+@transaction.atomic(durable=True)
+def extend_lease(task_id: int, *, actor: str, worker_id: str | None = None) -> Task:
+    """The holder's sign of life: the lease runs in full again from now.
+
+    Conflict: the task is not held (by `worker_id`, if that is given).
+    """
+    task = lock_held_task(task_id, worker_id)
+    renew_lease(task)
+    task.save(update_fields=["lease_expires_at"])
+    record_task(EventKind.EXTENDED, task, actor)
+    return task
+
+
+@transaction.atomic(durable=True)
+def release_task(task_id: int, *, actor: str, reason: str, worker_id: str | None = None) -> Task:
+    """Give an assigned task back to the queue, at its former place.
+
+    Conflict: the task is not held (by `worker_id`, if that is given).
+    """
+    task = lock_held_task(task_id, worker_id)
+    former, task.worker_id = task.worker_id, None
+    task.status = TaskStatus.READY
+    task.assigned_at = task.lease_expires_at = None
+    task.save(update_fields=HOLDER_FIELDS)
+    record_task(EventKind.RELEASED, task, actor, worker_id=former, reason=reason)
+    return task
+
+
+@transaction.atomic(durable=True)
+def reassign_task(task_id: int, worker_id: str, *, actor: str, reason: str) -> Task:
+    """Hand an open task to a worker, whoever holds it; who holds it already keeps it unchanged.
+
+    It is a claim of its own, with its own attempt and lease; TASKS_PER_WORKER does not bind a
+    dispatcher. Conflict: the task has ended.
+    """
+    task = lock_task(task_id)
+    if task.status not in OPEN_STATUSES:
+        raise Conflict(f"Task {task_id} is {task.status}.")
+    if task.worker_id == worker_id:
+        return task
+    former = task.worker_id
+    assign(task, worker_id)
+    record_task(EventKind.REASSIGNED, task, actor, former_worker_id=former, reason=reason)
+    return task

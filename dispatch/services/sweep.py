@@ -1,0 +1,75 @@
+"""What time does: leases run out, suggestions expire, keys are forgotten.
+
+Each batch is a transaction of its own that skips what others hold, so any number of sweeps may run
+at once, and one that is killed leaves whole batches.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from django.db import transaction
+
+from ..models import ClaimKey, EventKind, Suggestion, Task, TaskEvent, TaskStatus
+from .events import suggestion_event, task_event
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """Counts: tasks back in the queue, suggestions removed, idempotency keys forgotten."""
+
+    released: int
+    expired: int
+    forgotten: int
+
+
+def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepResult:
+    """Do all that is due. `stopped` is asked between two batches."""
+
+    def exhaust(batch: Callable[[], int]) -> int:
+        total = 0
+        while not stopped() and (done := batch()):
+            total += done
+        return total
+
+    return SweepResult(
+        released=exhaust(partial(release_expired_tasks, actor=actor)),
+        expired=exhaust(partial(remove_expired_suggestions, actor=actor)),
+        forgotten=exhaust(forget_claim_keys),
+    )
+
+
+@transaction.atomic(durable=True)
+def release_expired_tasks(*, actor: str, limit: int = BATCH) -> int:
+    """Give tasks whose lease has run out back to the queue, at their former places."""
+    due = Task.objects.lease_expired().order_by("lease_expires_at", "id")
+    tasks = list(due.select_for_update(skip_locked=True, no_key=True)[:limit])
+    Task.objects.filter(pk__in=[task.pk for task in tasks]).update(
+        status=TaskStatus.READY, worker_id=None, assigned_at=None, lease_expires_at=None
+    )
+    TaskEvent.objects.bulk_create(
+        task_event(EventKind.RELEASED, task, actor, reason="The lease has run out.")
+        for task in tasks
+    )
+    return len(tasks)
+
+
+@transaction.atomic(durable=True)
+def remove_expired_suggestions(*, actor: str, limit: int = BATCH) -> int:
+    due = Suggestion.objects.expired().order_by("id")
+    suggestions = list(due.select_for_update(skip_locked=True)[:limit])
+    TaskEvent.objects.bulk_create(
+        suggestion_event(EventKind.EXPIRED, suggestion, actor) for suggestion in suggestions
+    )
+    Suggestion.objects.filter(pk__in=[suggestion.pk for suggestion in suggestions]).delete()
+    return len(suggestions)
+
+
+@transaction.atomic(durable=True)
+def forget_claim_keys(*, limit: int = BATCH) -> int:
+    due = ClaimKey.objects.expired().order_by("created_at")
+    keys = list(due.select_for_update(skip_locked=True)[:limit])
+    ClaimKey.objects.filter(pk__in=[key.pk for key in keys]).delete()
+    return len(keys)
