@@ -1,26 +1,20 @@
+from functools import partial
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
 
 from .. import services
 from ..models import Suggestion
-from .moves import MoveAdmin, RowAction
+from .forms import RejectForm
+from .moves import PRIORITY_STEP, MoveAdmin, ago
+from .operations import Operation
 
 # The source of what a person wrote in the console.
 CONSOLE = "console"
-
-
-class RejectForm(forms.Form):
-    reason = forms.CharField(
-        max_length=2000,
-        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        help_text="The team behind the job that proposed it reads this.",
-    )
 
 
 class SourceFilter(admin.SimpleListFilter):
@@ -61,7 +55,7 @@ class SuggestionAdmin(MoveAdmin):
     search_help_text = "A station's or suggestion's number, or words of the reason."
     text_fields = ("reason",)
     ordering = ["-priority", "created_at", "id"]
-    actions = ["approve_selected", "reject_selected"]
+    change_form_template = "admin/dispatch/move_page.html"
     add_fields = (
         "from_station_id",
         "to_station_id",
@@ -71,58 +65,47 @@ class SuggestionAdmin(MoveAdmin):
         "expires_at",
     )
     fields = (*add_fields, "source", "created_at")
-    row_actions = (
-        RowAction(
+    operations = (
+        Operation(
             name="approve",
             label="Approve",
             done="approved",
-            run=lambda pk, user: services.approve_suggestion(pk, actor=user),
+            permission="approve",
+            run=services.approve_suggestion,
+            notes=lambda approval: approval.warnings,
+            in_list=True,
+        ),
+        Operation(
+            name="reject",
+            label="Reject",
+            done="rejected",
+            permission="reject",
+            run=services.reject_suggestion,
+            form=RejectForm,
+        ),
+        Operation(
+            name="raise",
+            label="Raise",
+            done="raised",
+            permission="prioritize",
+            run=partial(services.prioritize_suggestion, by=PRIORITY_STEP),
+        ),
+        Operation(
+            name="lower",
+            label="Lower",
+            done="lowered",
+            permission="prioritize",
+            run=partial(services.prioritize_suggestion, by=-PRIORITY_STEP),
         ),
     )
 
-    def has_approve_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, "approve")
-
-    def has_reject_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, "reject")
+    @admin.display(description="Age", ordering="created_at")
+    def age(self, suggestion: Suggestion) -> str:
+        age = ago(suggestion.created_at)
+        if suggestion.expires_at is None or suggestion.expires_at > timezone.now():
+            return age
+        return format_html('{} <span class="badge overdue">expired</span>', age)
 
     def save_model(self, request: HttpRequest, obj: Suggestion, form: Any, change: bool) -> None:
         obj.source = CONSOLE
         services.create_suggestion(obj, actor=request.user.get_username())
-
-    @admin.action(description="Approve selected suggestions", permissions=["approve"])
-    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Suggestion]) -> None:
-        self.run_each(
-            request,
-            self.selected_ids(request, queryset),
-            "approved",
-            lambda pk, user: services.approve_suggestion(pk, actor=user),
-        )
-
-    @admin.action(description="Reject selected suggestions", permissions=["reject"])
-    def reject_selected(
-        self, request: HttpRequest, queryset: QuerySet[Suggestion]
-    ) -> HttpResponse | None:
-        ids = self.selected_ids(request, queryset)
-        form = RejectForm(request.POST if "reason" in request.POST else None)
-        if form.is_valid():
-            reason = form.cleaned_data["reason"]
-            self.run_each(
-                request,
-                ids,
-                "rejected",
-                lambda pk, user: services.reject_suggestion(pk, actor=user, reason=reason),
-            )
-            return None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Reject suggestions",
-            "opts": self.opts,
-            "form": form,
-            "action": "reject_selected",
-            "submit": "Reject",
-            "checkbox": ACTION_CHECKBOX_NAME,
-            "ids": ids,
-            "moves": Suggestion.objects.filter(pk__in=ids[:20]).order_by("id"),
-        }
-        return TemplateResponse(request, "admin/dispatch/ask.html", context)

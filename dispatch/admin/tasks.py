@@ -1,16 +1,54 @@
-from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from django.conf import settings
-from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib import admin, messages
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
-from ..models import Task, TaskEvent, TaskStatus
-from .moves import MoveAdmin, RowAction, ago
+from ..models import OPEN_STATUSES, Task, TaskEvent, TaskStatus
+from ..models.tasks import overdue_after
+from .forms import ReasonForm, ReassignForm, ReportForm
+from .moves import PRIORITY_STEP, MoveAdmin, ago
+from .operations import Operation
+from .story import tell
+
+
+def is_assigned(task: Task) -> bool:
+    return task.status == TaskStatus.ASSIGNED
+
+
+def is_open(task: Task) -> bool:
+    return task.status in OPEN_STATUSES
+
+
+class AttentionFilter(admin.SimpleListFilter):
+    """What may be stuck. Its order is each one's own: the worst first."""
+
+    title = "what may be stuck"
+    parameter_name = "attention"
+    OVERDUE, WAITING, LATE = "overdue", "waiting", "late_report"
+    ORDERS = {OVERDUE: ["assigned_at", "id"], WAITING: ["created_at", "id"]}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            (self.OVERDUE, "Overdue"),
+            (self.WAITING, "Waiting longest"),
+            (self.LATE, "Late report, still open"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case self.OVERDUE:
+                return queryset & Task.objects.overdue()
+            case self.WAITING:
+                return queryset & Task.objects.ready()
+            case self.LATE:
+                return queryset.filter(late=True, status__in=OPEN_STATUSES)
+            case _:
+                return queryset
 
 
 class WorkerFilter(admin.SimpleListFilter):
@@ -31,15 +69,14 @@ class WorkerFilter(admin.SimpleListFilter):
 
 @admin.register(Task)
 class TaskAdmin(MoveAdmin):
-    list_display = ["id", "state", "route", "qty", "worker", "age", "held", "priority", "why"]
-    list_filter = ["status", WorkerFilter]
+    list_display = ["id", "state", "route", "qty", "worker", "since", "priority", "why"]
+    list_filter = ["status", AttentionFilter, WorkerFilter]
     search_fields = ["reason", "worker_id"]
     search_help_text = "A station's or task's number, a worker, or words of the reason."
     text_fields = ("worker_id", "reason")
     date_hierarchy = "created_at"
     ordering = ["-id"]
-    actions = ["complete_selected"]
-    change_form_template = "admin/dispatch/task_page.html"
+    change_form_template = "admin/dispatch/move_page.html"
     add_fields = ("from_station_id", "to_station_id", "qty", "reason", "priority")
     fields = (
         "status",
@@ -47,54 +84,114 @@ class TaskAdmin(MoveAdmin):
         "worker_id",
         "attempt",
         "suggestion_id",
+        "source",
         "created_at",
         "assigned_at",
         "lease_expires_at",
         "completed_at",
+        "reported_completed_at",
         "moved_qty",
         "note",
+        "cancelled_at",
     )
-    row_actions = (
-        RowAction(
+    operations = (
+        Operation(
             name="complete",
             label="Complete",
             done="completed",
-            run=lambda pk, user: services.complete_task(pk, actor=user),
-            offered=lambda task: task.status == TaskStatus.ASSIGNED,
+            permission="complete",
+            run=services.complete_task,
+            possible=is_assigned,
+            in_list=True,
+        ),
+        Operation(
+            name="report",
+            label="Complete with a count",
+            done="completed",
+            permission="complete",
+            run=services.complete_task,
+            form=ReportForm,
+            possible=is_assigned,
+            in_bulk=False,
+        ),
+        Operation(
+            name="release",
+            label="Release",
+            done="released",
+            permission="release",
+            run=services.release_task,
+            form=ReasonForm,
+            possible=is_assigned,
+            in_list=True,
+        ),
+        Operation(
+            name="reassign",
+            label="Reassign",
+            done="reassigned",
+            permission="reassign",
+            run=services.reassign_task,
+            form=ReassignForm,
+            possible=is_open,
+        ),
+        Operation(
+            name="raise",
+            label="Raise",
+            done="raised",
+            permission="prioritize",
+            run=partial(services.prioritize_task, by=PRIORITY_STEP),
+            possible=is_open,
+        ),
+        Operation(
+            name="lower",
+            label="Lower",
+            done="lowered",
+            permission="prioritize",
+            run=partial(services.prioritize_task, by=-PRIORITY_STEP),
+            possible=is_open,
+        ),
+        Operation(
+            name="cancel",
+            label="Cancel",
+            done="cancelled",
+            permission="cancel",
+            run=services.cancel_task,
+            form=ReasonForm,
+            possible=is_open,
         ),
     )
 
-    def has_complete_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, "complete")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
+        late_reports = TaskEvent.objects.late_reports().filter(task_id=OuterRef("pk"))
+        tasks: QuerySet[Task] = super().get_queryset(request)
+        return tasks.annotate(late=Exists(late_reports))
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        attention = request.GET.get(AttentionFilter.parameter_name, "")
+        return AttentionFilter.ORDERS.get(attention, self.ordering)
 
     def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:
-        services.create_task(obj, actor=request.user.get_username())
+        approval = services.create_task(obj, actor=request.user.get_username())
+        for warning in approval.warnings:
+            self.message_user(request, warning, messages.WARNING)
 
     @admin.display(description="Status", ordering="status")
-    def state(self, task: Task) -> str:
-        return format_html('<span class="badge {0}">{0}</span>', task.status)
+    def state(self, task: Any) -> str:
+        badge = format_html('<span class="badge {0}">{0}</span>', task.status)
+        if task.late and is_open(task):
+            return format_html('{} <span class="badge late">late report</span>', badge)
+        return badge
 
     @admin.display(description="Worker", ordering="worker_id", empty_value="")
     def worker(self, task: Task) -> str | None:
         return task.worker_id
 
-    @admin.display(description="On the way", ordering="assigned_at", empty_value="")
-    def held(self, task: Task) -> str | None:
-        if task.status != TaskStatus.ASSIGNED or task.assigned_at is None:
-            return None
-        overdue = timedelta(minutes=settings.TASK_OVERDUE_MINUTES)
-        if timezone.now() - task.assigned_at < overdue:
-            return ago(task.assigned_at)
-        return format_html('{} <span class="badge overdue">overdue</span>', ago(task.assigned_at))
-
-    @admin.action(description="Complete selected tasks", permissions=["complete"])
-    def complete_selected(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
-        self.run_each(
-            request,
-            self.selected_ids(request, queryset),
-            "completed",
-            lambda pk, user: services.complete_task(pk, actor=user),
-        )
+    @admin.display(description="Since", ordering="created_at")
+    def since(self, task: Task) -> str:
+        """How long it has been as it is: waiting, on the way, ended."""
+        moment = task.cancelled_at or task.completed_at or task.assigned_at or task.created_at
+        if is_assigned(task) and timezone.now() - moment >= overdue_after():
+            return format_html('{} <span class="badge overdue">overdue</span>', ago(moment))
+        return ago(moment)
 
     def change_view(
         self,
@@ -106,5 +203,6 @@ class TaskAdmin(MoveAdmin):
         events = TaskEvent.objects.none()
         if object_id.isascii() and object_id.isdigit():
             events = TaskEvent.objects.filter(task_id=object_id).order_by("id")
-        context = {**(extra_context or {}), "events": events}
+        story = [(event.at, *tell(event)) for event in events]
+        context = {**(extra_context or {}), "story": story}
         return super().change_view(request, object_id, form_url, context)

@@ -28,6 +28,11 @@ def no_details() -> dict[str, Any]:
     return {}
 
 
+class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
+    def late_reports(self) -> "TaskEventQuerySet":
+        return self.filter(kind=EventKind.LATE_REPORT)
+
+
 class TaskEvent(models.Model):
     """What happened, when and by whom. Append-only, and without foreign keys: history outlives
     the rows that it tells of."""
@@ -44,6 +49,8 @@ class TaskEvent(models.Model):
     source = models.CharField(max_length=100, blank=True, db_default="")
     details = models.JSONField(default=no_details, db_default=models.Value({}, models.JSONField()))
 
+    objects = TaskEventQuerySet.as_manager()
+
     class Meta:
         db_table = "task_events"
         indexes = [
@@ -54,6 +61,11 @@ class TaskEvent(models.Model):
                 condition=Q(suggestion_id__isnull=False),
             ),
             models.Index(fields=["source", "id"], name="event_by_source", condition=~Q(source="")),
+            models.Index(
+                fields=["task_id"],
+                name="event_late_reports",
+                condition=Q(kind=EventKind.LATE_REPORT),
+            ),
         ]
         triggers = [
             pgtrigger.Protect(

@@ -140,6 +140,7 @@ class Task(Move):
                 name="task_queue",
                 condition=READY,
             ),
+            models.Index(fields=["created_at", "id"], name="task_waiting", condition=READY),
             models.Index(fields=["worker_id", "id"], name="task_held_by", condition=ASSIGNED),
             models.Index(
                 fields=["worker_id", "id"],

@@ -103,7 +103,7 @@ def keep_late_report(task: Task, report: Report, actor: str) -> None:
     of_worker = TaskEvent.objects.filter(task_id=task.pk, worker_id=report.worker_id)
     if not of_worker.filter(kind__in=[EventKind.CLAIMED, EventKind.REASSIGNED]).exists():
         return
-    if of_worker.filter(kind=EventKind.LATE_REPORT).exists():
+    if of_worker.late_reports().exists():
         return
     record_task(
         EventKind.LATE_REPORT, task, actor, worker_id=report.worker_id, **details_of(report)

@@ -231,8 +231,18 @@ def test_forged_forms_of_the_console_are_no_server_errors(admin_client, rows):
         {"action": "no_such_action", "_selected_action": [str(ID)]},
         {"action": "__class__", "_selected_action": [str(ID)]},
         {"action": "delete_selected", "_selected_action": [str(ID)], "post": "yes"},
-        {"action": "reject_selected", "_selected_action": [str(ID)], "reason": "x" * 2001},
-        {"action": "reject_selected", "_selected_action": [str(ID)], "reason": "\x00"},
+        {
+            "action": "reject_selected",
+            "_selected_action": [str(ID)],
+            "reason": "x" * 2001,
+            "answered": 1,
+        },
+        {
+            "action": "reject_selected",
+            "_selected_action": [str(ID)],
+            "reason": "\x00",
+            "answered": 1,
+        },
         {"_save": "1", "form-TOTAL_FORMS": "x"},
         {},
     ]

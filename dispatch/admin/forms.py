@@ -1,0 +1,52 @@
+"""What a dispatcher is asked before an operation. The field names are the service's arguments."""
+
+from typing import Any
+
+from django import forms
+
+from ..services import Report
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True})
+    )
+
+
+class RejectForm(ReasonForm):
+    reason = forms.CharField(
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+        help_text="The team behind the job that proposed it reads this.",
+    )
+
+
+def is_one_line(text: str) -> None:
+    if not text.isprintable():
+        raise forms.ValidationError("One line of printable characters.")
+
+
+class ReassignForm(forms.Form):
+    worker_id = forms.CharField(
+        label="Worker",
+        max_length=200,
+        validators=[is_one_line],
+        widget=forms.TextInput(attrs={"autofocus": True}),
+        help_text="The van crew that takes over, by the name it claims with.",
+    )
+    reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class ReportForm(forms.Form):
+    moved_qty = forms.IntegerField(
+        label="Bikes moved",
+        min_value=0,
+        max_value=2_147_483_647,
+        widget=forms.NumberInput(attrs={"autofocus": True}),
+    )
+    note = forms.CharField(
+        max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    def clean(self) -> dict[str, Any]:
+        return {"report": Report(**self.cleaned_data)} if not self.errors else {}
