@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from uuid import uuid4
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 from .errors import error_response
 
@@ -14,6 +14,15 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 request_log = logging.getLogger("baywheels.request")
+
+
+def without_body(response: HttpResponse) -> None:
+    """Who balances asks with HEAD; the length stays that of the GET."""
+    if isinstance(response, StreamingHttpResponse):
+        response.streaming_content = iter(())
+        return
+    response.headers["Content-Length"] = str(len(response.content))
+    response.content = b""
 
 
 class RequestIdFilter(logging.Filter):
@@ -38,10 +47,8 @@ class RequestLogMiddleware:
         started = time.monotonic()
         try:
             response = self.answer(request)
-            if request.method == "HEAD" and not response.streaming:
-                # Who balances asks with HEAD; the length stays that of the GET.
-                response.headers["Content-Length"] = str(len(response.content))
-                response.content = b""
+            if request.method == "HEAD":
+                without_body(response)
             response.headers["X-Request-ID"] = request_id.get()
             milliseconds = round((time.monotonic() - started) * 1000, 1)
             request_log.log(
@@ -96,4 +103,6 @@ class DatabaseAwayMiddleware:
         logging.getLogger("baywheels.database").warning("%s", " ".join(str(error).split()))
         response = error_response(request, 503, "The database is busy or away; try again.")
         response.headers["Retry-After"] = "2"
+        # Once is enough: Django would log it again, without the request's id.
+        response._has_been_logged = True  # type: ignore[attr-defined]
         return response

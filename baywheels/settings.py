@@ -4,9 +4,11 @@ Without DATABASE_URL this is a local trial on the embedded PostgreSQL; with it, 
 """
 
 import os
+import re
 import secrets
 import sys
 import warnings
+import zoneinfo
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 from baywheels import devdb
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+SHORTEST_SECRET_KEY = 50
 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
@@ -47,6 +51,30 @@ def whole_number(name: str, default: int) -> int:
         value = -1
     if value < 0:
         raise refuse(f"{name} must be a whole number, zero or more.")
+    return value
+
+
+def yes_or_no(name: str, default: bool) -> bool:
+    """A word that is neither must not quietly mean no."""
+    value: str = env.str(name, default=str(default)).lower()
+    if value not in ("true", "false"):
+        raise refuse(f"{name} must be true or false, not {value!r}.")
+    return value == "true"
+
+
+def production_secret_key() -> str:
+    value = required("SECRET_KEY")
+    if len(value) < SHORTEST_SECRET_KEY or re.search(r"\s", value):
+        raise refuse(
+            f"SECRET_KEY must be {SHORTEST_SECRET_KEY} characters or more, without spaces."
+        )
+    return value
+
+
+def time_zone() -> str:
+    value: str = env.str("TIME_ZONE", default="UTC")
+    if value not in zoneinfo.available_timezones():
+        raise refuse(f"TIME_ZONE must be a name like Europe/Berlin, not {value!r}.")
     return value
 
 
@@ -90,8 +118,8 @@ def database(url: str) -> dict[str, Any]:
 DATABASE_URL = env.str("DATABASE_URL", default="").strip()
 PRODUCTION = bool(DATABASE_URL)
 
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = required("SECRET_KEY") if PRODUCTION else local_secret_key()
+DEBUG = yes_or_no("DEBUG", False)
+SECRET_KEY = production_secret_key() if PRODUCTION else local_secret_key()
 ALLOWED_HOSTS = (
     [host.strip() for host in required("ALLOWED_HOSTS").split(",")]
     if PRODUCTION
@@ -161,7 +189,7 @@ DATABASES = {"default": database(DATABASE_URL)}
 DATABASES["default"].update(
     CONN_MAX_AGE=whole_number("CONN_MAX_AGE", 60),
     CONN_HEALTH_CHECKS=True,
-    DISABLE_SERVER_SIDE_CURSORS=env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False),
+    DISABLE_SERVER_SIDE_CURSORS=yes_or_no("DISABLE_SERVER_SIDE_CURSORS", False),
 )
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
 # wsgi.py gives the server's default; commands have none.
@@ -181,8 +209,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = time_zone()
 USE_I18N = False
+DATETIME_FORMAT = "Y-m-d H:i:s T"
+DATE_FORMAT = "Y-m-d"
 USE_TZ = True
 
 STATIC_URL = "/static/"
@@ -198,7 +228,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
 # Browsers: HTTPS only in production, unless a closed network is said to be without it.
-HTTPS_ONLY = env.bool("HTTPS_ONLY", default=PRODUCTION)
+HTTPS_ONLY = yes_or_no("HTTPS_ONLY", PRODUCTION)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
@@ -207,7 +237,7 @@ SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
-if env.bool("BEHIND_PROXY", default=False):
+if yes_or_no("BEHIND_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 REST_FRAMEWORK = {
@@ -241,6 +271,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"TaskStatus": "dispatch.models.TaskStatus"},
 }
 
+LOG_LEVEL = one_of("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
 LOG_FORMAT = one_of("LOG_FORMAT", ("text", "json"), "text")
 LOGGING = {
     "version": 1,
@@ -263,7 +294,7 @@ LOGGING = {
     },
     "root": {
         "handlers": ["stderr"],
-        "level": env.str("LOG_LEVEL", default="INFO").upper(),
+        "level": LOG_LEVEL,
     },
     "loggers": {
         # The request log says each 4xx and 5xx once, in its own line.

@@ -44,6 +44,12 @@ def run(command, **environment):
         ({"DATABASE_URL": "postgresql://host/"}, "DATABASE_URL must be of the form"),
         ({"API_AUTH": "maybe"}, "API_AUTH must be open or required, not 'maybe'"),
         ({"TASK_LEASE_MINUTES": "-1"}, "TASK_LEASE_MINUTES must be a whole number"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY must be 50 characters or more"),
+        ({"SECRET_KEY": "k" * 50 + "  # from the vault"}, "without spaces"),
+        ({"HTTPS_ONLY": "nah"}, "HTTPS_ONLY must be true or false, not 'nah'"),
+        ({"BEHIND_PROXY": "true  # yes"}, "BEHIND_PROXY must be true or false"),
+        ({"TIME_ZONE": "Mars/Base"}, "TIME_ZONE must be a name like Europe/Berlin"),
+        ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be DEBUG or INFO"),
         ({}, "The database is not available: "),
     ],
     ids=lambda value: next(iter(value), "no_database") if isinstance(value, dict) else "",
@@ -63,7 +69,7 @@ def test_the_example_lists_every_setting_that_is_read():
         if "tests" not in source.parts:
             read |= set(
                 re.findall(
-                    r'(?:env\.\w+|required|one_of|whole_number|environ\.get)\(\s*"([A-Z_]+)"',
+                    r'(?:env\.\w+|required|one_of|whole_number|yes_or_no|environ\.get)\(\s*"([A-Z_]+)"',
                     source.read_text(),
                 )
             )

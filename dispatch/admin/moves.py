@@ -4,10 +4,10 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
@@ -51,6 +51,8 @@ class MoveAdmin(OperationsAdmin):
     change_list_template = "admin/dispatch/list.html"
     list_per_page = 50
     list_max_show_all = 200
+    # What an index has in order.
+    sortable_by = ("id", "route", "age", "since")
     add_fields: tuple[str, ...] = ()
     text_fields: tuple[str, ...] = ()
 
@@ -74,7 +76,21 @@ class MoveAdmin(OperationsAdmin):
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.add_fields if obj is None else self.fields
+        """Of a move that is there, only what there is to say."""
+        if obj is None:
+            return self.add_fields
+        return [name for name in self.fields or [] if getattr(obj, str(name)) not in (None, "")]
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Who opens what a colleague has decided meanwhile reads how, on the list."""
+        text = self.why_missing(int(object_id)) if ID.fullmatch(object_id) else "No such address."
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(self.list_url())
+
+    def why_missing(self, pk: int) -> str:
+        return f"{str(self.opts.verbose_name).capitalize()} {pk} not found."
 
     # Columns
 
@@ -86,7 +102,7 @@ class MoveAdmin(OperationsAdmin):
             move.to_station_id,
         )
 
-    @admin.display(description="Reason", ordering="reason")
+    @admin.display(description="Reason")
     def why(self, move: Any) -> str:
         return format_html(
             '<span class="clamped" title="{}">{}</span>', move.reason or "", move.reason or ""
@@ -103,9 +119,15 @@ class MoveAdmin(OperationsAdmin):
         def buttons(move: Move) -> str:
             return format_html_join(
                 " ",
-                '<button class="row-action {}" formaction="{}?{}">{}</button>',
+                '<button class="row-action {}" formaction="{}?{}" aria-label="{}">{}</button>',
                 (
-                    (operation.name, self.button_url(operation, move.pk), back, operation.label)
+                    (
+                        operation.name,
+                        self.button_url(operation, move.pk),
+                        back,
+                        f"{operation.label} {self.opts.verbose_name} {move.pk}",
+                        operation.label,
+                    )
                     for operation in operations
                     if operation.possible(move)
                 ),

@@ -1,8 +1,8 @@
 """What a dispatcher does to rows: by a button, one at a time, or to many by the list's action."""
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -19,6 +19,7 @@ from ..exceptions import Refusal
 
 ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 MOST_SHOWN = 20
+SENTENCES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Operation:
 
     `run(pk, actor=..., **answers)`, with the answers to `form`, if something is asked first.
     `permission`: the verb of the permission that it needs. `possible`: for which rows it has a
-    button; those with `in_list` have it in the list too. `notes`: what to say of a result.
+    button; those with `in_list` have it in the list too. `became`: what to add about one result.
+    `notes`: what to warn of about each.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Operation:
     possible: Callable[[Any], bool] = lambda _: True
     in_list: bool = False
     in_bulk: bool = True
+    became: Callable[[Any], str] = lambda _: ""
     notes: Callable[[Any], list[str]] = lambda _: []
 
 
@@ -46,7 +49,6 @@ class OperationsAdmin(admin.ModelAdmin):
     """A list and pages that change nothing themselves: every change is an operation."""
 
     MOST_AT_ONCE = 1000
-    REFUSALS_SHOWN = 5
 
     operations: tuple[Operation, ...] = ()
 
@@ -111,15 +113,19 @@ class OperationsAdmin(admin.ModelAdmin):
 
     def button_view(self, request: HttpRequest, pk: int, operation: Operation) -> HttpResponse:
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            # Who had to sign in again comes back this way. Nothing is done by a link.
+            return HttpResponseRedirect(self.list_url())
         if not self.may(request, operation):
             raise PermissionDenied
         page = self.operate(request, operation, [pk])
         return page or HttpResponseRedirect(self.back_url(request, pk))
 
     def back_url(self, request: HttpRequest, pk: int) -> str:
-        """Where the button was: on the row's own page, or in the list with these filters."""
-        if "page" in request.GET:
+        """Where the button was: on the row's own page, or in the list with these filters.
+
+        The list also when the row has left the table and so has no page any more.
+        """
+        if "page" in request.GET and self.get_queryset(request).filter(pk=pk).exists():
             return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
         return f"{self.list_url()}?{request.GET.get('back', '')}"
 
@@ -148,10 +154,11 @@ class OperationsAdmin(admin.ModelAdmin):
     def ask(
         self, request: HttpRequest, operation: Operation, ids: list[int], form: forms.Form
     ) -> HttpResponse:
-        kind = self.opts.verbose_name if len(ids) == 1 else self.opts.verbose_name_plural
+        one, many = self.opts.verbose_name, self.opts.verbose_name_plural
+        which = f": {one} {ids[0]}" if len(ids) == 1 else f" {len(ids)} {many}"
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{operation.label} {len(ids)} {kind}",
+            "title": f"{operation.label}{which}",
             "opts": self.opts,
             "form": form,
             "action": f"{operation.name}_selected",
@@ -159,7 +166,11 @@ class OperationsAdmin(admin.ModelAdmin):
             "checkbox": ACTION_CHECKBOX_NAME,
             "ids": ids,
             "moves": self.model._default_manager.filter(pk__in=ids[:MOST_SHOWN]).order_by("id"),
-            "back": self.back_url(request, ids[0]) if len(ids) == 1 else self.list_url(),
+            "back": (
+                self.back_url(request, ids[0])
+                if request.resolver_match and "pk" in request.resolver_match.kwargs
+                else request.get_full_path()
+            ),
         }
         return TemplateResponse(request, "admin/dispatch/ask.html", context)
 
@@ -167,31 +178,54 @@ class OperationsAdmin(admin.ModelAdmin):
         self,
         request: HttpRequest,
         operation: Operation,
-        ids: Iterable[int],
+        ids: list[int],
         answers: dict[str, Any],
     ) -> None:
         """Call the service for each id, as the signed-in user, and say truthfully what came of it.
 
         Each is a decision of its own: one refusal does not undo the others.
         """
-        done, refusals, notes = 0, [], []
+        tally = Tally()
         for pk in ids:
             try:
                 result = operation.run(pk, actor=request.user.get_username(), **answers)
             except Refusal as refusal:
-                refusals.append(str(refusal))
+                tally.refusals.append(str(refusal))
             else:
-                done += 1
-                notes += operation.notes(result)
-        text = f"{done} {operation.done}"
-        if refusals:
-            text += f"; {len(refusals)} skipped: {self.first_of(refusals)}"
-        else:
-            text += "."
-        self.message_user(request, text, messages.WARNING if refusals else messages.SUCCESS)
-        if notes:
-            self.message_user(request, self.first_of(notes), messages.WARNING)
+                tally.add(result, operation)
+        level = messages.WARNING if tally.refusals else messages.SUCCESS
+        self.message_user(request, tally.told(operation, self.opts.verbose_name, ids), level)
+        if tally.notes:
+            self.message_user(request, first_of(tally.notes), messages.WARNING)
 
-    def first_of(self, sentences: list[str]) -> str:
-        more = len(sentences) - self.REFUSALS_SHOWN
-        return " ".join(sentences[: self.REFUSALS_SHOWN]) + (f" And {more} more." * (more > 0))
+
+@dataclass
+class Tally:
+    """What came of an operation on some rows."""
+
+    became: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    refusals: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, result: Any, operation: Operation) -> None:
+        if getattr(result, "changed", True):
+            self.became.append(operation.became(result))
+            self.notes += operation.notes(result)
+        else:
+            self.unchanged += 1
+
+    def told(self, operation: Operation, kind: Any, ids: list[int]) -> str:
+        text = f"{len(self.became)} {operation.done}"
+        if len(ids) == 1 and self.became:
+            text = f"{str(kind).capitalize()} {ids[0]} {operation.done}{self.became[0]}"
+        if self.unchanged:
+            text += f"; {self.unchanged} already so"
+        if self.refusals:
+            return f"{text}; {len(self.refusals)} skipped: {first_of(self.refusals)}"
+        return f"{text}."
+
+
+def first_of(sentences: list[str]) -> str:
+    more = len(sentences) - SENTENCES_SHOWN
+    return " ".join(sentences[:SENTENCES_SHOWN]) + (f" And {more} more." * (more > 0))

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 
 from .. import services
 from ..models import Suggestion
+from ..services.suggestions import what_became_of
 from .forms import RejectForm
 from .moves import PRIORITY_STEP, MoveAdmin, ago
 from .operations import Operation
@@ -72,6 +73,7 @@ class SuggestionAdmin(MoveAdmin):
             done="approved",
             permission="approve",
             run=services.approve_suggestion,
+            became=lambda approval: f" as task {approval.task.pk}",
             notes=lambda approval: approval.warnings,
             in_list=True,
         ),
@@ -82,6 +84,7 @@ class SuggestionAdmin(MoveAdmin):
             permission="reject",
             run=services.reject_suggestion,
             form=RejectForm,
+            in_list=True,
         ),
         Operation(
             name="raise",
@@ -98,6 +101,9 @@ class SuggestionAdmin(MoveAdmin):
             run=partial(services.prioritize_suggestion, by=-PRIORITY_STEP),
         ),
     )
+
+    def why_missing(self, pk: int) -> str:
+        return what_became_of(pk)
 
     @admin.display(description="Age", ordering="created_at")
     def age(self, suggestion: Suggestion) -> str:

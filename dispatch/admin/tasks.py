@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from .. import services
 from ..models import OPEN_STATUSES, Task, TaskEvent, TaskStatus
 from ..models.tasks import overdue_after
+from .drilldown import DAY, MONTH, YEAR, drilldown
 from .forms import ReasonForm, ReassignForm, ReportForm
 from .moves import PRIORITY_STEP, MoveAdmin, ago
 from .operations import Operation
@@ -160,6 +161,17 @@ class TaskAdmin(MoveAdmin):
         ),
     )
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Of an address that is wrong the list says so itself.
+        links = drilldown(request, Task.objects.all()) if self.dates_are_sane(request) else []
+        return super().changelist_view(request, {**(extra_context or {}), "drilldown": links})
+
+    def dates_are_sane(self, request: HttpRequest) -> bool:
+        given = {name: request.GET[name] for name in (YEAR, MONTH, DAY) if name in request.GET}
+        return all(self.lookup_allowed(name, value, request) for name, value in given.items())
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         late_reports = TaskEvent.objects.late_reports().filter(task_id=OuterRef("pk"))
         tasks: QuerySet[Task] = super().get_queryset(request)
@@ -174,14 +186,14 @@ class TaskAdmin(MoveAdmin):
         for warning in approval.warnings:
             self.message_user(request, warning, messages.WARNING)
 
-    @admin.display(description="Status", ordering="status")
+    @admin.display(description="Status")
     def state(self, task: Any) -> str:
         badge = format_html('<span class="badge {0}">{0}</span>', task.status)
         if task.late and is_open(task):
             return format_html('{} <span class="badge late">late report</span>', badge)
         return badge
 
-    @admin.display(description="Worker", ordering="worker_id", empty_value="")
+    @admin.display(description="Worker", empty_value="")
     def worker(self, task: Task) -> str | None:
         return task.worker_id
 

@@ -1,5 +1,7 @@
-from typing import Any
+from datetime import UTC
+from typing import Any, TypeVar
 
+from django.db import models
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -16,24 +18,40 @@ from .fields import (
     WorkerIdField,
 )
 
+M = TypeVar("M", bound=models.Model)
+
 # Answers
 
 
-class SuggestionSerializer(serializers.ModelSerializer[Suggestion]):
+class UtcDateTimeField(serializers.DateTimeField):
+    """UTC whatever the console's time zone is."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(default_timezone=UTC, **kwargs)
+
+
+class RowSerializer(serializers.ModelSerializer[M]):
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.DateTimeField: UtcDateTimeField,
+    }
+
+
+class SuggestionSerializer(RowSerializer[Suggestion]):
     class Meta:
         model = Suggestion
         fields = ["id", "from_station_id", "to_station_id", "qty", "reason"]
         read_only_fields = fields
 
 
-class PrioritizedSuggestionSerializer(serializers.ModelSerializer[Suggestion]):
+class PrioritizedSuggestionSerializer(RowSerializer[Suggestion]):
     class Meta:
         model = Suggestion
         fields = [*SuggestionSerializer.Meta.fields, "priority", "source", "expires_at"]
         read_only_fields = fields
 
 
-class TaskSerializer(serializers.ModelSerializer[Task]):
+class TaskSerializer(RowSerializer[Task]):
     """As the contract has it, and no field more."""
 
     class Meta:
@@ -51,7 +69,7 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         read_only_fields = fields
 
 
-class TaskInFullSerializer(serializers.ModelSerializer[Task]):
+class TaskInFullSerializer(RowSerializer[Task]):
     class Meta:
         model = Task
         fields = [
@@ -71,7 +89,7 @@ class TaskInFullSerializer(serializers.ModelSerializer[Task]):
         read_only_fields = fields
 
 
-class EventSerializer(serializers.ModelSerializer[TaskEvent]):
+class EventSerializer(RowSerializer[TaskEvent]):
     details = serializers.DictField(
         read_only=True, help_text="What else there is to say: depends on `kind`."
     )

@@ -11,6 +11,7 @@ from .views import (
     EventViewSet,
     HealthView,
     ReadinessView,
+    RedocScriptView,
     RedocView,
     SuggestionViewSet,
     TaskListViewSet,
@@ -32,6 +33,7 @@ urlpatterns = [
     path("readyz", ReadinessView.as_view(), name="readyz"),
     path("openapi.json", schema, name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path("redoc.js", RedocScriptView.as_view(), name="redoc-script"),
     path("redoc", RedocView.as_view(), name="redoc"),
     *router.urls,
 ]

@@ -49,6 +49,8 @@ class Move(models.Model):
 
     # On a row that was read `with_now()`.
     now: datetime
+    # False on a row that a service returns as it already was.
+    changed = True
 
     class Meta:
         abstract = True

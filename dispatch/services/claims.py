@@ -132,7 +132,8 @@ def reassign_task(task_id: int, worker_id: str, *, actor: str, reason: str) -> T
     task = lock_task(task_id)
     if task.status not in OPEN_STATUSES:
         raise Conflict(f"Task {task_id} is {task.status}.")
-    if task.worker_id == worker_id:
+    task.changed = task.worker_id != worker_id
+    if not task.changed:
         return task
     former = task.worker_id
     assign(task, worker_id)

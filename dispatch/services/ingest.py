@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -12,6 +12,8 @@ from ..exceptions import Refusal
 from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, TaskEvent
 from .locks import take_turns
 
+# PostgreSQL reads none from it on.
+WIDEST_OFFSET = timedelta(hours=16)
 INT4_MAX = 2_147_483_647
 StationId = Annotated[int, msgspec.Meta(ge=0, le=INT4_MAX)]
 
@@ -41,6 +43,8 @@ class SuggestionRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         if self.expires_at is not None:
             if self.expires_at.tzinfo is None:
                 raise ValueError("expires_at: needs a time zone")
+            if abs(self.expires_at.utcoffset() or timedelta()) >= WIDEST_OFFSET:
+                raise ValueError("expires_at: the time zone's offset must be below 16 hours")
             if not 2000 < self.expires_at.year < 8999:
                 raise ValueError("expires_at: the year must be from 2001 to 8998")
 
@@ -209,7 +213,9 @@ def stage(run: Run, rows: Iterable[SuggestionRow], allow_empty: bool) -> None:
     run(STAGE)
     run(NOTE_OPEN)
     if not copy_rows(rows) and run.replace and not allow_empty:
-        raise Refusal(f"No rows would remove all suggestions of {run.source!r}: allow empty input?")
+        raise Refusal(
+            f"No rows would remove all suggestions of {run.source!r}: allow it if it is meant."
+        )
     run("ANALYZE staged, opened")
 
 

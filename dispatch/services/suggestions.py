@@ -47,7 +47,8 @@ def prioritize_suggestion(
     """Set the priority to a value, or shift the present one; it stays within its range."""
     suggestion = lock_suggestion(suggestion_id)
     former, suggestion.priority = suggestion.priority, shifted(suggestion, priority, by)
-    if suggestion.priority != former:
+    suggestion.changed = suggestion.priority != former
+    if suggestion.changed:
         suggestion.save(update_fields=["priority"])
         record_suggestion(
             EventKind.PRIORITIZED,

@@ -41,7 +41,8 @@ def complete_task(task_id: int, *, actor: str, report: Report = EVERYTHING_MOVED
         task = lock_task(task_id)
         refusal = why_not_complete(task, report)
         if refusal is None:
-            if task.status == TaskStatus.ASSIGNED:
+            task.changed = task.status == TaskStatus.ASSIGNED
+            if task.changed:
                 complete(task, report, actor)
             return task
         keep_late_report(task, report, actor)
@@ -130,7 +131,8 @@ def prioritize_task(task_id: int, *, actor: str, priority: int | None = None, by
     """
     task = lock_open_task(task_id)
     former, task.priority = task.priority, shifted(task, priority, by)
-    if task.priority != former:
+    task.changed = task.priority != former
+    if task.changed:
         task.save(update_fields=["priority"])
         record_task(
             EventKind.PRIORITIZED,

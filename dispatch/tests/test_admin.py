@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
@@ -6,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from dispatch import services
 from dispatch.models import Suggestion, Task, TaskEvent
 
-from .factories import SuggestionFactory, TaskFactory, UserFactory
+from .factories import MORNING, SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -116,7 +118,9 @@ def test_a_rows_button_approves_it_and_returns_to_the_same_list(dispatcher):
 def test_a_rows_button_is_no_link(dispatcher):
     suggestion = SuggestionFactory()
 
-    assert dispatcher.get(f"{SUGGESTIONS}{suggestion.id}/approve/").status_code == 405
+    answer = dispatcher.get(f"{SUGGESTIONS}{suggestion.id}/approve/")
+
+    assert (answer.status_code, answer["Location"]) == (302, SUGGESTIONS)
     assert Suggestion.objects.exists()
 
 
@@ -287,6 +291,28 @@ def test_tasks_are_filtered_by_status_worker_and_day(dispatcher):
     assert found(worker="van-2") == {3}
     assert found(q="van-2") == {3, 4}
     assert found(created_at__year="2001") == set()
+    now = Task.objects.get(id=1).created_at
+    assert found(created_at__year=now.year, created_at__month=now.month) == {1, 2, 3, 4}
+
+
+def test_the_way_into_history_goes_by_year_month_and_day_and_keeps_the_filters(dispatcher):
+    TaskFactory(created_at=MORNING)
+    TaskFactory(created_at=MORNING + timedelta(days=400))
+
+    def links(query):
+        page = dispatcher.get(f"{TASKS}?{query}")
+        return {link.text: link.address for link in page.context["drilldown"]}
+
+    years = links("status__exact=ready")
+    assert list(years) == ["2026", "2027"]
+    months = links(years["2026"].removeprefix("?"))
+    assert (len(months), months["May"]) == (
+        13,
+        "?status__exact=ready&created_at__year=2026&created_at__month=5",
+    )
+    days = links(months["May"].removeprefix("?"))
+    assert len(days) == 2 + 31
+    assert list(links(days["4"].removeprefix("?"))) == ["← All dates", "← 2026", "← May"]
 
 
 def test_lists_need_the_same_few_queries_for_one_row_and_for_fifty(dispatcher):

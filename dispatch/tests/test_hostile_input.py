@@ -208,6 +208,12 @@ CONSOLE = [
     "?created_at__year=x",
     "?created_at__year=2026&created_at__month=13",
     "?created_at__year=2026&created_at__month=2&created_at__day=31",
+    "?created_at__month=x",
+    "?created_at__year=2026&created_at__month=x",
+    "?created_at__day=4",
+    "?attention=x",
+    "?attention=%00",
+    "?o=3.2.-1",
     "?_facets=True",
     "?back=//evil.example",
 ]

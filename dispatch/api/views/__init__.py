@@ -1,6 +1,6 @@
 from .dispatch import DispatchViewSet
 from .events import EventViewSet
-from .pages import HealthView, ReadinessView, RedocView
+from .pages import HealthView, ReadinessView, RedocScriptView, RedocView
 from .suggestions import SuggestionViewSet
 from .tasks import TaskListViewSet, TaskViewSet
 
@@ -9,6 +9,7 @@ __all__ = [
     "EventViewSet",
     "HealthView",
     "ReadinessView",
+    "RedocScriptView",
     "RedocView",
     "SuggestionViewSet",
     "TaskListViewSet",

@@ -1,4 +1,10 @@
+from itertools import islice
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+import msgspec
 from django.db.models import QuerySet
+from django.http import FileResponse, HttpResponse
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin
@@ -20,6 +26,36 @@ from ..serializers import (
     valid,
 )
 
+ROWS_AT_ONCE = 2_000
+LONGEST_IN_MEMORY = 2_000_000
+
+
+def all_in_one(
+    rows: QuerySet[Suggestion, dict[str, Any]],
+) -> HttpResponse | FileResponse:
+    """All rows as one JSON array, of one moment, however many: what is long goes through a file.
+
+    Sent only when the database is done with it, so that a slow reader keeps no snapshot open.
+    """
+    file = SpooledTemporaryFile(max_size=LONGEST_IN_MEMORY)  # noqa: SIM115
+    write_array(rows, file)
+    length = file.tell()
+    file.seek(0)
+    if length > LONGEST_IN_MEMORY:
+        headers = {"Content-Length": str(length)}
+        return FileResponse(file, content_type="application/json", headers=headers)
+    with file:
+        return HttpResponse(file.read(), content_type="application/json")
+
+
+def write_array(rows: QuerySet[Suggestion, dict[str, Any]], file: IO[bytes]) -> None:
+    iterator = rows.iterator(chunk_size=ROWS_AT_ONCE)
+    before = b"["
+    while chunk := list(islice(iterator, ROWS_AT_ONCE)):
+        file.write(before + msgspec.json.encode(chunk)[1:-1])
+        before = b","
+    file.write(b"]" if before == b"," else b"[]")
+
 
 @extend_schema_view(
     list=extend_schema(
@@ -35,6 +71,11 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
     pagination_class = LinkCursorPagination
     lookup_url_kwarg = "suggestion_id"
     lookup_value_converter = "int"
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        if {"limit", "cursor"} & request.query_params.keys():
+            return super().list(request)
+        return all_in_one(self.get_queryset().values(*SuggestionSerializer.Meta.fields))
 
     def get_queryset(self) -> QuerySet[Suggestion]:
         return super().get_queryset().only(*SuggestionSerializer.Meta.fields)

@@ -18,6 +18,7 @@ from ...models import Suggestion, Task, TaskEvent, User
 from ...smoke import SmokeFailure, run_the_loop, wait_until_ready
 
 DISPATCHER = "dispatcher"
+SWEEP_SECONDS = 60
 WELCOME = """
   The Bay Wheels dispatch service runs. Ctrl-C stops it.
 
@@ -73,9 +74,9 @@ class Command(BaseCommand):
 
     def serve(self, port: int, check: bool) -> None:
         call_command("migrate", verbosity=0)
-        password = renew_dispatcher()
         enter_demo_suggestions()
         server = start_gunicorn(port)
+        sweeper = start("manage.py", "sweep", "--every", str(SWEEP_SECONDS))
         url = f"http://127.0.0.1:{port}"
         try:
             wait_until_ready(url)
@@ -84,14 +85,16 @@ class Command(BaseCommand):
                     self.stdout.write(line)
                 self.stdout.write("The whole loop works.")
             else:
-                self.welcome(url, password)
+                self.welcome(url, renew_dispatcher())
                 if server.wait():
                     raise CommandError("The server ended; its own lines above say why.")
         except SmokeFailure as failure:
             raise CommandError(str(failure)) from failure
         finally:
-            server.terminate()
-            server.wait()
+            for process in (server, sweeper):
+                process.terminate()
+            for process in (server, sweeper):
+                process.wait()
 
     def welcome(self, url: str, password: str) -> None:
         first = Suggestion.objects.order_by("id").values_list("id", flat=True).first()
@@ -137,20 +140,16 @@ def enter_demo_suggestions() -> None:
 
 
 def start_gunicorn(port: int) -> subprocess.Popen[bytes]:
+    address = f"127.0.0.1:{port}"
+    return start("-m", "gunicorn", "baywheels.wsgi", "--bind", address, "--log-level", "warning")
+
+
+def start(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "baywheels.wsgi",
-            "--bind",
-            f"127.0.0.1:{port}",
-            "--log-level",
-            "warning",
-        ],
+        [sys.executable, *arguments],
         cwd=settings.BASE_DIR,
         env={"WEB_CONCURRENCY": "2", "LOG_LEVEL": "WARNING", **os.environ},
-        # Ctrl-C reaches this command alone, which then stops the server in order.
+        # Ctrl-C reaches this command alone, which then stops the others in order.
         start_new_session=True,
         stdout=subprocess.DEVNULL,
     )
