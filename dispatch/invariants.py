@@ -1,0 +1,283 @@
+"""What must be true of the data however it came about: queries that return nothing.
+
+PostgreSQL enforces most of it as a row is written. This finds what got past it: a dropped
+constraint, a restored dump, a row changed with the triggers off, a bug.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+ROWS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """`meaning`: what it says of the data when `sql` finds something, for an operator."""
+
+    name: str
+    meaning: str
+    sql: str
+
+
+# Each event of a task with the state before and after it. A run is an event that sets the state and
+# those behind it that leave it alone. Events of a task are numbered under its lock, so their ids
+# are in the order of what happened.
+HISTORY = """
+    WITH events AS (
+        SELECT *, CASE
+            WHEN kind IN ('approved', 'created', 'released') THEN 'ready'
+            WHEN kind IN ('claimed', 'reassigned') THEN 'assigned'
+            WHEN kind IN ('completed', 'cancelled') THEN kind
+        END AS state
+        FROM task_events WHERE task_id IS NOT NULL
+    ), runs AS (
+        SELECT *, count(state) OVER (PARTITION BY task_id ORDER BY id) AS run FROM events
+    ), carried AS (
+        SELECT *, max(state) OVER (PARTITION BY task_id, run) AS state_after FROM runs
+    ), history AS (
+        SELECT *, lag(state_after) OVER (PARTITION BY task_id ORDER BY id) AS state_before
+        FROM carried
+    ), latest AS (
+        SELECT DISTINCT ON (task_id) task_id, id, kind, state_after
+        FROM history ORDER BY task_id, id DESC
+    )
+"""
+
+
+def with_history(select: str) -> str:
+    return HISTORY + select
+
+
+INVARIANTS = [
+    Invariant(
+        "suggestion_is_well_formed",
+        "A suggestion that no dispatcher could make sense of.",
+        """
+        SELECT id AS suggestion_id, rule
+        FROM suggestions, LATERAL (VALUES
+            ('it moves bikes', qty >= 1),
+            ('its stations differ', from_station_id <> to_station_id),
+            ('its stations are not negative', least(from_station_id, to_station_id) >= 0),
+            ('its priority is in range', priority BETWEEN -100 AND 100),
+            ('it has a reason', reason IS NOT NULL),
+            ('created_at is a date', created_at >= '2000-01-01Z' AND created_at < '9000-01-01Z'),
+            ('expires_at is a date', expires_at IS NULL
+                OR (expires_at >= '2000-01-01Z' AND expires_at < '9000-01-01Z'))
+        ) AS rules (rule, holds)
+        WHERE holds IS NOT TRUE
+        """,
+    ),
+    Invariant(
+        "suggestion_has_no_task",
+        "A suggestion is still offered although it is a task already: it could be moved twice.",
+        """
+        SELECT suggestions.id AS suggestion_id, tasks.id AS task_id
+        FROM suggestions JOIN tasks ON tasks.suggestion_id = suggestions.id
+        """,
+    ),
+    Invariant(
+        "suggestion_is_undecided",
+        "A suggestion is offered although it was approved, rejected or removed as expired before.",
+        """
+        SELECT suggestions.id AS suggestion_id, kind, actor, at, task_id
+        FROM suggestions JOIN task_events ON suggestion_id = suggestions.id
+        WHERE kind IN ('approved', 'rejected', 'expired')
+        """,
+    ),
+    Invariant(
+        "suggestion_became_one_task",
+        "A suggestion became several tasks: the same bikes are moved more than once.",
+        """
+        SELECT suggestion_id, count(*) AS tasks, min(id) AS first_task_id, max(id) AS last_task_id
+        FROM tasks WHERE suggestion_id IS NOT NULL
+        GROUP BY suggestion_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "suggestion_was_approved_once",
+        "A suggestion was approved several times.",
+        """
+        SELECT suggestion_id, count(*) AS approvals,
+            min(task_id) AS first_task_id, max(task_id) AS last_task_id
+        FROM task_events WHERE kind = 'approved' AND suggestion_id IS NOT NULL
+        GROUP BY suggestion_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "task_is_well_formed",
+        "A task contradicts itself: its status, worker, times or counts.",
+        """
+        SELECT id AS task_id, rule, status, worker_id
+        FROM tasks, LATERAL (VALUES
+            ('it moves bikes', qty >= 1),
+            ('its stations differ', from_station_id <> to_station_id),
+            ('its stations are not negative', least(from_station_id, to_station_id) >= 0),
+            ('its priority is in range', priority BETWEEN -100 AND 100),
+            ('created_at is a date', created_at >= '2000-01-01Z' AND created_at < '9000-01-01Z'),
+            ('its status is known', status IN ('ready', 'assigned', 'completed', 'cancelled')),
+            ('it has worker and time unless ready', CASE status
+                WHEN 'ready' THEN worker_id IS NULL AND assigned_at IS NULL
+                WHEN 'cancelled' THEN (worker_id IS NULL) = (assigned_at IS NULL)
+                ELSE worker_id IS NOT NULL AND assigned_at IS NOT NULL
+            END),
+            ('its worker has a name', worker_id IS DISTINCT FROM ''),
+            ('it has a lease only while assigned',
+                status = 'assigned' OR lease_expires_at IS NULL),
+            ('its lease begins with the claim',
+                coalesce(lease_expires_at >= assigned_at, true)),
+            ('it has a completion only when completed',
+                (status = 'completed') = (completed_at IS NOT NULL)
+                AND (status = 'completed') = (moved_qty IS NOT NULL)),
+            ('it has a cancelling only when cancelled',
+                (status = 'cancelled') = (cancelled_at IS NOT NULL)),
+            ('it ends after the claim',
+                coalesce(least(completed_at, cancelled_at) >= assigned_at, true)),
+            ('it is reported between claim and completion', reported_completed_at IS NULL
+                OR (status = 'completed'
+                    AND reported_completed_at BETWEEN assigned_at AND completed_at)),
+            ('no more is moved than asked', coalesce(moved_qty BETWEEN 0 AND qty, true))
+        ) AS rules (rule, holds)
+        WHERE holds IS NOT TRUE
+        """,
+    ),
+    Invariant(
+        "task_has_an_origin",
+        "A task that nobody approved or created: it was written past the service.",
+        """
+        SELECT id AS task_id, status, suggestion_id, created_at FROM tasks
+        WHERE NOT EXISTS (
+            SELECT FROM task_events
+            WHERE task_id = tasks.id AND kind IN ('approved', 'created')
+        )
+        """,
+    ),
+    Invariant(
+        "task_is_kept_while_open",
+        "A task is gone although its history says that it is still to be done: the move is lost.",
+        with_history(
+            """
+            SELECT task_id, state_after AS status, id AS event_id, kind FROM latest
+            WHERE state_after IN ('ready', 'assigned')
+                AND NOT EXISTS (SELECT FROM tasks WHERE tasks.id = task_id)
+            """
+        ),
+    ),
+    Invariant(
+        "task_history_is_legal",
+        "Something happened to a task that its state did not allow: it was claimed while held, or"
+        " changed after its end.",
+        with_history(
+            """
+            SELECT task_id, id AS event_id, coalesce(state_before, 'new') AS state_before, kind
+            FROM history
+            WHERE concat_ws(' ', coalesce(state_before, 'new'), kind) NOT IN (
+                'new approved', 'new created',
+                'ready claimed', 'ready reassigned', 'assigned reassigned',
+                'assigned extended', 'assigned released', 'assigned completed',
+                'ready prioritized', 'assigned prioritized',
+                'ready cancelled', 'assigned cancelled',
+                'ready late_report', 'assigned late_report',
+                'completed late_report', 'cancelled late_report'
+            )
+            """
+        ),
+    ),
+    Invariant(
+        "task_status_fits_its_history",
+        "A task's status is not what its history says: it was changed past the service.",
+        with_history(
+            """
+            SELECT task_id, status, state_after AS status_by_history
+            FROM latest JOIN tasks ON tasks.id = task_id
+            WHERE status IS DISTINCT FROM state_after
+            """
+        ),
+    ),
+    Invariant(
+        "task_holder_fits_its_history",
+        "A task's worker or attempt is not that of its last claim.",
+        """
+        SELECT tasks.id AS task_id, status, tasks.worker_id, tasks.attempt,
+            claim.worker_id AS claimed_by, claim.attempt AS attempt_by_history
+        FROM tasks LEFT JOIN (
+            SELECT DISTINCT ON (task_id) task_id, worker_id, attempt FROM task_events
+            WHERE kind IN ('claimed', 'reassigned') ORDER BY task_id, id DESC
+        ) AS claim ON task_id = tasks.id
+        WHERE tasks.attempt <> coalesce(claim.attempt, 0)
+            OR (tasks.worker_id IS NOT NULL
+                AND tasks.worker_id IS DISTINCT FROM claim.worker_id)
+        """,
+    ),
+    Invariant(
+        "task_attempts_count_up",
+        "A task's claims are not numbered 1, 2, 3: two workers may hold the same one.",
+        """
+        SELECT task_id, id AS event_id, kind, worker_id, attempt, number AS attempt_expected
+        FROM (
+            SELECT *, row_number() OVER (PARTITION BY task_id ORDER BY id) AS number
+            FROM task_events WHERE kind IN ('claimed', 'reassigned')
+        ) AS claims
+        WHERE attempt IS DISTINCT FROM number
+        """,
+    ),
+    Invariant(
+        "event_names_its_actor",
+        "Something was done by nobody: an approval, a claim or another event without an actor.",
+        """
+        SELECT id AS event_id, kind, task_id, suggestion_id FROM task_events
+        WHERE trim(actor) = ''
+        """,
+    ),
+    Invariant(
+        "claim_key_is_one_claim",
+        "An Idempotency-Key stands for several claims: a retry may get another's task.",
+        """
+        SELECT actor, key, count(*) AS claims FROM claim_keys
+        GROUP BY actor, key HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "claim_key_fits_its_history",
+        "An Idempotency-Key gives a worker a task that this worker never held.",
+        """
+        SELECT task_id, id AS claim_key_id, worker_id, created_at FROM claim_keys
+        WHERE EXISTS (SELECT FROM task_events WHERE task_id = claim_keys.task_id)
+            AND NOT EXISTS (
+                SELECT FROM task_events
+                WHERE task_id = claim_keys.task_id AND worker_id = claim_keys.worker_id
+                    AND kind IN ('claimed', 'reassigned')
+            )
+        """,
+    ),
+]
+
+
+def violations() -> dict[str, list[dict[str, Any]]]:
+    """By the name of each invariant that does not hold, its first 20 rows.
+
+    Each row carries, as `found`, how many there are. All of it at one moment, so that a running
+    system raises no false alarm.
+    """
+    if connection.in_atomic_block:
+        return find()
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return find()
+
+
+def find() -> dict[str, list[dict[str, Any]]]:
+    found = {invariant.name: rows(invariant.sql) for invariant in INVARIANTS}
+    return {name: some for name, some in found.items() if some}
+
+
+def rows(sql: str) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT *, count(*) OVER () AS found FROM ({sql}) AS violation"  # noqa: S608
+            f" ORDER BY 1, 2 LIMIT {ROWS_SHOWN}"
+        )
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
