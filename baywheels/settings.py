@@ -211,8 +211,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = time_zone()
 USE_I18N = False
-DATETIME_FORMAT = "Y-m-d H:i:s T"
-DATE_FORMAT = "Y-m-d"
+FORMAT_MODULE_PATH = ["baywheels.formats"]
 USE_TZ = True
 
 STATIC_URL = "/static/"

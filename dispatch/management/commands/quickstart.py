@@ -30,7 +30,7 @@ WELCOME = """
     curl {url}/suggestions
     curl -X POST {url}/task/approve \\
       -H "Content-Type: application/json" -d '{{"suggestion_id": {id}}}'
-    curl -X POST {url}/dispatch/next \\
+    curl -X POST {url}/dispatch/next -H "Idempotency-Key: try-1" \\
       -H "Content-Type: application/json" -d '{{"worker_id": "worker_123"}}'
     curl -X POST {url}/task/{task}/complete
 
