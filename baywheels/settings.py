@@ -241,9 +241,9 @@ if yes_or_no("BEHIND_PROXY", False):
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": (
-        ["dispatch.api.authentication.ApiAuthentication"] if API_AUTH == "required" else []
+        ["dispatch.api.authentication.ApiTokenAuthentication"] if API_AUTH == "required" else []
     ),
-    "DEFAULT_PERMISSION_CLASSES": ["dispatch.api.authentication.ApiAccess"],
+    "DEFAULT_PERMISSION_CLASSES": ["dispatch.api.authority.ApiAccess"],
     "DEFAULT_PARSER_CLASSES": [
         "dispatch.api.parsers.StrictJSONParser",
         "dispatch.api.parsers.StrictFormParser",

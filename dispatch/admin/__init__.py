@@ -1,5 +1,6 @@
 from .suggestions import SuggestionAdmin
 from .tasks import TaskAdmin
+from .tokens import ApiTokenAdmin
 from .users import UserAdmin
 
-__all__ = ["SuggestionAdmin", "TaskAdmin", "UserAdmin"]
+__all__ = ["ApiTokenAdmin", "SuggestionAdmin", "TaskAdmin", "UserAdmin"]

@@ -18,6 +18,7 @@ SUGGESTION = {
     "qty": 5,
     "reason": "Station 100 is full, Station 200 needs bikes",
 }
+PROPOSED_MOVE = {name: value for name, value in SUGGESTION.items() if name != "id"}
 TASK = {
     "id": 456,
     "from_station_id": 100,
@@ -74,6 +75,7 @@ SUGGESTION_DECIDED = "Suggestion not found; if it was decided already, `detail` 
 MEANINGS = {
     400: "The request is malformed, or a value is missing or out of range. Nothing changed.",
     401: "`API_AUTH=required`, and the request has no valid token.",
+    403: "The token may not do this, or names another worker. Nothing changed.",
     404: "It does not exist. Nothing changed.",
     409: "Its state does not allow this. Nothing changed.",
     411: "The body came without a Content-Length.",
@@ -92,7 +94,7 @@ def answers(
 ) -> dict[int, OpenApiResponse]:
     """A response for each status; `_404="..."` says what a status means at this endpoint."""
     responses = {200: OpenApiResponse(success, examples=examples or [])}
-    always = {401, 503} if settings.API_AUTH == "required" else {503}
+    always = {401, 403, 503} if settings.API_AUTH == "required" else {503}
     for status in sorted({*always, *statuses}):
         description = meanings.get(f"_{status}", MEANINGS[status])
         responses[status] = OpenApiResponse(ErrorSerializer, description=description)
@@ -128,9 +130,9 @@ def changes_task(
     return decorate
 
 
-class ApiAuthenticationScheme(OpenApiAuthenticationExtension):
-    target_class = "dispatch.api.authentication.ApiAuthentication"
+class ApiTokenScheme(OpenApiAuthenticationExtension):
+    target_class = "dispatch.api.authentication.ApiTokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "apiKey", "in": "header", "name": "Authorization"}
+        return {"type": "http", "scheme": "bearer"}

@@ -1,4 +1,4 @@
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.db import models
@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, Task, TaskEvent, TaskStatus
+from ..services import Outcome, Proposal
 from .fields import (
     INT4_MAX,
     INT8_MAX,
@@ -16,6 +17,7 @@ from .fields import (
     StrictDateTimeField,
     StrictIntegerField,
     WorkerIdField,
+    one_line,
 )
 
 M = TypeVar("M", bound=models.Model)
@@ -165,6 +167,53 @@ class CancelSerializer(serializers.Serializer[None]):
 class ReassignSerializer(serializers.Serializer[None]):
     worker_id = WorkerIdField()
     reason = ReasonField()
+
+
+class ProposalSerializer(serializers.Serializer[None]):
+    from_station_id = StrictIntegerField(min_value=0, max_value=INT4_MAX)
+    to_station_id = StrictIntegerField(min_value=0, max_value=INT4_MAX)
+    qty = StrictIntegerField(min_value=1, max_value=INT4_MAX)
+    reason = ReasonField()
+    priority = StrictIntegerField(
+        required=False, default=0, min_value=PRIORITY_MIN, max_value=PRIORITY_MAX
+    )
+    expires_at = StrictDateTimeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="After this it can no longer be approved. Null: never.",
+    )
+    source = StrictCharField(  # type: ignore[assignment]  # not the argument of Field
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=100,
+        validators=[one_line],
+        help_text="The job that proposes it: the same in all rows of a request.",
+    )
+
+    def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
+        if expires_at is not None and not 2000 < expires_at.year < 8999:
+            raise serializers.ValidationError("The year must be from 2001 to 8998.")
+        return expires_at
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if data["from_station_id"] == data["to_station_id"]:
+            raise serializers.ValidationError({"to_station_id": ["The two stations must differ."]})
+        return data
+
+
+class ProposedSerializer(serializers.Serializer[Proposal]):
+    id = serializers.IntegerField(
+        source="suggestion.pk",
+        allow_null=True,
+        default=None,
+        help_text="Of the open suggestion; null: `under_way`.",
+    )
+    outcome = serializers.ChoiceField(
+        [outcome.value for outcome in Outcome],
+        help_text="`under_way`: an open task makes this move already, so nothing was entered.",
+    )
 
 
 class RejectSerializer(serializers.Serializer[None]):

@@ -5,12 +5,14 @@ from .events import EventKind, TaskEvent, no_details
 from .moves import PRIORITY_MAX, PRIORITY_MIN, Move
 from .suggestions import Suggestion
 from .tasks import OPEN_STATUSES, Task, TaskStatus
+from .tokens import ApiToken
 from .users import User
 
 __all__ = [
     "OPEN_STATUSES",
     "PRIORITY_MAX",
     "PRIORITY_MIN",
+    "ApiToken",
     "ClaimKey",
     "EventKind",
     "Move",

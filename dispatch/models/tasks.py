@@ -166,6 +166,7 @@ class Task(Move):
             ),
         ]
         permissions = [
+            ("claim_task", "Can claim tasks, and work on those of one's own worker"),
             ("complete_task", "Can complete tasks"),
             ("release_task", "Can release tasks"),
             ("cancel_task", "Can cancel tasks"),

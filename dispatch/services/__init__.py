@@ -3,13 +3,17 @@
 from .approvals import Approval, approve_suggestion, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
+from .proposals import Outcome, Proposal, propose_suggestions
 from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
 from .sweep import SweepResult, sweep
 from .tasks import Report, cancel_task, complete_task, prioritize_task
+from .tokens import create_token, find_token, revoke_token
 
 __all__ = [
     "Approval",
     "IngestResult",
+    "Outcome",
+    "Proposal",
     "Report",
     "SuggestionRow",
     "SweepResult",
@@ -19,12 +23,16 @@ __all__ = [
     "complete_task",
     "create_suggestion",
     "create_task",
+    "create_token",
     "extend_lease",
+    "find_token",
     "ingest_suggestions",
     "prioritize_suggestion",
     "prioritize_task",
+    "propose_suggestions",
     "reassign_task",
     "reject_suggestion",
     "release_task",
+    "revoke_token",
     "sweep",
 ]

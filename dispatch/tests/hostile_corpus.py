@@ -395,7 +395,7 @@ def cases() -> Iterator[Case]:
     for allowed, places in PLACES.items():
         for place in places:
             for method in METHODS:
-                if method != allowed:
+                if method != allowed and (method, place) != ("POST", "/suggestions"):
                     yield f"{method} {place}", method, place, {}, b""
     for host in ("evil.example", "127.0.0.1.evil.example", "127.0.0.1:x", "[::1", "a b", ""):
         yield f"host {host!r}", "POST", APPROVE, {**JSON, "Host": host}, GOOD_BODY

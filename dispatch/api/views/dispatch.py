@@ -9,7 +9,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from ... import services
 from ...models import Task
-from ..authentication import actor_of
+from ..authority import OWN, authority_of
 from ..errors import NoTaskReady
 from ..schema import BODY, TASK, answers, example
 from ..serializers import ClaimSerializer, TaskSerializer, valid
@@ -26,6 +26,7 @@ def idempotency_key(request: Request) -> str | None:
 
 
 class DispatchViewSet(GenericViewSet[Task]):
+    authority = {"next": [OWN]}
     queryset = Task.objects.all()
     serializer_class = TaskSerializer
 
@@ -60,7 +61,10 @@ class DispatchViewSet(GenericViewSet[Task]):
     def next(self, request: Request) -> Response:
         data = valid(ClaimSerializer(data=request.data))
         key = idempotency_key(request)
-        task = services.claim_next_task(data["worker_id"], actor=actor_of(request), key=key)
+        caller = authority_of(request)
+        # Who may give tasks to anybody may also claim for anybody.
+        worker_id = caller.speak_for(data["worker_id"], anybody="reassign_task")
+        task = services.claim_next_task(str(worker_id), actor=caller.actor, key=key)
         if task is None:
             raise NoTaskReady
         return Response(TaskSerializer(task).data)

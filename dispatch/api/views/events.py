@@ -22,6 +22,7 @@ from ..serializers import EventFilterSerializer, EventSerializer, valid_query
     )
 )
 class EventViewSet(ListModelMixin, GenericViewSet[TaskEvent]):
+    authority = {"list": ["view_taskevent"]}
     queryset = TaskEvent.objects.order_by("id")
     serializer_class = EventSerializer
     pagination_class = AlwaysPaged

@@ -5,22 +5,31 @@ from typing import IO, Any
 import msgspec
 from django.db.models import QuerySet
 from django.http import FileResponse, HttpResponse
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    PolymorphicProxySerializer,
+    extend_schema,
+    extend_schema_view,
+)
 from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
 from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import ListSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from ... import services
 from ...models import Suggestion
-from ..authentication import actor_of
+from ...services import SuggestionRow
+from ..authority import authority_of
 from ..pagination import LinkCursorPagination
-from ..schema import BODY, REJECTED, SUGGESTION, SUGGESTION_DECIDED, answers, example
+from ..schema import BODY, PROPOSED_MOVE, REJECTED, SUGGESTION, SUGGESTION_DECIDED, answers, example
 from ..serializers import (
     EventSerializer,
     PrioritizedSuggestionSerializer,
     PrioritySerializer,
+    ProposalSerializer,
+    ProposedSerializer,
     RejectSerializer,
     SuggestionSerializer,
     valid,
@@ -28,6 +37,7 @@ from ..serializers import (
 
 ROWS_AT_ONCE = 2_000
 LONGEST_IN_MEMORY = 2_000_000
+MOST_PROPOSED = 1000
 
 
 def all_in_one(
@@ -57,6 +67,16 @@ def write_array(rows: QuerySet[Suggestion, dict[str, Any]], file: IO[bytes]) -> 
     file.write(b"]" if before == b"," else b"[]")
 
 
+def proposed_rows(data: Any) -> list[dict[str, Any]]:
+    if not isinstance(data, list):
+        return [valid(ProposalSerializer(data=data))]
+    rows: ListSerializer[Any] = ListSerializer(
+        data=data, child=ProposalSerializer(), max_length=MOST_PROPOSED, allow_empty=False
+    )
+    rows.is_valid(raise_exception=True)
+    return list(rows.validated_data)
+
+
 @extend_schema_view(
     list=extend_schema(
         summary="Open suggestions",
@@ -69,6 +89,12 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
     queryset = Suggestion.objects.order_by("id")
     serializer_class = SuggestionSerializer
     pagination_class = LinkCursorPagination
+    authority = {
+        "list": ["view_suggestion"],
+        "create": ["add_suggestion"],
+        "reject": ["reject_suggestion"],
+        "priority": ["prioritize_suggestion"],
+    }
     lookup_url_kwarg = "suggestion_id"
     lookup_value_converter = "int"
 
@@ -76,6 +102,49 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         if {"limit", "cursor"} & request.query_params.keys():
             return super().list(request)
         return all_in_one(self.get_queryset().values(*SuggestionSerializer.Meta.fields))
+
+    @extend_schema(
+        summary="Propose suggestions: one, or up to 1,000",
+        description=(
+            "All of them or, if one is wrong, none. A move that the source has open is refreshed "
+            "and keeps its id and age; one that an open task makes already is passed over."
+        ),
+        request=PolymorphicProxySerializer(
+            "ProposalOneOrMany",
+            [ProposalSerializer, ProposalSerializer(many=True)],
+            resource_type_field_name=None,
+            many=False,
+        ),
+        responses=answers(
+            PolymorphicProxySerializer(
+                "ProposedOneOrMany",
+                [ProposedSerializer, ProposedSerializer(many=True)],
+                resource_type_field_name=None,
+                many=False,
+            ),
+            *BODY,
+            examples=[example({"id": 1, "outcome": "created"})],
+        ),
+        examples=[
+            example(
+                {**PROPOSED_MOVE, "priority": 20, "source": "demand-v2"}, "One", request_only=True
+            ),
+            example([PROPOSED_MOVE], "Many", request_only=True),
+        ],
+        tags=["suggestions"],
+    )
+    def create(self, request: Request) -> Response:
+        rows = proposed_rows(request.data)
+        sources = {row.pop("source") for row in rows}
+        if len(sources) > 1:
+            raise ValidationError({"source": ["All rows of a request are of one source."]})
+        proposals = services.propose_suggestions(
+            [SuggestionRow(**row) for row in rows],
+            source=sources.pop(),
+            actor=authority_of(request).actor,
+        )
+        told = [ProposedSerializer(proposal).data for proposal in proposals]
+        return Response(told if isinstance(request.data, list) else told[0])
 
     def get_queryset(self) -> QuerySet[Suggestion]:
         return super().get_queryset().only(*SuggestionSerializer.Meta.fields)
@@ -93,7 +162,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
     @action(detail=True, methods=["post"])
     def reject(self, request: Request, suggestion_id: int) -> Response:
         data = valid(RejectSerializer(data=request.data))
-        event = services.reject_suggestion(suggestion_id, actor=actor_of(request), **data)
+        event = services.reject_suggestion(suggestion_id, actor=authority_of(request).actor, **data)
         return Response(EventSerializer(event).data)
 
     @extend_schema(
@@ -113,5 +182,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
     @action(detail=True, methods=["post"])
     def priority(self, request: Request, suggestion_id: int) -> Response:
         data = valid(PrioritySerializer(data=request.data))
-        suggestion = services.prioritize_suggestion(suggestion_id, actor=actor_of(request), **data)
+        suggestion = services.prioritize_suggestion(
+            suggestion_id, actor=authority_of(request).actor, **data
+        )
         return Response(PrioritizedSuggestionSerializer(suggestion).data)

@@ -11,8 +11,9 @@ from rest_framework.viewsets import GenericViewSet
 
 from ... import exceptions, services
 from ...models import Task, TaskEvent
+from ...models.tasks import TaskQuerySet
 from ...services import Report
-from ..authentication import actor_of
+from ..authority import OWN, authority_of
 from ..pagination import AlwaysPaged, NewestFirst
 from ..schema import (
     BODY,
@@ -55,14 +56,25 @@ from ..serializers import (
     )
 )
 class TaskListViewSet(ListModelMixin, GenericViewSet[Task]):
+    authority = {"list": ["view_task", OWN]}
     queryset = Task.objects.order_by("-id")
     serializer_class = TaskInFullSerializer
     pagination_class = NewestFirst
 
     def get_queryset(self) -> QuerySet[Task]:
         filters = valid_query(self.request, TaskFilterSerializer)
-        tasks = Task.objects.overdue() if filters.pop("overdue", None) else Task.objects.all()
+        tasks = visible_tasks(self.request)
+        if filters.pop("overdue", None):
+            tasks = tasks.overdue()
         return tasks.filter(*(condition(*each) for each in filters.items())).order_by("-id")
+
+
+def visible_tasks(request: Request) -> TaskQuerySet:
+    """All of them, or of a worker's token its own."""
+    caller = authority_of(request)
+    if caller.may("view_task"):
+        return Task.objects.all()
+    return Task.objects.filter(worker_id=caller.speak_for(None, anybody="view_task"))
 
 
 def condition(name: str, value: Any) -> Q:
@@ -85,13 +97,24 @@ def condition(name: str, value: Any) -> Q:
     )
 )
 class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
+    authority = {
+        "retrieve": ["view_task", OWN],
+        "events": ["view_task", OWN],
+        "approve": ["approve_suggestion"],
+        "complete": ["complete_task", OWN],
+        "release": ["release_task", OWN],
+        "extend": [OWN],
+        "reassign": ["reassign_task"],
+        "cancel": ["cancel_task"],
+        "priority": ["prioritize_task"],
+    }
     queryset = Task.objects.all()
     serializer_class = TaskInFullSerializer
     lookup_url_kwarg = "task_id"
     lookup_value_converter = "int"
 
     def get_object(self) -> Task:
-        task = self.get_queryset().filter(pk=self.kwargs["task_id"]).first()
+        task = visible_tasks(self.request).filter(pk=self.kwargs["task_id"]).first()
         if task is None:
             raise exceptions.NotFound(f"Task {self.kwargs['task_id']} not found.")
         return task
@@ -123,7 +146,9 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=False, methods=["post"])
     def approve(self, request: Request) -> Response:
         data = valid(ApproveSerializer(data=request.data))
-        approval = services.approve_suggestion(data["suggestion_id"], actor=actor_of(request))
+        approval = services.approve_suggestion(
+            data["suggestion_id"], actor=authority_of(request).actor
+        )
         response = Response(TaskSerializer(approval.task).data)
         if approval.warnings:
             response.headers["X-Warning"] = " ".join(approval.warnings)
@@ -161,8 +186,8 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, task_id: int) -> Response:
-        report = Report(**valid(ReportSerializer(data=request.data)))
-        task = services.complete_task(task_id, actor=actor_of(request), report=report)
+        report = Report(**self.as_worker(ReportSerializer, anybody="complete_task"))
+        task = services.complete_task(task_id, actor=authority_of(request).actor, report=report)
         return Response(TaskSerializer(task).data)
 
     @changes_task(
@@ -174,8 +199,10 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, task_id: int) -> Response:
-        data = valid(HolderSerializer(data=request.data))
-        return self.changed(services.extend_lease(task_id, actor=actor_of(request), **data))
+        data = self.as_worker(HolderSerializer, anybody=None)
+        return self.changed(
+            services.extend_lease(task_id, actor=authority_of(request).actor, **data)
+        )
 
     @changes_task(
         "Give a task back to the queue",
@@ -186,8 +213,10 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def release(self, request: Request, task_id: int) -> Response:
-        data = valid(ReleaseSerializer(data=request.data))
-        return self.changed(services.release_task(task_id, actor=actor_of(request), **data))
+        data = self.as_worker(ReleaseSerializer, anybody="release_task")
+        return self.changed(
+            services.release_task(task_id, actor=authority_of(request).actor, **data)
+        )
 
     @changes_task(
         "Hand an open task to another worker",
@@ -199,7 +228,9 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=True, methods=["post"])
     def reassign(self, request: Request, task_id: int) -> Response:
         data = valid(ReassignSerializer(data=request.data))
-        return self.changed(services.reassign_task(task_id, actor=actor_of(request), **data))
+        return self.changed(
+            services.reassign_task(task_id, actor=authority_of(request).actor, **data)
+        )
 
     @changes_task(
         "Take an open task off the plan",
@@ -211,7 +242,9 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, task_id: int) -> Response:
         data = valid(CancelSerializer(data=request.data))
-        return self.changed(services.cancel_task(task_id, actor=actor_of(request), **data))
+        return self.changed(
+            services.cancel_task(task_id, actor=authority_of(request).actor, **data)
+        )
 
     @changes_task(
         "Set an open task's priority",
@@ -223,7 +256,17 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=True, methods=["post"])
     def priority(self, request: Request, task_id: int) -> Response:
         data = valid(PrioritySerializer(data=request.data))
-        return self.changed(services.prioritize_task(task_id, actor=actor_of(request), **data))
+        return self.changed(
+            services.prioritize_task(task_id, actor=authority_of(request).actor, **data)
+        )
+
+    def as_worker(
+        self, serializer: type[HolderSerializer], *, anybody: str | None
+    ) -> dict[str, Any]:
+        """The request's body, with the worker that the caller may speak for."""
+        data = valid(serializer(data=self.request.data))
+        worker_id = authority_of(self.request).speak_for(data["worker_id"], anybody=anybody)
+        return {**data, "worker_id": worker_id}
 
     def changed(self, task: Task) -> Response:
         return Response(TaskInFullSerializer(task).data)
@@ -236,6 +279,8 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["get"], pagination_class=AlwaysPaged)
     def events(self, request: Request, task_id: int) -> Response:
+        if not authority_of(request).may("view_task"):
+            self.get_object()
         events = TaskEvent.objects.filter(task_id=task_id).order_by("id")
         pages = AlwaysPaged()
         page: list[TaskEvent] = pages.paginate_queryset(events, request, self) or []

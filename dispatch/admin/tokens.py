@@ -1,0 +1,96 @@
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from .. import services
+from ..models import ApiToken
+from .forms import is_one_line
+from .operations import Operation, OperationsAdmin
+
+
+class TokenForm(forms.ModelForm):
+    worker_id = forms.CharField(
+        label="Worker",
+        required=False,
+        max_length=200,
+        validators=[is_one_line],
+        help_text=ApiToken._meta.get_field("worker_id").help_text,
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ["user", "label", "worker_id", "expires_at"]
+
+    def clean(self) -> dict[str, Any] | None:
+        data = super().clean() or self.cleaned_data
+        user = data.get("user")
+        if user and not data.get("worker_id") and user.groups.filter(name="worker").exists():
+            raise ValidationError({"worker_id": "A worker's token needs the worker it speaks for."})
+        return data
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(OperationsAdmin):
+    form = TokenForm
+    list_display = ["id", "token", "user", "label", "worker_id", "last_used_at", "state"]
+    list_select_related = ["user"]
+    search_fields = ["label", "worker_id", "user__username"]
+    ordering = ["-id"]
+    show_full_result_count = False
+    operations = (
+        Operation(
+            name="revoke",
+            label="Revoke",
+            done="revoked",
+            permission="revoke",
+            run=services.revoke_token,
+            possible=lambda token: token.revoked_at is None,
+        ),
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="Token")
+    def token(self, token: ApiToken) -> str:
+        return f"{token.prefix}…"
+
+    @admin.display(description="State")
+    def state(self, token: ApiToken) -> str:
+        if token.revoked_at:
+            return format_html("revoked by {}", token.revoked_by)
+        if token.expires_at and token.expires_at <= timezone.now():
+            return "expired"
+        return "usable" if token.user.is_active else "account is inactive"
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
+        made, request.new_secret = services.create_token(  # type: ignore[attr-defined]
+            obj.user,
+            actor=request.user.get_username(),
+            label=obj.label,
+            worker_id=obj.worker_id,
+            expires_at=obj.expires_at,
+        )
+        obj.__dict__.update(made.__dict__)
+
+    def response_add(
+        self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """The secret, on this one answer alone: it is in no message, cookie or session."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Token {obj.pk} of {obj.user}",
+            "opts": self.opts,
+            "token": obj,
+            "secret": request.new_secret,  # type: ignore[attr-defined]
+        }
+        return TemplateResponse(request, "admin/dispatch/token_made.html", context)

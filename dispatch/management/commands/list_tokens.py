@@ -1,0 +1,40 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from dispatch.models import ApiToken
+
+COLUMNS = "{:>5}  {:10}  {:16}  {:16}  {:16}  {:17}  {}"
+
+
+class Command(BaseCommand):
+    help = "Lists the tokens of the API. The secrets themselves are not kept."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        names = ("ID", "TOKEN", "ACCOUNT", "LABEL", "WORKER", "LAST USE", "STATE")
+        self.stdout.write(COLUMNS.format(*names))
+        usable = set(ApiToken.objects.usable().values_list("pk", flat=True))
+        for token in ApiToken.objects.select_related("user").order_by("pk"):
+            used = f"{token.last_used_at:%Y-%m-%d %H:%MZ}" if token.last_used_at else "never"
+            self.stdout.write(
+                COLUMNS.format(
+                    token.pk,
+                    f"{token.prefix}…",
+                    token.user.get_username(),
+                    token.label,
+                    token.worker_id or "",
+                    used,
+                    state(token, token.pk in usable),
+                )
+            )
+
+
+def state(token: ApiToken, is_usable: bool) -> str:
+    if token.revoked_at:
+        return f"revoked {token.revoked_at:%Y-%m-%d} by {token.revoked_by}"
+    if not token.user.is_active:
+        return "account is inactive"
+    if token.expires_at is None:
+        return "usable"
+    return f"{'expires' if is_usable else 'expired'} {token.expires_at:%Y-%m-%d}"

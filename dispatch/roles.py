@@ -1,0 +1,45 @@
+"""The roles: groups of Django, each with what it may do. A migration makes them."""
+
+from typing import Any
+
+VIEW = ["view_suggestion", "view_task", "view_taskevent"]
+ROLES = {
+    "dispatcher": [
+        *VIEW,
+        "add_suggestion",
+        "add_task",
+        "approve_suggestion",
+        "reject_suggestion",
+        "prioritize_suggestion",
+        "complete_task",
+        "release_task",
+        "cancel_task",
+        "reassign_task",
+        "prioritize_task",
+    ],
+    # Only for the tasks of the worker that the token names.
+    "worker": ["claim_task"],
+    "ml": [*VIEW, "add_suggestion"],
+    "viewer": VIEW,
+}
+
+
+def make_roles(apps: Any) -> None:
+    """Give each role its permissions, in whatever state of the models `apps` stands for.
+
+    A permission that is not there yet is made: Django itself does so only after all migrations.
+    """
+    Group = apps.get_model("auth", "Group")
+    Permission = apps.get_model("auth", "Permission")
+    ContentType = apps.get_model("contenttypes", "ContentType")
+    for role, codenames in ROLES.items():
+        group, _ = Group.objects.get_or_create(name=role)
+        for codename in codenames:
+            action, model = codename.split("_")
+            content_type, _ = ContentType.objects.get_or_create(app_label="dispatch", model=model)
+            permission, _ = Permission.objects.get_or_create(
+                content_type=content_type,
+                codename=codename,
+                defaults={"name": f"Can {action} {model}"},
+            )
+            group.permissions.add(permission)

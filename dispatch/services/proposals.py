@@ -1,0 +1,95 @@
+"""A few suggestions at once, with what came of each: for jobs that speak HTTP."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db import transaction
+
+from ..models import EventKind, Suggestion, Task, TaskEvent
+from .ingest import SuggestionRow, check_source
+from .locks import take_turns
+
+REFRESHED_FIELDS = ["qty", "reason", "priority", "expires_at"]
+Pair = tuple[int, int]
+
+
+class Outcome(StrEnum):
+    CREATED = "created"
+    REFRESHED = "refreshed"
+    UNDER_WAY = "under_way"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """`suggestion` None: a task makes this move already."""
+
+    outcome: Outcome
+    suggestion: Suggestion | None
+
+
+@transaction.atomic(durable=True)
+def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -> list[Proposal]:
+    """Enter suggestions, all or none, and say of each row what came of it, in order.
+
+    As with `ingest_suggestions`, a move that the source has open is refreshed (of one that is
+    given twice the later row counts), and one that an open task makes is passed over.
+    """
+    check_source(source, replace=False)
+    take_turns(f"ingest {source}")
+    known = open_suggestions(rows, source)
+    # Only now: while that waited for a lock, one may have become a task.
+    under_way = moves_under_way(rows)
+    proposals = [propose(row, source, known, under_way) for row in rows]
+    new = [each for each in known.values() if each.pk is None]
+    Suggestion.objects.bulk_create(new)
+    kept = [each for each in known.values() if each not in new]
+    Suggestion.objects.bulk_update(kept, REFRESHED_FIELDS)
+    counts = {
+        outcome.value: sum(proposal.outcome == outcome for proposal in proposals)
+        for outcome in Outcome
+    }
+    TaskEvent.objects.create(
+        kind=EventKind.INGESTED, actor=actor, source=source, details={"rows": len(rows), **counts}
+    )
+    return proposals
+
+
+def pair(row: SuggestionRow | Suggestion) -> Pair:
+    return row.from_station_id, row.to_station_id
+
+
+def moves_under_way(rows: list[SuggestionRow]) -> set[Pair]:
+    tasks = Task.objects.open().filter(
+        from_station_id__in={row.from_station_id for row in rows},
+        to_station_id__in={row.to_station_id for row in rows},
+    )
+    return set(tasks.values_list("from_station_id", "to_station_id"))
+
+
+def open_suggestions(rows: list[SuggestionRow], source: str) -> dict[Pair, Suggestion]:
+    """Those that the rows name, locked in id order; of a move that is open twice the older one."""
+    suggestions = Suggestion.objects.select_for_update().filter(
+        source=source,
+        from_station_id__in={row.from_station_id for row in rows},
+        to_station_id__in={row.to_station_id for row in rows},
+    )
+    named = {pair(row) for row in rows}
+    newest_first = reversed(suggestions.order_by("id"))
+    return {pair(each): each for each in newest_first if pair(each) in named}
+
+
+def propose(
+    row: SuggestionRow, source: str, known: dict[Pair, Suggestion], under_way: set[Pair]
+) -> Proposal:
+    if pair(row) in under_way:
+        return Proposal(Outcome.UNDER_WAY, None)
+    suggestion = known.get(pair(row))
+    outcome = Outcome.REFRESHED
+    if suggestion is None:
+        outcome = Outcome.CREATED
+        suggestion = known[pair(row)] = Suggestion(
+            from_station_id=row.from_station_id, to_station_id=row.to_station_id, source=source
+        )
+    for field in REFRESHED_FIELDS:
+        setattr(suggestion, field, getattr(row, field))
+    return Proposal(outcome, suggestion)

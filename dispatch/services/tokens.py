@@ -1,0 +1,77 @@
+"""Tokens of the API: made, found, revoked."""
+
+import hashlib
+import secrets
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from ..exceptions import NotFound, Refusal
+from ..models import ApiToken, User
+from ..models.tokens import USE_IS_OLD
+
+MARK = "bw_"
+SECRET_BYTES = 32
+PREFIX_LENGTH = len(MARK) + 6
+
+
+def digest_of(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@transaction.atomic
+def create_token(
+    user: User,
+    *,
+    actor: str,
+    label: str,
+    worker_id: str | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """A new token and its secret, which nobody can read again.
+
+    Refusal: a worker's account without a worker_id. Not durable: the console's form has a
+    transaction.
+    """
+    if not worker_id and user.groups.filter(name="worker").exists():
+        raise Refusal("A worker's token needs the worker_id that it speaks for.")
+    secret = MARK + secrets.token_urlsafe(SECRET_BYTES)
+    token = ApiToken.objects.create(
+        user=user,
+        label=label,
+        worker_id=worker_id or None,
+        expires_at=expires_at,
+        prefix=secret[:PREFIX_LENGTH],
+        digest=digest_of(secret),
+        created_by=actor,
+    )
+    return token, secret
+
+
+def find_token(secret: str) -> ApiToken | None:
+    """The usable token, its owner and their permissions, in one query; the same work for any."""
+    tokens = ApiToken.objects.usable().with_permissions().with_age_of_use()
+    token = tokens.select_related("user").filter(digest=digest_of(secret)).first()
+    if token is not None:
+        note_use(token)
+    return token
+
+
+def note_use(token: ApiToken) -> None:
+    """Not part of what the request does: it stands also when that is refused."""
+    if token.use_is_old:
+        ApiToken.objects.filter(USE_IS_OLD, pk=token.pk).update(last_used_at=Now())
+
+
+@transaction.atomic(durable=True)
+def revoke_token(token_id: int, *, actor: str) -> ApiToken:
+    """From now on it opens nothing. Revoking it again changes nothing."""
+    token = ApiToken.objects.select_for_update().filter(pk=token_id).first()
+    if token is None:
+        raise NotFound(f"Token {token_id} not found.")
+    token.changed = token.revoked_at is None
+    if token.changed:
+        ApiToken.objects.filter(pk=token_id).update(revoked_at=Now(), revoked_by=actor)
+        token.refresh_from_db()
+    return token
