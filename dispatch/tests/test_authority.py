@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from rest_framework.views import APIView
 
 from dispatch import services
@@ -235,6 +236,24 @@ def test_public_paths_need_no_token_and_mind_none(client, required):
     for path in ("/", "/healthz", "/readyz", "/docs", "/redoc", "/redoc.js", "/openapi.json"):
         for headers in ({}, {"Authorization": "Token made-up"}):
             assert client.get(path, headers=headers).status_code == 200, path
+
+
+def test_a_claim_with_a_token_costs_one_query_more(client, required, rows, settings):
+    TaskFactory.create_batch(2)
+    secret = token_of("worker")
+    services.find_token(secret)
+
+    def queries(**headers):
+        with CaptureQueriesContext(connection) as captured:
+            answer = client.post(
+                "/dispatch/next", {"worker_id": OWN}, "application/json", headers=headers
+            )
+        assert answer.status_code == 200
+        return [query["sql"].split()[0] for query in captured]
+
+    with_token = queries(Authorization=f"Token {secret}")
+    settings.API_AUTH = "open"
+    assert with_token == ["SELECT", *queries()]
 
 
 # The console

@@ -1,0 +1,75 @@
+"""A service to measure: gunicorn on a private embedded PostgreSQL, both gone afterwards."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from baywheels.devdb import Cluster  # noqa: E402
+
+
+@contextmanager
+def scratch_database() -> Iterator[str]:
+    """Its DATABASE_URL, migrated."""
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = Cluster(Path(folder) / "db")
+        cluster.start()
+        try:
+            manage(cluster.url, "migrate", "--verbosity", "0")
+            yield cluster.url
+        finally:
+            cluster.stop()
+
+
+def environment(url: str, **settings: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": url,
+        "SECRET_KEY": "benchmark" * 8,
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "HTTPS_ONLY": "false",
+        "LOG_LEVEL": "WARNING",
+        **settings,
+    }
+
+
+def manage(url: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment(url),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@contextmanager
+def served(url: str, **settings: str) -> Iterator[int]:
+    """The port."""
+    with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
+        command = [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", "127.0.0.1:0"]
+        server = subprocess.Popen(command, cwd=ROOT, env=environment(url, **settings), stderr=log)
+        try:
+            yield port_in(Path(log.name), server)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def port_in(log: Path, server: subprocess.Popen[bytes]) -> int:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        if found := re.search(r"Listening at: http://127.0.0.1:(\d+)", log.read_text()):
+            return int(found[1])
+        time.sleep(0.05)
+    raise SystemExit(f"gunicorn does not serve:\n{log.read_text()}")
