@@ -146,6 +146,10 @@ VIOLATIONS = {
         "ready with a cancelling": "UPDATE tasks SET cancelled_at = now() WHERE id = 1",
         "assigned to nobody": "UPDATE tasks SET worker_id = NULL WHERE id = 2",
         "assigned at no time": "UPDATE tasks SET assigned_at = NULL WHERE id = 2",
+        "assigned to an empty name": (
+            "UPDATE tasks SET worker_id = '' WHERE id = 2; UPDATE task_events SET worker_id = ''"
+            " WHERE task_id = 2 AND kind = 'reassigned'"
+        ),
         "lease before the claim": (
             "UPDATE tasks SET lease_expires_at = assigned_at - interval '1 s' WHERE id = 2"
         ),
@@ -157,6 +161,9 @@ VIOLATIONS = {
         ),
         "reported before the claim": (
             "UPDATE tasks SET reported_completed_at = assigned_at - interval '1 s' WHERE id = 3"
+        ),
+        "reported after the completion": (
+            "UPDATE tasks SET reported_completed_at = completed_at + interval '1 s' WHERE id = 3"
         ),
         "reported without a completion": (
             "UPDATE tasks SET reported_completed_at = assigned_at WHERE id = 2"
@@ -200,6 +207,9 @@ VIOLATIONS = {
     "task_status_fits_its_history": {
         "cancelled in psql": (
             "UPDATE tasks SET status = 'cancelled', cancelled_at = now() WHERE id = 1"
+        ),
+        "an unknown one": (
+            "UPDATE tasks SET status = 'lost', lease_expires_at = NULL WHERE id = 2"
         ),
     },
     "task_holder_fits_its_history": {
