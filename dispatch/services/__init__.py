@@ -4,6 +4,7 @@ from .approvals import Approval, approve_suggestion, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
 from .proposals import Outcome, Proposal, propose_suggestions
+from .prune import Pruned, count_prunable, prune_tasks
 from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
 from .sweep import SweepResult, sweep
 from .tasks import Report, cancel_task, complete_task, prioritize_task
@@ -14,6 +15,7 @@ __all__ = [
     "IngestResult",
     "Outcome",
     "Proposal",
+    "Pruned",
     "Report",
     "SuggestionRow",
     "SweepResult",
@@ -21,6 +23,7 @@ __all__ = [
     "cancel_task",
     "claim_next_task",
     "complete_task",
+    "count_prunable",
     "create_suggestion",
     "create_task",
     "create_token",
@@ -30,6 +33,7 @@ __all__ = [
     "prioritize_suggestion",
     "prioritize_task",
     "propose_suggestions",
+    "prune_tasks",
     "reassign_task",
     "reject_suggestion",
     "release_task",
