@@ -50,8 +50,13 @@ def claimed(worker_id="van-1", key=None):
     return services.claim_next_task(worker_id, actor="api", key=key)
 
 
+def report_late(task_id, worker_id):
+    with pytest.raises(Conflict):
+        services.complete_task(task_id, actor="api", report=services.Report(worker_id=worker_id))
+
+
 def a_clean_life():
-    """Tasks in every state, through every operation. The ready one is task 1, and so on."""
+    """Every operation in every state that allows it, and a task in each state at the end."""
     run(
         "SELECT setval(pg_get_serial_sequence('tasks', 'id'), 1, false)",
         "SELECT setval(pg_get_serial_sequence('suggestions', 'id'), 1, false)",
@@ -62,17 +67,20 @@ def a_clean_life():
     services.extend_lease(2, actor="api")
     services.release_task(2, actor="maria", reason="Flat tyre")
     services.reassign_task(2, "van-3", actor="maria", reason="Nearer")
+    services.prioritize_task(2, actor="maria", by=1)
+    report_late(2, "van-2")
     claimed("van-3")
     services.reassign_task(3, "van-4", actor="maria", reason="Nearer")
     services.complete_task(3, actor="api")
-    with pytest.raises(Conflict):
-        services.complete_task(3, actor="api", report=services.Report(worker_id="van-3"))
+    report_late(3, "van-3")
     claimed("van-5")
     Task.objects.filter(pk=4).update(lease_expires_at=Now())
     services.sweep(actor="sweep")
+    report_late(4, "van-5")
     services.cancel_task(4, actor="maria", reason="Road works")
     claimed("van-6")
     services.cancel_task(5, actor="maria", reason="Road works")
+    report_late(5, "van-6")
     services.create_task(TaskFactory.build(), actor="maria")
     services.cancel_task(6, actor="maria", reason="Written twice")
     services.reject_suggestion(SuggestionFactory().id, actor="maria", reason="No")
