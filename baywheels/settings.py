@@ -10,6 +10,7 @@ import sys
 import warnings
 import zoneinfo
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +148,14 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "pgtrigger",
+    "axes",
     "dispatch",
 ]
 AUTH_USER_MODEL = "dispatch.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 
 MIDDLEWARE = [
     "baywheels.middleware.RequestLogMiddleware",
@@ -163,6 +169,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "baywheels.middleware.DatabaseAwayMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "baywheels.urls"
 WSGI_APPLICATION = "baywheels.wsgi.application"
@@ -236,8 +243,25 @@ SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
-if yes_or_no("BEHIND_PROXY", False):
+BEHIND_PROXY = yes_or_no("BEHIND_PROXY", False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Signing in to the console. A name is locked only where it was tried: nobody locks out a colleague
+# from elsewhere.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "baywheels.signing_in.client_address"
+AXES_LOCKOUT_CALLABLE = "baywheels.signing_in.locked_out"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+# What is tried while locked neither prolongs the lock nor fills the table.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+# Besides passwords. Who mistakes the field types the password as the name.
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
+AXES_VERBOSE = False
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": (
@@ -299,6 +323,8 @@ LOGGING = {
         # The request log says each 4xx and 5xx once, in its own line.
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # Failures and locks; not each look into its table.
+        "axes": {"level": "WARNING"},
         "django": {"handlers": [], "level": "INFO", "propagate": True},
     },
 }
