@@ -46,7 +46,7 @@ class RequestLogMiddleware:
         token = request_id.set(offered if self.SANE.fullmatch(offered) else uuid4().hex)
         started = time.monotonic()
         try:
-            response = self.answer(request)
+            response = self.get_response(request)
             if request.method == "HEAD":
                 without_body(response)
             response.headers["X-Request-ID"] = request_id.get()
@@ -64,28 +64,40 @@ class RequestLogMiddleware:
         finally:
             request_id.reset(token)
 
-    def answer(self, request: HttpRequest) -> HttpResponse:
-        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
-            # WSGI knows no body without a length: it would be dropped without a word.
-            return error_response(request, 411, "Send the body with a Content-Length.")
-        return self.get_response(request)
 
+class BrowserHeadersMiddleware:
+    """What Django has no setting for. A page loads nothing from other hosts and runs no inline
+    script; what a view does not say otherwise is true for this moment and this caller only."""
 
-class ContentSecurityPolicyMiddleware:
-    """Pages load nothing from other hosts and run no inline script."""
-
-    POLICY = (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; "
-        "form-action 'self'; frame-ancestors 'none'"
-    )
+    HEADERS = {
+        "Content-Security-Policy": (
+            "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; "
+            "form-action 'self'; frame-ancestors 'none'"
+        ),
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "Cache-Control": "no-store",
+    }
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.headers.setdefault("Content-Security-Policy", self.POLICY)
+        for name, value in self.HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
+
+
+class LengthRequiredMiddleware:
+    """WSGI knows no body without a length: it would be dropped without a word."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            return error_response(request, 411, "Send the body with a Content-Length.")
+        return self.get_response(request)
 
 
 class DatabaseAwayMiddleware:

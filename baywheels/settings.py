@@ -159,15 +159,16 @@ AUTHENTICATION_BACKENDS = [
 
 MIDDLEWARE = [
     "baywheels.middleware.RequestLogMiddleware",
+    "baywheels.middleware.BrowserHeadersMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "baywheels.middleware.ContentSecurityPolicyMiddleware",
+    "baywheels.middleware.LengthRequiredMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "baywheels.middleware.DatabaseAwayMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -241,7 +242,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
 SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 BEHIND_PROXY = yes_or_no("BEHIND_PROXY", False)
 if BEHIND_PROXY:
