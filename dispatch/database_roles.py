@@ -1,0 +1,134 @@
+"""Who may do what in the database: three PostgreSQL roles and their rights, as SQL.
+
+They are groups that nobody signs in with. All is said anew each time, so that running it again
+also takes back what is no longer right.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass
+
+from django.apps import apps
+from django.db.migrations.recorder import MigrationRecorder
+from psycopg.sql import SQL, Composed, Identifier
+
+SCHEMA = "public"
+ALL_ROWS = "SELECT, INSERT, UPDATE, DELETE"
+# The tables where the app needs less.
+LESS = {
+    "task_events": "SELECT, INSERT",
+    # An account's entries are deleted with it.
+    "django_admin_log": "SELECT, INSERT, DELETE",
+    # Only migrations write these.
+    "auth_permission": "SELECT",
+    "django_content_type": "SELECT",
+    "django_migrations": "SELECT",
+}
+ML_INSERTS = [
+    "from_station_id",
+    "to_station_id",
+    "qty",
+    "reason",
+    "priority",
+    "source",
+    "expires_at",
+]
+
+
+@dataclass(frozen=True)
+class RoleNames:
+    app: str
+    migrator: str
+    ml: str
+
+    @classmethod
+    def starting_with(cls, prefix: str) -> "RoleNames":
+        return cls(f"{prefix}_app", f"{prefix}_migrator", f"{prefix}_ml")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(astuple(self))
+
+
+@dataclass(frozen=True)
+class Database:
+    """What is there.
+
+    `user`: the role that migrates so far. `roles`: those of ours that exist, and whether `user`
+    has their rights. `tables` and `functions` of the project, and who owns each.
+    """
+
+    name: str
+    user: str
+    roles: Mapping[str, bool]
+    tables: Mapping[str, str]
+    functions: Mapping[str, str]
+
+
+def project_tables() -> list[str]:
+    models = apps.get_models(include_auto_created=True)
+    tables = {model._meta.db_table for model in models if model._meta.managed}
+    return sorted(tables | {MigrationRecorder.Migration._meta.db_table})
+
+
+def grants(database: Database, names: RoleNames) -> Iterator[Composed]:
+    """The statements, for one transaction."""
+    yield from make_roles(database, names)
+    yield from let_in(database, names)
+    yield from let_migrate(database, names)
+    yield from let_serve(database, names)
+    yield from let_suggest(names)
+
+
+def make_roles(database: Database, names: RoleNames) -> Iterator[Composed]:
+    for name in names:
+        if name not in database.roles:
+            yield SQL("CREATE ROLE {} NOLOGIN").format(Identifier(name))
+    if not database.roles.get(names.migrator):
+        yield SQL("GRANT {} TO {}").format(Identifier(names.migrator), Identifier(database.user))
+
+
+def let_in(database: Database, names: RoleNames) -> Iterator[Composed]:
+    name, schema = Identifier(database.name), Identifier(SCHEMA)
+    app, migrator, ml = map(Identifier, names)
+    yield SQL("GRANT CONNECT ON DATABASE {} TO {}, {}, {}").format(name, app, migrator, ml)
+    # The bulk entry stages its rows in temporary tables.
+    yield SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(name, app)
+    # A database from before PostgreSQL 15 lets everybody make tables.
+    yield SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC").format(schema)
+    yield SQL("GRANT USAGE ON SCHEMA {} TO {}, {}").format(schema, app, ml)
+    yield SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(schema, migrator)
+
+
+def let_migrate(database: Database, names: RoleNames) -> Iterator[Composed]:
+    """Only an owner may change a table: whoever is in the group of the owner may, too."""
+    # It waits for open transactions, and requests that come meanwhile wait behind it.
+    yield SQL("SET LOCAL lock_timeout = '2s'").format()
+    for kind, owners in (("TABLE", database.tables), ("FUNCTION", database.functions)):
+        for name, owner in owners.items():
+            if owner != names.migrator:
+                yield SQL("ALTER {} {} OWNER TO {}").format(
+                    SQL(kind), Identifier(SCHEMA, name), Identifier(names.migrator)
+                )
+
+
+def let_serve(database: Database, names: RoleNames) -> Iterator[Composed]:
+    """Sequences are left out: an identity column, as Django makes them, asks for no right."""
+    app = Identifier(names.app)
+    for name in database.tables:
+        table, rights = Identifier(SCHEMA, name), SQL(LESS.get(name, ALL_ROWS))
+        yield SQL("REVOKE ALL ON {} FROM {}, {}").format(table, app, Identifier(names.ml))
+        yield SQL("GRANT {} ON {} TO {}").format(rights, table, app)
+    for name in database.functions:
+        yield SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(Identifier(SCHEMA, name), app)
+    # For the tables that a later migration makes, until this runs again.
+    for creator in sorted({database.user, names.migrator}):
+        yield SQL(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT {} ON TABLES TO {}"
+        ).format(Identifier(creator), Identifier(SCHEMA), SQL(ALL_ROWS), app)
+
+
+def let_suggest(names: RoleNames) -> Iterator[Composed]:
+    ml, suggestions = Identifier(names.ml), Identifier(SCHEMA, "suggestions")
+    columns = SQL(", ").join(map(Identifier, ML_INSERTS))
+    yield SQL("GRANT INSERT ({}) ON {} TO {}").format(columns, suggestions, ml)
+    for table in (suggestions, Identifier(SCHEMA, "task_events")):
+        yield SQL("GRANT SELECT ON {} TO {}").format(table, ml)
