@@ -20,6 +20,8 @@ import requests
 from baywheels.devdb import Cluster
 from conftest import ROOT, serve
 
+pytestmark = pytest.mark.timeout(240)
+
 VANS = 12
 SUGGESTIONS = 3000
 # What each van is answered between two kills at least, so that all of them are at work.
@@ -93,8 +95,8 @@ class Service:
 class Van:
     """Approves, claims and completes, and writes down what was acknowledged."""
 
-    def __init__(self, name, service):
-        self.name, self.service = name, service
+    def __init__(self, name, service, patience=60):
+        self.name, self.service, self.patience = name, service, patience
         self.acknowledged = []
         self.answers = Counter()
 
@@ -128,7 +130,7 @@ class Van:
 
     def ask(self, request):
         """Until there is an answer, and one that is not 503."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + self.patience
         while time.monotonic() < deadline:
             try:
                 answer = request(self.service.server.url)
@@ -158,7 +160,7 @@ def at_work(vans, suggestions):
 
 def wait_until_all_move_on(vans):
     goals = [len(van.acknowledged) + STRIDE for van in vans]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while any(len(van.acknowledged) < goal for van, goal in zip(vans, goals, strict=True)):
         assert time.monotonic() < deadline, "The vans stand still."
         time.sleep(0.01)
@@ -185,20 +187,14 @@ def lost(acknowledged, cluster):
     return [each for each in acknowledged if happened[each] != 1 or each not in shown]
 
 
-def answers_within_five_seconds(probe, suggestion_id):
-    began, before = time.monotonic(), len(probe.acknowledged)
-    probe.move(suggestion_id)
-    assert probe.get("/tasks").status_code == 200
-    assert time.monotonic() - began < 5
-    assert len(probe.acknowledged) == before + 3
-
-
 def test_what_was_acknowledged_survives_kill_nine_of_postgresql_and_of_the_service(cluster):
     *suggestions, first, second, third = suggest(cluster, SUGGESTIONS)
 
     with ExitStack() as stack:
         service = Service(cluster, stack)
-        probe, *vans = [Van(f"van-{number}", service) for number in range(VANS + 1)]
+        vans = [Van(f"van-{number}", service) for number in range(VANS)]
+        # Whatever it asks, it fails unless that works within 5 s of asking.
+        probe = Van("probe", service, patience=5)
         with at_work(vans, suggestions):
             for spare, service_too in [(first, False), (second, True), (third, False)]:
                 wait_until_all_move_on(vans)
@@ -208,7 +204,8 @@ def test_what_was_acknowledged_survives_kill_nine_of_postgresql_and_of_the_servi
                 cluster.start()
                 if service_too:
                     service.begin()
-                answers_within_five_seconds(probe, spare)
+                probe.move(spare)
+                assert probe.get("/tasks").status_code == 200
             wait_until_all_move_on(vans)
 
     answers = sum((van.answers for van in [probe, *vans]), Counter())
@@ -218,6 +215,7 @@ def test_what_was_acknowledged_survives_kill_nine_of_postgresql_and_of_the_servi
     assert answers["broken"] > 0
     acknowledged = [operation for van in [probe, *vans] for operation in van.acknowledged]
     assert lost(acknowledged, cluster) == []
+    assert len(probe.acknowledged) == 3 * 3
     claimed = [task for kind, task, _ in acknowledged if kind == "claimed"]
     assert len(claimed) == len(set(claimed)), "Held by two."
     manage(cluster, "check_invariants")
