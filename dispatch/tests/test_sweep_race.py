@@ -23,7 +23,7 @@ from dispatch.services.sweep import BATCH, release_expired_tasks
 
 from .concurrency import background, in_own_connection, wait_until_blocked
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
 TASKS = 10_000
 WORKER = "van-7"
@@ -83,7 +83,7 @@ def no_event_is_written():
 
 def wait_until_held(*names):
     """Until the processes of these names wait for a lock."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_stat_clear_snapshot()")
@@ -227,7 +227,7 @@ def test_a_sweep_that_is_told_to_stop_finishes_its_batch_and_begins_no_other():
     with sweeping("told", "--every", "1") as process:
         with step("told"):
             process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
 
     assert Task.objects.ready().count() == BATCH
     assert violations() == {}
