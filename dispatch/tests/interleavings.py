@@ -234,6 +234,8 @@ def in_words(result: Any) -> str:
         case Task():
             number = Task.objects.filter(id__lte=result.id).count()
             return f"task {number}" if result.changed else f"task {number} unchanged"
+        case list():
+            return ", ".join(proposal.outcome for proposal in result)
         case _:
             return str(result)
 

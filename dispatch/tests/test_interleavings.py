@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from dispatch import services
 from dispatch.models import Task
-from dispatch.services import Report, SuggestionRow, approvals, claims
+from dispatch.services import Report, SuggestionRow, approvals, claims, proposals
 from dispatch.services import tasks as task_services
 from dispatch.services.sweep import release_expired_tasks
 
@@ -80,6 +80,11 @@ def replace_by(start, end, qty):
         return services.ingest_suggestions(proposed, source="ml", actor="job", replace=True)
 
     return ingest
+
+
+def propose(rows):
+    proposed = [SuggestionRow(100, 200, 7, "Full")]
+    return services.propose_suggestions(proposed, source="ml", actor="job")
 
 
 def claim(worker_id, key=None):
@@ -154,6 +159,24 @@ PAIRS = {
             ("NotFound", "1 inserted, 1 removed", "3 bikes proposed; ingested"),
         },
         stops_at=touches_moves,
+    ),
+    "approve and propose the move again": Pair(
+        suggestions(1),
+        approve("maria"),
+        propose,
+        {
+            ("approved", "under_way", f"{APPROVED}; ingested"),
+            ("approved", "refreshed", "7 bikes ready: approved; ingested"),
+        },
+    ),
+    "propose and propose one move": Pair(
+        suggestions(0),
+        propose,
+        propose,
+        {
+            ("created", "refreshed", "7 bikes proposed; ingested; ingested"),
+            ("refreshed", "created", "7 bikes proposed; ingested; ingested"),
+        },
     ),
     "claim and claim two tasks": Pair(
         ready(2),
@@ -261,7 +284,7 @@ def locks(monkeypatch):
 
 
 def turns(monkeypatch):
-    for module in (approvals, claims):
+    for module in (approvals, claims, proposals):
         monkeypatch.setattr(module, "take_turns", lambda _: None)
 
 
@@ -285,6 +308,11 @@ def the_check(monkeypatch):
             "approve and ingest without the move",
             ("approved", "1 inserted, 1 removed", f"3 bikes proposed; {APPROVED}; ingested"),
         ),
+        (
+            locks,
+            "approve and propose the move again",
+            ("approved", "refreshed", f"{APPROVED}; ingested"),
+        ),
         (locks, "claim and claim two tasks", ("task 1", "task 1", CLAIMED_TWICE)),
         (locks, "claim and claim one task", ("task 1", "task 1", CLAIMED_TWICE)),
         (locks, "complete and complete", ("task 1", "ProgrammingError", COMPLETED)),
@@ -300,6 +328,11 @@ def the_check(monkeypatch):
             turns,
             "approve and approve the same move",
             ("approved", "approved", f"{APPROVED}; {APPROVED}"),
+        ),
+        (
+            turns,
+            "propose and propose one move",
+            ("created", "created", "7 bikes proposed; 7 bikes proposed; ingested; ingested"),
         ),
         (turns, "claim and claim with the same key", ("task 1", "task 2", f"{TO_1}; {TO_1}")),
         (turns, "claim and claim at a limit of one", ("task 1", "task 2", f"{TO_1}; {TO_1}")),
