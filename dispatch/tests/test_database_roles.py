@@ -27,6 +27,7 @@ pytestmark = pytest.mark.django_db
 # Roles belong to the whole cluster, which other tests use at the same time.
 PREFIX = f"test_{uuid4().hex}"
 ROLES = RoleNames.starting_with(PREFIX)
+OURS = f"rolname LIKE '{PREFIX}%'"
 DEPLOY, WEB, JOB = (f"{PREFIX}_login_{name}" for name in ("deploy", "web", "job"))
 PASSWORD = "a long enough password"
 ML_READS = {"suggestions", "task_events"}
@@ -336,11 +337,30 @@ def test_a_dry_run_prints_what_a_superuser_may_run_and_runs_nothing(db):
     first, *statements, last = grant_roles(dry_run=True).splitlines()
 
     assert (first, last) == ("BEGIN;", "COMMIT;")
-    assert run(f"SELECT FROM pg_roles WHERE rolname LIKE '{PREFIX}%'") == []
+    assert run(f"SELECT FROM pg_roles WHERE {OURS}") == []
     for statement in statements:
         run(statement)
     assert is_refused(ROLES.app, "DELETE FROM task_events")
     assert not is_refused(ROLES.ml, INSERT)
+
+
+@pytest.mark.parametrize("prefix", ["Baywheels", "bay-wheels", "1st", "b" * 52])
+def test_a_prefix_is_a_plain_name_that_postgresql_does_not_cut_off(prefix, db):
+    with pytest.raises(CommandError, match="is not a prefix like baywheels"):
+        call_command("grant_roles", f"--names={prefix}")
+
+
+def test_nobody_signs_in_with_a_group(roles):
+    groups = f"SELECT rolcanlogin, rolsuper, rolcreaterole FROM pg_roles WHERE {OURS}"
+
+    assert run(groups) == [(False, False, False)] * 3
+
+
+def test_granting_before_migrating_says_what_comes_first(db):
+    run("ALTER TABLE tasks RENAME TO old_tasks")
+
+    with pytest.raises(CommandError, match=r"no table tasks yet: run `python manage\.py migrate`"):
+        grant_roles()
 
 
 def test_a_schema_that_was_open_to_everybody_is_closed(db):
@@ -357,6 +377,7 @@ def test_granting_gives_up_before_requests_queue_behind_it(transactional_db):
         run("LOCK TABLE tasks IN ACCESS SHARE MODE")
         with pytest.raises(CommandError, match="lock timeout"):
             start(grant_roles).result(timeout=30)
+    assert run(f"SELECT FROM pg_roles WHERE {OURS}") == []
 
 
 def url_of(login):
