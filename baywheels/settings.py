@@ -200,6 +200,14 @@ DATABASES["default"].update(
     DISABLE_SERVER_SIDE_CURSORS=yes_or_no("DISABLE_SERVER_SIDE_CURSORS", False),
 )
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
+# A database host that has vanished is noticed within 10 s.
+for name, value in {
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 8000,
+}.items():
+    DATABASES["default"]["OPTIONS"].setdefault(name, value)
 # wsgi.py gives the server's default; commands have none.
 DB_OPTIONS = env.str("DB_OPTIONS", default=os.environ.get("SERVER_DB_OPTIONS", ""))
 if DB_OPTIONS:

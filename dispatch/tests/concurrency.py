@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 
 def in_own_connection(function: Callable, *args, **kwargs):
@@ -22,6 +22,14 @@ def background() -> Iterator[Callable[..., Future]]:
         yield lambda function, *args, **kwargs: pool.submit(
             in_own_connection, function, *args, **kwargs
         )
+
+
+@contextmanager
+def no_event_is_written() -> Iterator[None]:
+    """Whoever changes a task gets as far as its event, and waits there with the row locked."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE task_events IN SHARE MODE")
+        yield
 
 
 def wait_until_blocked(future: Future, count: int = 1) -> None:

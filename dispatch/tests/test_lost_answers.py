@@ -5,18 +5,17 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from django.db import connection, transaction
 
 from conftest import serve
 from dispatch.invariants import violations
 from dispatch.models import Task, TaskEvent
 
-from .concurrency import wait_until_blocked
+from .concurrency import no_event_is_written, wait_until_blocked
 from .factories import TaskFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
@@ -31,14 +30,6 @@ def enter_ready_tasks(count):
     TaskEvent.objects.bulk_create(
         TaskEvent(kind="created", task_id=task.id, attempt=0, actor="maria") for task in tasks
     )
-
-
-@contextmanager
-def no_event_is_written():
-    """Claims get as far as their event, and wait there with their task in hand."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE task_events IN SHARE MODE")
-        yield
 
 
 def hang_up_on_claim(url, worker_id, key, *, patient):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 
 from conftest import ROOT, database_url
 from dispatch import services
@@ -21,7 +21,12 @@ from dispatch.models import Task, TaskEvent
 from dispatch.models.tasks import TaskQuerySet
 from dispatch.services.sweep import BATCH, release_expired_tasks
 
-from .concurrency import background, in_own_connection, wait_until_blocked
+from .concurrency import (
+    background,
+    in_own_connection,
+    no_event_is_written,
+    wait_until_blocked,
+)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -71,14 +76,6 @@ def sweeping(name, *arguments):
     finally:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def no_event_is_written():
-    """Whoever changes a task gets as far as its event, and waits there with the row locked."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE task_events IN SHARE MODE")
-        yield
 
 
 def wait_until_held(*names):
