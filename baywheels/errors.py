@@ -1,8 +1,10 @@
 """The answer to what no view answered: JSON everywhere, HTML in the console."""
 
+import sys
 from http import HTTPStatus
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
@@ -28,7 +30,16 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_response(request, 404, "There is nothing at this address.")
 
 
+def database_away(request: HttpRequest) -> HttpResponse:
+    response = error_response(request, 503, "The database is busy or away; try again.")
+    response.headers["Retry-After"] = "2"
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
+    """What no view raised may still be the database: a session that could not be saved."""
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        return database_away(request)
     return error_response(request, 500, "Something went wrong here; it has been recorded.")
 
 

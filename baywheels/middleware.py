@@ -8,7 +8,7 @@ from uuid import uuid4
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
-from .errors import error_response
+from .errors import database_away, error_response
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -113,8 +113,7 @@ class DatabaseAwayMiddleware:
         if not isinstance(error, (OperationalError, InterfaceError)):
             return None
         logging.getLogger("baywheels.database").warning("%s", " ".join(str(error).split()))
-        response = error_response(request, 503, "The database is busy or away; try again.")
-        response.headers["Retry-After"] = "2"
+        response = database_away(request)
         # Once is enough: Django would log it again, without the request's id.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response

@@ -22,6 +22,8 @@ from baywheels import devdb
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 SHORTEST_SECRET_KEY = 50
+# Ten years in minutes: more would be beyond the calendar, and then each claim an error.
+HIGHEST_NUMBER = 5_256_000
 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
@@ -50,8 +52,8 @@ def whole_number(name: str, default: int) -> int:
         value: int = env.int(name, default=default)
     except ValueError:
         value = -1
-    if value < 0:
-        raise refuse(f"{name} must be a whole number, zero or more.")
+    if not 0 <= value <= HIGHEST_NUMBER:
+        raise refuse(f"{name} must be a whole number, zero to {HIGHEST_NUMBER:,}.")
     return value
 
 

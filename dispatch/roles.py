@@ -37,9 +37,10 @@ def make_roles(apps: Any) -> None:
         for codename in codenames:
             action, model = codename.split("_")
             content_type, _ = ContentType.objects.get_or_create(app_label="dispatch", model=model)
+            names = dict(apps.get_model("dispatch", model)._meta.permissions)
             permission, _ = Permission.objects.get_or_create(
                 content_type=content_type,
                 codename=codename,
-                defaults={"name": f"Can {action} {model}"},
+                defaults={"name": names.get(codename, f"Can {action} {model}")},
             )
             group.permissions.add(permission)

@@ -44,6 +44,7 @@ def run(command, **environment):
         ({"DATABASE_URL": "postgresql://host/"}, "DATABASE_URL must be of the form"),
         ({"API_AUTH": "maybe"}, "API_AUTH must be open or required, not 'maybe'"),
         ({"TASK_LEASE_MINUTES": "-1"}, "TASK_LEASE_MINUTES must be a whole number"),
+        ({"TASK_LEASE_MINUTES": "10000000000"}, "must be a whole number, zero to 5,256,000"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY must be 50 characters or more"),
         ({"SECRET_KEY": "k" * 50 + "  # from the vault"}, "without spaces"),
         ({"HTTPS_ONLY": "nah"}, "HTTPS_ONLY must be true or false, not 'nah'"),

@@ -1,25 +1,31 @@
 """What a dispatcher does to rows: by a button, one at a time, or to many by the list's action."""
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from ..exceptions import Refusal
+from .lookups import NamedLookups
 
 ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 MOST_SHOWN = 20
 SENTENCES_SHOWN = 5
+# Of one request's work on many rows; what it then has not reached, it says.
+LONGEST_SECONDS = 6
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Operation:
     """A service that is offered in the console.
 
     `run(pk, actor=..., **answers)`, with the answers to `form`, if something is asked first.
+    `of_claim`: it is about the claim that the page showed, `run` takes its `attempt`.
     `permission`: the verb of the permission that it needs. `possible`: for which rows it has a
     button; those with `in_list` have it in the list too. `became`: what to add about one result.
     `notes`: what to warn of about each.
@@ -41,11 +48,12 @@ class Operation:
     possible: Callable[[Any], bool] = lambda _: True
     in_list: bool = False
     in_bulk: bool = True
+    of_claim: bool = False
     became: Callable[[Any], str] = lambda _: ""
     notes: Callable[[Any], list[str]] = lambda _: []
 
 
-class OperationsAdmin(admin.ModelAdmin):
+class OperationsAdmin(NamedLookups):
     """A list and pages that change nothing themselves: every change is an operation."""
 
     MOST_AT_ONCE = 1000
@@ -108,8 +116,11 @@ class OperationsAdmin(admin.ModelAdmin):
     def button_name(self, operation: Operation) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{operation.name}"
 
-    def button_url(self, operation: Operation, pk: int) -> str:
-        return reverse(f"admin:{self.button_name(operation)}", args=[pk])
+    def button_url(self, operation: Operation, row: Any, **query: str) -> str:
+        if operation.of_claim:
+            query["attempt"] = row.attempt
+        address = reverse(f"admin:{self.button_name(operation)}", args=[row.pk])
+        return f"{address}?{urlencode(query)}"
 
     def button_view(self, request: HttpRequest, pk: int, operation: Operation) -> HttpResponse:
         if request.method != "POST":
@@ -117,7 +128,10 @@ class OperationsAdmin(admin.ModelAdmin):
             return HttpResponseRedirect(self.list_url())
         if not self.may(request, operation):
             raise PermissionDenied
-        page = self.operate(request, operation, [pk])
+        shown = {}
+        if operation.of_claim and ID.fullmatch(request.GET.get("attempt", "")):
+            shown["attempt"] = int(request.GET["attempt"])
+        page = self.operate(request, operation, [pk], shown)
         return page or HttpResponseRedirect(self.back_url(request, pk))
 
     def back_url(self, request: HttpRequest, pk: int) -> str:
@@ -135,7 +149,11 @@ class OperationsAdmin(admin.ModelAdmin):
     # Both
 
     def operate(
-        self, request: HttpRequest, operation: Operation, ids: list[int]
+        self,
+        request: HttpRequest,
+        operation: Operation,
+        ids: list[int],
+        shown: dict[str, int] | None = None,
     ) -> HttpResponse | None:
         """The page that asks first, or None: it is done, and a message says what came of it."""
         if len(ids) > self.MOST_AT_ONCE:
@@ -148,7 +166,7 @@ class OperationsAdmin(admin.ModelAdmin):
             if not form.is_valid():
                 return self.ask(request, operation, ids, form)
             answers = form.cleaned_data
-        self.run_each(request, operation, ids, answers)
+        self.run_each(request, operation, ids, {**answers, **(shown or {})})
         return None
 
     def ask(
@@ -186,11 +204,18 @@ class OperationsAdmin(admin.ModelAdmin):
         Each is a decision of its own: one refusal does not undo the others.
         """
         tally = Tally()
-        for pk in ids:
+        enough = time.monotonic() + LONGEST_SECONDS
+        for number, pk in enumerate(ids):
+            if time.monotonic() > enough:
+                rest = len(ids) - number
+                tally.refusals.append(f"The last {rest} took too long: select them again.")
+                break
             try:
                 result = operation.run(pk, actor=request.user.get_username(), **answers)
             except Refusal as refusal:
                 tally.refusals.append(str(refusal))
+            except OperationalError:
+                tally.refusals.append(f"{pk}: the database was busy; try it again.")
             else:
                 tally.add(result, operation)
         level = messages.WARNING if tally.refusals else messages.SUCCESS

@@ -103,6 +103,7 @@ class TaskAdmin(MoveAdmin):
             permission="complete",
             run=services.complete_task,
             possible=is_assigned,
+            of_claim=True,
             in_list=True,
         ),
         Operation(
@@ -113,6 +114,7 @@ class TaskAdmin(MoveAdmin):
             run=services.complete_task,
             form=ReportForm,
             possible=is_assigned,
+            of_claim=True,
             in_bulk=False,
         ),
         Operation(
@@ -123,6 +125,7 @@ class TaskAdmin(MoveAdmin):
             run=services.release_task,
             form=ReasonForm,
             possible=is_assigned,
+            of_claim=True,
             in_list=True,
         ),
         Operation(

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
-from ..models import ApiToken
+from ..models import ApiToken, User
 from .forms import is_one_line
 from .operations import Operation, OperationsAdmin
 
@@ -18,6 +18,7 @@ class TokenForm(forms.ModelForm):
     worker_id = forms.CharField(
         label="Worker",
         required=False,
+        empty_value=None,
         max_length=200,
         validators=[is_one_line],
         help_text=ApiToken._meta.get_field("worker_id").help_text,
@@ -53,6 +54,12 @@ class ApiTokenAdmin(OperationsAdmin):
             possible=lambda token: token.revoked_at is None,
         ),
     )
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        # Else whoever may make tokens could make one that may do everything.
+        if db_field.name == "user" and not request.user.is_superuser:
+            kwargs["queryset"] = User.objects.filter(is_superuser=False)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

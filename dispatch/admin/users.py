@@ -1,9 +1,26 @@
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 
 from ..models import User
+from .lookups import NamedLookups
+
+admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(NamedLookups, DjangoUserAdmin):
     """Accounts of the console. What a person may do comes from groups and permissions."""
+
+    LOOKUPS = {
+        "is_staff__exact": "[01]",
+        "is_superuser__exact": "[01]",
+        "is_active__exact": "[01]",
+        "groups__id__exact": "[0-9]{1,9}",
+    }
+
+
+@admin.register(Group)
+class GroupAdmin(NamedLookups, DjangoGroupAdmin):
+    """The roles; migrations make them."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 OPEN_ACTOR = "api"
@@ -39,6 +39,15 @@ class Authority:
             raise PermissionDenied("This token speaks for no worker.")
         return self.worker_id
 
+    def propose_as(self, source: str) -> str:
+        """The source of what the caller proposes: a job that may not decide only its own name, so
+        that none rewrites what another or a person has proposed."""
+        if self.may("approve_suggestion"):
+            return source
+        if source not in ("", self.actor):
+            raise PermissionDenied(f"This token proposes as {self.actor} only.")
+        return self.actor
+
 
 def authority_of(request: Request) -> Authority:
     if settings.API_AUTH == "open":
@@ -48,8 +57,15 @@ def authority_of(request: Request) -> Authority:
     return Authority(request.user.get_username(), permissions, token.worker_id)
 
 
+def is_forged(request: Request) -> bool:
+    """Sent by a browser for a page of another site: where everybody may do everything, a page that
+    a dispatcher happens to open could."""
+    is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    return is_cross_site and request.method not in SAFE_METHODS
+
+
 class ApiAccess(BasePermission):
-    """`API_AUTH=open` lets everybody in; `required` whose token has what the view names.
+    """`API_AUTH=open` lets in all but forged requests; `required` whose token has what it takes.
 
     A view's `authority` maps each action to the permissions of which one is enough. What it does
     not name, nobody may do.
@@ -57,7 +73,7 @@ class ApiAccess(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if settings.API_AUTH == "open":
-            return True
+            return not is_forged(request)
         if request.auth is None:
             return False
         if view.action is None:

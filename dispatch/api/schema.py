@@ -75,7 +75,10 @@ SUGGESTION_DECIDED = "Suggestion not found; if it was decided already, `detail` 
 MEANINGS = {
     400: "The request is malformed, or a value is missing or out of range. Nothing changed.",
     401: "`API_AUTH=required`, and the request has no valid token.",
-    403: "The token may not do this, or names another worker. Nothing changed.",
+    403: (
+        "The token may not do this, or names another worker; without tokens: a browser sent it for "
+        "a page of another site. Nothing changed."
+    ),
     404: "It does not exist. Nothing changed.",
     409: "Its state does not allow this. Nothing changed.",
     411: "The body came without a Content-Length.",
@@ -101,7 +104,7 @@ def answers(
     return responses
 
 
-BODY = (400, 411, 413, 415)
+BODY = (400, 403, 411, 413, 415)
 
 
 def example(value: Any, name: str = "Example", **kwargs: Any) -> OpenApiExample:

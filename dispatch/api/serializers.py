@@ -246,6 +246,9 @@ class EventFilterSerializer(serializers.Serializer[None]):
         required=False, max_length=100, help_text="What became of this job's suggestions."
     )
     suggestion_id = StrictIntegerField(required=False, min_value=1, max_value=INT8_MAX)
+    after_id = StrictIntegerField(
+        required=False, min_value=0, max_value=INT8_MAX, help_text="Only events behind this one."
+    )
 
 
 class HealthSerializer(serializers.Serializer[None]):

@@ -7,10 +7,10 @@ from django.db import migrations, models
 FILL_NEW_COLUMNS = """
     ALTER TABLE tasks DISABLE TRIGGER USER;
     ALTER TABLE task_events DISABLE TRIGGER USER;
-    UPDATE task_events SET source = details->>'source' WHERE details ? 'source';
+    UPDATE task_events SET source = details->>'source' WHERE details->>'source' IS NOT NULL;
     UPDATE tasks SET source = event.source FROM task_events AS event
     WHERE event.kind = 'approved' AND event.task_id = tasks.id AND event.source <> '';
-    UPDATE tasks SET cancelled_at = created_at WHERE status = 'cancelled';
+    UPDATE tasks SET cancelled_at = greatest(created_at, assigned_at) WHERE status = 'cancelled';
     ALTER TABLE tasks ENABLE TRIGGER USER;
     ALTER TABLE task_events ENABLE TRIGGER USER;
 """

@@ -62,6 +62,11 @@ class TaskEvent(models.Model):
             ),
             models.Index(fields=["source", "id"], name="event_by_source", condition=~Q(source="")),
             models.Index(
+                fields=["suggestion_id"],
+                name="event_prioritized",
+                condition=Q(kind=EventKind.PRIORITIZED, suggestion_id__isnull=False),
+            ),
+            models.Index(
                 fields=["task_id"],
                 name="event_late_reports",
                 condition=Q(kind=EventKind.LATE_REPORT),

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import ExpressionWrapper, OuterRef, Q
 from django.db.models.functions import Now
 
+from .moves import is_a_date
+
 # How stale the time of last use may be: each newer use would cost a write.
 LAST_USE_PRECISION = timedelta(minutes=5)
 USE_IS_OLD = Q(last_used_at__isnull=True) | Q(last_used_at__lte=Now() - LAST_USE_PRECISION)
@@ -79,7 +81,12 @@ class ApiToken(models.Model):
             models.CheckConstraint(
                 name="api_token_worker_has_a_name",
                 condition=Q(worker_id__isnull=True) | ~Q(worker_id=""),
-            )
+            ),
+            models.CheckConstraint(
+                name="api_token_expires_at_is_a_date",
+                condition=Q(expires_at__isnull=True) | is_a_date("expires_at"),
+                violation_error_message="An expiry must lie in the years 2000 to 8999.",
+            ),
         ]
         permissions = [("revoke_apitoken", "Can revoke API tokens")]
 

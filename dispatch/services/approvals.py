@@ -23,12 +23,16 @@ class Approval:
 def approve_suggestion(suggestion_id: int, *, actor: str) -> Approval:
     """Turn a suggestion into a ready task. NotFound names the task if it already became one.
 
-    Conflict: it has expired.
+    Conflict: it has expired, or its row was given the id of an earlier one.
     """
     suggestion = lock_suggestion(suggestion_id)
     if suggestion.expires_at is not None and suggestion.expires_at <= suggestion.now:
         raise Conflict(
             f"Suggestion {suggestion_id} expired at {suggestion.expires_at:%Y-%m-%d %H:%M:%S %Z}."
+        )
+    if Task.objects.filter(suggestion_id=suggestion_id).exists():
+        raise Conflict(
+            f"Suggestion {suggestion_id} has the id of one that became a task: enter it anew."
         )
     warnings = warnings_about(suggestion)
     task = Task.objects.create(

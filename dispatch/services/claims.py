@@ -84,13 +84,16 @@ def renew_lease(task: Task) -> None:
     task.lease_expires_at = task.now + lease if lease else None
 
 
-def lock_held_task(task_id: int, worker_id: str | None) -> Task:
-    """Conflict: nobody holds it, or somebody else than `worker_id` does (None: whoever does)."""
+def lock_held_task(task_id: int, worker_id: str | None, attempt: int | None = None) -> Task:
+    """Conflict: nobody holds it, or somebody else than `worker_id` does (None: whoever does), or
+    it was claimed anew since `attempt` (None: no matter)."""
     task = lock_task(task_id)
     if task.status != TaskStatus.ASSIGNED:
         raise Conflict(f"Task {task_id} is {task.status}, not assigned.")
     if worker_id is not None and worker_id != task.worker_id:
         raise Conflict(f"Task {task_id} is not held by {worker_id}.")
+    if attempt is not None and attempt != task.attempt:
+        raise Conflict(f"Task {task_id} has been claimed anew, by {task.worker_id}.")
     return task
 
 
@@ -108,12 +111,19 @@ def extend_lease(task_id: int, *, actor: str, worker_id: str | None = None) -> T
 
 
 @transaction.atomic(durable=True)
-def release_task(task_id: int, *, actor: str, reason: str, worker_id: str | None = None) -> Task:
+def release_task(
+    task_id: int,
+    *,
+    actor: str,
+    reason: str,
+    worker_id: str | None = None,
+    attempt: int | None = None,
+) -> Task:
     """Give an assigned task back to the queue, at its former place.
 
-    Conflict: the task is not held (by `worker_id`, if that is given).
+    Conflict: the task is not held (by `worker_id` and in this `attempt`, if they are given).
     """
-    task = lock_held_task(task_id, worker_id)
+    task = lock_held_task(task_id, worker_id, attempt)
     former, task.worker_id = task.worker_id, None
     task.status = TaskStatus.READY
     task.assigned_at = task.lease_expires_at = None

@@ -126,9 +126,13 @@ LOCK_OPEN = """
         ORDER BY id FOR UPDATE OF suggestions
     ) AS locked
 """
+# A priority that a dispatcher has set stands.
 REFRESH = """
-    UPDATE suggestions SET qty = staged.qty, reason = staged.reason,
-           priority = staged.priority, expires_at = staged.expires_at
+    UPDATE suggestions SET qty = staged.qty, reason = staged.reason, expires_at = staged.expires_at,
+           priority = CASE WHEN EXISTS (
+               SELECT FROM task_events
+               WHERE kind = 'prioritized' AND task_events.suggestion_id = suggestions.id
+           ) THEN suggestions.priority ELSE staged.priority END
     FROM staged WHERE suggestions.id = staged.suggestion_id
 """
 REMOVE = """

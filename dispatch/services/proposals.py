@@ -1,9 +1,13 @@
 """A few suggestions at once, with what came of each: for jobs that speak HTTP."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 
 from django.db import transaction
+from django.db.models import Q
 
 from ..models import EventKind, Suggestion, Task, TaskEvent
 from .ingest import SuggestionRow, check_source
@@ -37,12 +41,13 @@ def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -
     check_source(source, replace=False)
     take_turns(f"ingest {source}")
     known = open_suggestions(rows, source)
+    by_hand = prioritized_by_hand(known)
     # Only now: while that waited for a lock, one may have become a task.
     under_way = moves_under_way(rows)
-    proposals = [propose(row, source, known, under_way) for row in rows]
+    proposals = [propose(row, source, known, under_way, by_hand) for row in rows]
     new = [each for each in known.values() if each.pk is None]
+    kept = [each for each in known.values() if each.pk is not None]
     Suggestion.objects.bulk_create(new)
-    kept = [each for each in known.values() if each not in new]
     Suggestion.objects.bulk_update(kept, REFRESHED_FIELDS)
     counts = {
         outcome.value: sum(proposal.outcome == outcome for proposal in proposals)
@@ -58,28 +63,43 @@ def pair(row: SuggestionRow | Suggestion) -> Pair:
     return row.from_station_id, row.to_station_id
 
 
-def moves_under_way(rows: list[SuggestionRow]) -> set[Pair]:
-    tasks = Task.objects.open().filter(
-        from_station_id__in={row.from_station_id for row in rows},
-        to_station_id__in={row.to_station_id for row in rows},
+def named_by(rows: list[SuggestionRow]) -> Q:
+    """Exactly the moves of the rows: not each of their sources with each of their targets."""
+    targets: dict[int, set[int]] = defaultdict(set)
+    for row in rows:
+        targets[row.from_station_id].add(row.to_station_id)
+    moves = (
+        Q(from_station_id=station, to_station_id__in=stations)
+        for station, stations in targets.items()
     )
+    return reduce(or_, moves, Q())
+
+
+def moves_under_way(rows: list[SuggestionRow]) -> set[Pair]:
+    tasks = Task.objects.open().filter(named_by(rows))
     return set(tasks.values_list("from_station_id", "to_station_id"))
 
 
 def open_suggestions(rows: list[SuggestionRow], source: str) -> dict[Pair, Suggestion]:
     """Those that the rows name, locked in id order; of a move that is open twice the older one."""
-    suggestions = Suggestion.objects.select_for_update().filter(
-        source=source,
-        from_station_id__in={row.from_station_id for row in rows},
-        to_station_id__in={row.to_station_id for row in rows},
-    )
-    named = {pair(row) for row in rows}
-    newest_first = reversed(suggestions.order_by("id"))
-    return {pair(each): each for each in newest_first if pair(each) in named}
+    suggestions = Suggestion.objects.select_for_update().filter(named_by(rows), source=source)
+    return {pair(each): each for each in reversed(suggestions.order_by("id"))}
+
+
+def prioritized_by_hand(known: dict[Pair, Suggestion]) -> set[Pair]:
+    """Those whose priority a dispatcher has set: it stands."""
+    ids = {suggestion.pk for suggestion in known.values()}
+    events = TaskEvent.objects.filter(kind=EventKind.PRIORITIZED, suggestion_id__in=ids)
+    chosen = set(events.values_list("suggestion_id", flat=True))
+    return {move for move, suggestion in known.items() if suggestion.pk in chosen}
 
 
 def propose(
-    row: SuggestionRow, source: str, known: dict[Pair, Suggestion], under_way: set[Pair]
+    row: SuggestionRow,
+    source: str,
+    known: dict[Pair, Suggestion],
+    under_way: set[Pair],
+    by_hand: set[Pair],
 ) -> Proposal:
     if pair(row) in under_way:
         return Proposal(Outcome.UNDER_WAY, None)
@@ -91,5 +111,6 @@ def propose(
             from_station_id=row.from_station_id, to_station_id=row.to_station_id, source=source
         )
     for field in REFRESHED_FIELDS:
-        setattr(suggestion, field, getattr(row, field))
+        if field != "priority" or pair(row) not in by_hand:
+            setattr(suggestion, field, getattr(row, field))
     return Proposal(outcome, suggestion)

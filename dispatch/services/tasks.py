@@ -8,7 +8,7 @@ from django.db import transaction
 
 from ..exceptions import Conflict, Refusal
 from ..models import OPEN_STATUSES, EventKind, Task, TaskEvent, TaskStatus
-from .events import record_task
+from .events import record_task, task_event
 from .locks import lock_task
 from .priorities import shifted
 
@@ -30,16 +30,22 @@ class Report:
 EVERYTHING_MOVED = Report()
 
 
-def complete_task(task_id: int, *, actor: str, report: Report = EVERYTHING_MOVED) -> Task:
+def complete_task(
+    task_id: int,
+    *,
+    actor: str,
+    report: Report = EVERYTHING_MOVED,
+    attempt: int | None = None,
+) -> Task:
     """Complete an assigned task. Completing it again changes nothing and returns the same.
 
-    Conflict: it is not assigned, or not to the reporting worker. If that worker held it before,
-    the report is kept as an event all the same: bikes were moved. Refusal: the report cannot be
-    true.
+    Conflict: it is not assigned, or not to the reporting worker, or it was claimed anew since
+    `attempt` (None: no matter). If the worker held it before, the report is kept as an event all
+    the same: bikes were moved. Refusal: the report cannot be true.
     """
     with transaction.atomic(durable=True):
         task = lock_task(task_id)
-        refusal = why_not_complete(task, report)
+        refusal = why_not_complete(task, report, attempt)
         if refusal is None:
             task.changed = task.status == TaskStatus.ASSIGNED
             if task.changed:
@@ -49,16 +55,18 @@ def complete_task(task_id: int, *, actor: str, report: Report = EVERYTHING_MOVED
     raise Conflict(refusal)
 
 
-def why_not_complete(task: Task, report: Report) -> str | None:
+def why_not_complete(task: Task, report: Report, attempt: int | None) -> str | None:
     if task.status not in (TaskStatus.ASSIGNED, TaskStatus.COMPLETED):
         return f"Task {task.pk} is {task.status}, not assigned."
     if report.worker_id is not None and report.worker_id != task.worker_id:
         return f"Task {task.pk} is {task.status}, but not by {report.worker_id}."
+    if attempt is not None and attempt != task.attempt:
+        return f"Task {task.pk} has been claimed anew, by {task.worker_id}."
     return None
 
 
 def complete(task: Task, report: Report, actor: str) -> None:
-    check(task, report)
+    check(task, report, task.assigned_at)
     task.status = TaskStatus.COMPLETED
     task.completed_at = task.now
     task.reported_completed_at = report.completed_at
@@ -79,14 +87,15 @@ def complete(task: Task, report: Report, actor: str) -> None:
     record_task(EventKind.COMPLETED, task, actor, **details_of(said))
 
 
-def check(task: Task, report: Report) -> None:
+def check(task: Task, report: Report, since: datetime | None) -> None:
+    """`since`: when the reporting worker got the task."""
     if report.moved_qty is not None and report.moved_qty > task.qty:
         raise Refusal(f"moved_qty: task {task.pk} is about {task.qty} bikes.")
-    if report.completed_at is None or task.assigned_at is None:
+    if report.completed_at is None or since is None:
         return
     if report.completed_at > task.now:
         raise Refusal("completed_at: lies in the future.")
-    if report.completed_at < task.assigned_at:
+    if report.completed_at < since:
         raise Refusal(f"completed_at: lies before task {task.pk} was assigned.")
 
 
@@ -100,15 +109,18 @@ def details_of(report: Report) -> dict[str, Any]:
 
 
 def keep_late_report(task: Task, report: Report, actor: str) -> None:
-    """Once for each worker: a phone repeats itself until it is heard."""
+    """Once for each time that the worker held it: a phone repeats itself until it is heard."""
     of_worker = TaskEvent.objects.filter(task_id=task.pk, worker_id=report.worker_id)
-    if not of_worker.filter(kind__in=[EventKind.CLAIMED, EventKind.REASSIGNED]).exists():
+    held = of_worker.filter(kind__in=[EventKind.CLAIMED, EventKind.REASSIGNED])
+    last = held.order_by("id").last()
+    if last is None or of_worker.late_reports().filter(attempt=last.attempt).exists():
         return
-    if of_worker.late_reports().exists():
-        return
-    record_task(
+    check(task, report, last.at)
+    event = task_event(
         EventKind.LATE_REPORT, task, actor, worker_id=report.worker_id, **details_of(report)
     )
+    event.attempt = last.attempt
+    event.save(force_insert=True)
 
 
 @transaction.atomic(durable=True)

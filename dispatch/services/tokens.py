@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -31,13 +32,14 @@ def create_token(
 ) -> tuple[ApiToken, str]:
     """A new token and its secret, which nobody can read again.
 
-    Refusal: a worker's account without a worker_id. Not durable: the console's form has a
-    transaction.
+    Refusal: a worker's account without a worker_id, or values that cannot be. Not durable: the
+    console's form has a transaction.
     """
+    worker_id = (worker_id or "").strip()
     if not worker_id and user.groups.filter(name="worker").exists():
         raise Refusal("A worker's token needs the worker_id that it speaks for.")
     secret = MARK + secrets.token_urlsafe(SECRET_BYTES)
-    token = ApiToken.objects.create(
+    token = ApiToken(
         user=user,
         label=label,
         worker_id=worker_id or None,
@@ -46,7 +48,18 @@ def create_token(
         digest=digest_of(secret),
         created_by=actor,
     )
+    check(token)
+    token.save(force_insert=True)
     return token, secret
+
+
+def check(token: ApiToken) -> None:
+    try:
+        token.full_clean(exclude=["created_at", "last_used_at", "revoked_at", "revoked_by"])
+    except ValidationError as error:
+        raise Refusal(" ".join(error.messages)) from error
+    if not f"{token.worker_id}{token.label}".isprintable():
+        raise Refusal("Worker and label are one line of printable characters each.")
 
 
 def find_token(secret: str) -> ApiToken | None:

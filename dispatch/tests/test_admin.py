@@ -1,11 +1,16 @@
+import html
+import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from dispatch import services
+from dispatch.admin import TaskAdmin
+from dispatch.exceptions import Conflict
 from dispatch.models import Suggestion, Task, TaskEvent
 
 from .factories import MORNING, SuggestionFactory, TaskFactory, UserFactory
@@ -360,3 +365,111 @@ def test_a_tasks_page_tells_its_events_in_order(dispatcher):
     ]
     assert sorted(told, key=story.index) == told
     assert "<input" not in story.split("</section>")[0]
+
+
+@pytest.mark.parametrize("name", ["complete", "release", "report"])
+def test_a_button_acts_on_the_claim_that_the_page_showed(dispatcher, name):
+    TaskFactory()
+    task = services.claim_next_task("van-1", actor="api")
+    page = dispatcher.get(f"{TASKS}{task.id}/change/").content.decode()
+    (button,) = re.findall(rf'formaction="([^"]*/{name}/[^"]*)"', page)
+    services.reassign_task(task.id, "van-2", actor="tom", reason="Closer")
+
+    answers = {"answered": "1", "reason": "Broken", "moved_qty": "1"}
+    answer = dispatcher.post(html.unescape(button), answers, follow=True)
+
+    (message,) = messages(answer)
+    assert message.endswith(f"1 skipped: Task {task.id} has been claimed anew, by van-2.")
+    assert Task.objects.get().worker_id == "van-2"
+
+
+def test_a_database_that_is_busy_amid_many_is_told_with_what_was_done(dispatcher, monkeypatch):
+    tasks = TaskFactory.create_batch(3)
+
+    def busy(pk, **arguments):
+        if pk == tasks[1].id:
+            raise OperationalError("lock timeout")
+        return services.prioritize_task(pk, by=10, **arguments)
+
+    (operation,) = (each for each in TaskAdmin.operations if each.name == "raise")
+    others = [each for each in TaskAdmin.operations if each.name != "raise"]
+    monkeypatch.setattr(TaskAdmin, "operations", (*others, replace(operation, run=busy)))
+    answer = post_action(dispatcher, TASKS, "raise_selected", tasks)
+
+    assert messages(answer) == [
+        f"2 raised; 1 skipped: {tasks[1].id}: the database was busy; try it again."
+    ]
+
+
+def test_what_takes_too_long_stops_and_says_what_is_left(dispatcher, monkeypatch):
+    tasks = TaskFactory.create_batch(3)
+    monkeypatch.setattr("dispatch.admin.operations.LONGEST_SECONDS", -1)
+
+    answer = post_action(dispatcher, TASKS, "raise_selected", tasks)
+
+    assert messages(answer) == ["0 raised; 1 skipped: The last 3 took too long: select them again."]
+    assert not Task.objects.exclude(priority=0).exists()
+
+
+def test_approving_on_a_suggestions_own_page_leads_to_the_list(dispatcher):
+    suggestion = SuggestionFactory()
+
+    answer = dispatcher.post(f"{SUGGESTIONS}{suggestion.id}/approve/?page=1")
+
+    assert answer["Location"].startswith(f"{SUGGESTIONS}?")
+
+
+def test_who_opens_what_a_colleague_decided_reads_how(dispatcher):
+    suggestion = SuggestionFactory()
+    task = services.approve_suggestion(suggestion.id, actor="tom").task
+
+    answer = dispatcher.get(f"{SUGGESTIONS}{suggestion.id}/change/", follow=True)
+
+    assert messages(answer) == [
+        f"Suggestion {suggestion.id} was already approved as task {task.id}."
+    ]
+
+
+def test_completing_what_is_completed_is_not_counted_as_done(dispatcher):
+    held, done = TaskFactory(assigned=True), TaskFactory(completed=True)
+
+    answer = post_action(dispatcher, TASKS, "complete_selected", [held, done])
+
+    assert messages(answer) == ["1 completed; 1 already so."]
+
+
+def test_operations_that_ask_first_do_what_was_answered(dispatcher):
+    held, ready = TaskFactory(assigned=True, qty=5), TaskFactory()
+
+    def operate(name, row, **answers):
+        return dispatcher.post(f"{TASKS}{row.id}/{name}/?page=1", {"answered": "1", **answers})
+
+    assert "errorlist" in operate("reassign", ready, worker_id=" ").content.decode()
+    operate("reassign", ready, worker_id="van-9", reason="Closer")
+    operate("report", held, moved_qty="2", note="No more docks")
+    operate("cancel", ready, reason="Road works")
+
+    held.refresh_from_db()
+    ready.refresh_from_db()
+    assert (held.status, held.moved_qty, held.note) == ("completed", 2, "No more docks")
+    assert (ready.status, ready.worker_id) == ("cancelled", "van-9")
+
+
+def test_what_may_be_stuck_is_found_the_worst_first(dispatcher):
+    TaskFactory(id=1, created_at=MORNING + timedelta(hours=1))
+    TaskFactory(id=2, created_at=MORNING, priority=-5)
+    TaskFactory(id=3, assigned=True)
+    TaskFactory(id=4, assigned=True, assigned_at=MORNING - timedelta(hours=1))
+    TaskFactory(id=5, completed=True)
+    late = services.claim_next_task("van-1", actor="api")
+    services.release_task(late.id, actor="maria", reason="Too slow")
+    with pytest.raises(Conflict):
+        services.complete_task(late.id, actor="api", report=services.Report("van-1"))
+
+    def found(attention):
+        page = dispatcher.get(TASKS, {"attention": attention})
+        return [task.id for task in page.context["cl"].result_list]
+
+    assert found("overdue") == [4, 3]
+    assert found("waiting") == [2, 1]
+    assert found("late_report") == [late.id]

@@ -456,3 +456,14 @@ def test_a_long_answer_goes_through_a_file_and_arrives_whole(server):
     head = requests.head(f"{server.url}/suggestions", timeout=20)
     assert head.headers["Content-Length"] == answer.headers["Content-Length"]
     assert requests.get(f"{server.url}/", timeout=20).status_code == 200
+
+
+def test_events_are_followed_by_their_ids(client):
+    task = claimed("van-1")
+    first = client.get("/events").json()[-1]["id"]
+    services.release_task(task.id, actor="maria", reason="Too far")
+
+    assert [event["kind"] for event in client.get(f"/events?after_id={first}").json()] == [
+        "released"
+    ]
+    assert client.get("/events?after_id=x").status_code == 400

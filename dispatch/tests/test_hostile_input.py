@@ -8,7 +8,9 @@ from http.client import HTTPResponse, RemoteDisconnected
 from urllib.parse import urlsplit
 
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.urls import reverse
 
 from conftest import serve
 from dispatch.models import TaskEvent
@@ -264,6 +266,29 @@ def test_odd_addresses_of_the_console_are_no_server_errors(admin_client, rows, k
     for query in CONSOLE:
         answer = admin_client.get(f"/admin/dispatch/{kind}/{query}")
         assert answer.status_code < 500, query
+
+
+def test_odd_addresses_of_every_list_are_no_server_errors(admin_client, rows):
+    create_token(UserFactory(), actor="test", label="test")
+    for model in admin.site._registry:
+        listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for field in (*(each.name for each in model._meta.fields), "groups", "user__password"):
+            for lookup in (
+                "__regex=(",
+                "__year=99999",
+                "__contains=%00",
+                "__startswith=a",
+                "__in=1,x",
+            ):
+                answer = admin_client.get(f"{listing}?{field}{lookup}")
+                assert answer.status_code < 500, answer.request["QUERY_STRING"]
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "x" * 5000, "\x00", "é" * 200])
+def test_odd_names_at_the_door_are_no_server_errors(client, rows, name):
+    answer = client.post("/admin/login/", {"username": name, "password": "wrong"})
+
+    assert answer.status_code == 200
 
 
 def test_forged_forms_of_the_console_are_no_server_errors(admin_client, rows):

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from django.db import transaction
 from django.db.models import F
@@ -407,3 +408,79 @@ def test_a_completion_that_waited_is_not_dated_before_what_it_waited_for():
         completion.result(timeout=10)
     stored = Task.objects.get()
     assert stored.completed_at >= stored.assigned_at
+
+
+def test_each_time_that_a_worker_held_it_may_have_its_late_report():
+    task = claimed("van-1")
+    for moved in (1, 2):
+        take_away(task)
+        with pytest.raises(Conflict):
+            services.complete_task(task.id, actor="api", report=Report("van-1", moved_qty=moved))
+        services.reassign_task(task.id, "van-1", actor="maria", reason="Back")
+
+    late = TaskEvent.objects.filter(kind="late_report").order_by("id")
+    assert list(late.values_list("attempt", "details__moved_qty")) == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda task: Report("van-1", moved_qty=task.qty + 1),
+        lambda task: Report("van-1", completed_at=task.assigned_at + timedelta(days=1)),
+        lambda task: Report("van-1", completed_at=task.assigned_at - timedelta(days=1)),
+    ],
+)
+def test_a_late_report_that_cannot_be_true_is_not_kept(said):
+    task = claimed("van-1")
+    take_away(task)
+
+    with pytest.raises(Refusal):
+        services.complete_task(task.id, actor="api", report=said(task))
+    assert "late_report" not in kinds()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda pk: services.release_task(pk, actor="maria", reason="No", attempt=1),
+        lambda pk: services.complete_task(pk, actor="maria", attempt=1),
+    ],
+    ids=["release", "complete"],
+)
+def test_what_was_decided_about_one_claim_does_not_hit_the_next(operation):
+    task = claimed("van-1")
+    give_to_another(task)
+
+    with pytest.raises(Conflict, match="claimed anew, by van-2"):
+        operation(task.id)
+    assert Task.objects.get().worker_id == "van-2"
+
+
+def test_a_suggestion_with_the_id_of_an_earlier_one_is_refused_and_not_an_error():
+    TaskFactory(suggestion_id=7)
+    SuggestionFactory(id=7)
+
+    with pytest.raises(Conflict, match="has the id of one that became a task"):
+        services.approve_suggestion(7, actor="maria")
+
+
+def test_a_job_that_refreshes_its_move_leaves_the_priority_that_a_dispatcher_set():
+    rows = [
+        services.SuggestionRow(from_station_id=n, to_station_id=9, qty=5, reason="Full")
+        for n in (1, 2)
+    ]
+    services.ingest_suggestions(rows, source="ml-v2", actor="test")
+    first, second = Suggestion.objects.order_by("id")
+    services.prioritize_suggestion(first.id, actor="maria", priority=50)
+
+    services.ingest_suggestions(
+        [msgspec.structs.replace(row, priority=3) for row in rows], source="ml-v2", actor="test"
+    )
+    services.propose_suggestions(
+        [msgspec.structs.replace(row, priority=4) for row in rows], source="ml-v2", actor="test"
+    )
+
+    assert list(Suggestion.objects.order_by("id").values_list("id", "priority")) == [
+        (first.id, 50),
+        (second.id, 4),
+    ]

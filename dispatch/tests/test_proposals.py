@@ -148,3 +148,17 @@ def test_a_move_that_is_approved_meanwhile_is_not_refreshed_but_under_way_or_new
         (proposal,) = proposing.result(timeout=10)
     assert proposal.outcome == "under_way"
     assert not Suggestion.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_the_moves_that_are_named_are_locked():
+    rows = [
+        SuggestionRow(from_station_id=1, to_station_id=10, qty=5, reason="Full"),
+        SuggestionRow(from_station_id=2, to_station_id=20, qty=5, reason="Full"),
+    ]
+    unnamed = SuggestionFactory(source="ml-v2", from_station_id=1, to_station_id=20)
+
+    with background() as run, transaction.atomic():
+        services.proposals.propose_suggestions.__wrapped__(rows, source="ml-v2", actor="api")
+        approval = run(services.approve_suggestion, unnamed.id, actor="maria")
+        assert approval.result(timeout=10).task.suggestion_id == unnamed.id

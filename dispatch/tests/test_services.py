@@ -154,6 +154,7 @@ def test_each_operation_needs_only_these_statements():
             "SELECT",
             "SELECT",
             "SELECT",
+            "SELECT",
             "INSERT",
             "INSERT",
             "DELETE",

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import requests
 from django.apps import apps
+from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
@@ -140,6 +141,11 @@ def test_one_command_makes_the_account_the_role_and_the_token(roles):
         (["nobody"], "There is no account nobody"),
         (["van-3", "--role", "worker"], "needs the worker_id"),
         (["van-3", "--role", "ml", "--days", "0"], "--days takes 1 to 3650"),
+        (["van-3", "--role", "ml", "--label", "x" * 101], "at most 100 characters"),
+        (["van-3", "--role", "worker", "--worker-id", "x" * 201], "at most 200 characters"),
+        (["van-3", "--role", "worker", "--worker-id", "a\nb"], "one line of printable"),
+        (["van-3", "--role", "worker", "--worker-id", " "], "needs the worker_id"),
+        (["v" * 151, "--role", "ml"], "at most 150 characters"),
     ],
 )
 def test_a_command_that_cannot_be_done_is_one_line_and_makes_nothing(roles, arguments, complaint):
@@ -161,6 +167,17 @@ def test_the_list_shows_the_state_of_each_and_no_secret(roles):
     assert all(each in first for each in ("job", "nightly", "never", "usable"))
     assert "revoked" in second
     assert secret not in listed
+
+
+def test_a_worker_is_named_as_the_api_reads_it(roles):
+    command("create_token", "van-3", "--role", "worker", "--worker-id", " van-3 ")
+
+    assert ApiToken.objects.get().worker_id == "van-3"
+
+
+def test_revoking_for_an_account_that_is_not_there_is_an_error(roles):
+    with pytest.raises(CommandError, match="There is no account typo"):
+        command("revoke_token", "--user", "typo")
 
 
 def test_all_tokens_of_an_account_are_revoked_at_once(roles):
@@ -202,6 +219,31 @@ def test_the_console_refuses_a_workers_token_without_its_worker(admin_client, ro
     )
 
     assert "needs the worker it speaks for" in page.content.decode()
+    assert not ApiToken.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"expires_at_0": "9999-12-31"}, {"worker_id": "a\nb"}, {"label": ""}]
+)
+def test_the_console_refuses_a_token_that_cannot_be(admin_client, fields):
+    form = {"user": UserFactory().pk, "label": "A phone", "worker_id": "", "expires_at_1": "00:00"}
+
+    page = admin_client.post(
+        "/admin/dispatch/apitoken/add/", {"expires_at_0": "2030-01-01", **form, **fields}
+    )
+
+    assert "errorlist" in page.content.decode()
+    assert not ApiToken.objects.exists()
+
+
+def test_who_may_make_tokens_makes_none_that_may_do_everything(client):
+    maker, root = UserFactory(is_superuser=False), UserFactory()
+    maker.user_permissions.set(Permission.objects.filter(codename__endswith="_apitoken"))
+    client.force_login(maker)
+
+    page = client.post("/admin/dispatch/apitoken/add/", {"user": root.pk, "label": "Mine"})
+
+    assert "errorlist" in page.content.decode()
     assert not ApiToken.objects.exists()
 
 

@@ -14,7 +14,9 @@ from ..serializers import EventFilterSerializer, EventSerializer, valid_query
         summary="What happened, oldest first",
         description=(
             "For ML jobs: `source` gives all that became of a job's suggestions, `kind=rejected` "
-            "with it the rejections and their reasons. The last page's cursor goes on from there."
+            "with it the rejections and their reasons. To follow, ask again with `after_id`. An "
+            "event may appear some seconds after one with a higher id: go back a little each time "
+            "and pass over the ids that you have."
         ),
         parameters=[EventFilterSerializer],
         responses=answers(EventSerializer(many=True), 400, examples=[example(REJECTED)]),
@@ -29,4 +31,5 @@ class EventViewSet(ListModelMixin, GenericViewSet[TaskEvent]):
 
     def get_queryset(self) -> QuerySet[TaskEvent]:
         filters = valid_query(self.request, EventFilterSerializer)
-        return super().get_queryset().filter(**filters)
+        after_id = filters.pop("after_id", 0)
+        return super().get_queryset().filter(pk__gt=after_id, **filters)

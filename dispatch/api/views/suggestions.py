@@ -138,10 +138,11 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         sources = {row.pop("source") for row in rows}
         if len(sources) > 1:
             raise ValidationError({"source": ["All rows of a request are of one source."]})
+        caller = authority_of(request)
         proposals = services.propose_suggestions(
             [SuggestionRow(**row) for row in rows],
-            source=sources.pop(),
-            actor=authority_of(request).actor,
+            source=caller.propose_as(sources.pop()),
+            actor=caller.actor,
         )
         told = [ProposedSerializer(proposal).data for proposal in proposals]
         return Response(told if isinstance(request.data, list) else told[0])

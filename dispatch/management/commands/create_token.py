@@ -2,6 +2,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
@@ -50,8 +51,19 @@ def account(name: str, role: str | None) -> User:
             raise CommandError(f"There is no account {name}: --role makes it.")
         return user
     if user is None:
-        user = User.objects.create_user(name)
+        user = new_account(name)
     user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+def new_account(name: str) -> User:
+    user = User(username=name)
+    user.set_unusable_password()
+    try:
+        user.full_clean()
+    except ValidationError as error:
+        raise CommandError(" ".join(error.messages)) from error
+    user.save()
     return user
 
 

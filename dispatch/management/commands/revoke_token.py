@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dispatch import services
 from dispatch.exceptions import Refusal
-from dispatch.models import ApiToken
+from dispatch.models import ApiToken, User
 
 ACTOR = "revoke_token"
 
@@ -21,6 +21,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         ids = [options["id"]]
         if options["user"]:
+            if not User.objects.filter(username=options["user"]).exists():
+                raise CommandError(f"There is no account {options['user']}.")
             tokens = ApiToken.objects.filter(user__username=options["user"], revoked_at=None)
             ids = list(tokens.order_by("pk").values_list("pk", flat=True))
         try:
