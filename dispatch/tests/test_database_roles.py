@@ -17,10 +17,11 @@ from psycopg.errors import InsufficientPrivilege
 from conftest import database_url, serve
 from dispatch import services
 from dispatch.database_roles import RoleNames, project_tables
-from dispatch.models import Suggestion, Task, TaskEvent, User
+from dispatch.models import Suggestion, Task, User
 
 from .concurrency import background
 from .factories import MORNING, SuggestionFactory, TaskFactory, UserFactory
+from .pruning import old_tasks, prune_all
 
 pytestmark = pytest.mark.django_db
 
@@ -53,8 +54,10 @@ def grant_roles(**options):
 @contextmanager
 def acting_as(role):
     run(f"SET LOCAL ROLE {role}")
-    yield
-    run("RESET ROLE")
+    try:
+        yield
+    finally:
+        run("RESET ROLE")
 
 
 def is_refused(role, statement):
@@ -117,9 +120,30 @@ def test_the_app_leads_moves_through_their_whole_life(as_app):
     services.cancel_task(other.id, actor="maria", reason="Road works")
 
     assert sorted(Task.objects.values_list("status", flat=True)) == ["cancelled", "completed"]
-    # As the pruning of old tasks does.
-    Task.objects.all().delete()
-    assert TaskEvent.objects.filter(kind="claimed").count() == 2
+
+
+def test_the_app_prunes_tasks(roles):
+    old_tasks(1)
+
+    with acting_as(ROLES.app):
+        assert prune_all() == [services.Pruned(tasks=1, events=0)]
+
+
+def test_only_the_migrator_prunes_history(roles):
+    old_tasks(1)
+
+    with acting_as(ROLES.app), pytest.raises(DatabaseError, match="denied for table task_events"):
+        prune_all(with_events=True)
+    with acting_as(ROLES.migrator):
+        assert prune_all(with_events=True) == [services.Pruned(tasks=1, events=2)]
+
+
+def test_the_app_makes_finds_and_revokes_tokens(as_app):
+    token, secret = services.create_token(UserFactory(), actor="maria", label="Depot")
+
+    assert services.find_token(secret) == token
+    services.revoke_token(token.id, actor="maria")
+    assert services.find_token(secret) is None
 
 
 def test_the_app_sweeps(as_app):
@@ -158,6 +182,7 @@ def test_the_app_serves_the_console_with_its_accounts_and_sessions(roles, client
         assert answer.status_code == 302, answer.content
 
     with acting_as(ROLES.app):
+        client.post("/admin/login/", {"username": "maria", "password": "a wrong one"})
         post("login/", username="maria", password=PASSWORD)
         post("dispatch/suggestion/", action="approve_selected", _selected_action=[suggestion.id])
         post("auth/group/add/", name="Night shift", permissions=[Permission.objects.first().id])
