@@ -1,13 +1,14 @@
 from datetime import timedelta
 
 from django.conf import settings
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
 from django.db.models import ExpressionWrapper, OuterRef, Q
 from django.db.models.functions import Now
 
 from .moves import is_a_date
+from .users import User
 
 # How stale the time of last use may be: each newer use would cost a write.
 LAST_USE_PRECISION = timedelta(minutes=5)
@@ -25,8 +26,11 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
     def with_permissions(self) -> "ApiTokenQuerySet":
         """With `permissions`: the codenames that the owner has, own and of groups, in one query."""
+        owner = OuterRef(OuterRef("user_id"))
+        own = User.user_permissions.through.objects.filter(user_id=owner)
+        of_groups = Group.permissions.through.objects.filter(group__user=owner)
         of_owner = Permission.objects.filter(
-            Q(group__user=OuterRef("user_id")) | Q(user=OuterRef("user_id")),
+            Q(pk__in=own.values("permission_id")) | Q(pk__in=of_groups.values("permission_id")),
             content_type__app_label="dispatch",
         )
         columns = {"permissions": ArraySubquery(of_owner.values("codename"))}
