@@ -31,6 +31,7 @@ PAGES = [
     (TASKS, 200),
     (TASKS + "add/", 200),
     ("/admin/dispatch/user/", 200),
+    ("/admin/dispatch/apitoken/", 200),
     ("/admin/password_change/", 200),
     ("/admin/nothing/", 404),
     (SUGGESTIONS + "?q=%00", 200),
