@@ -1,0 +1,398 @@
+"""What the services promise, as dicts and lists: no SQL, no clock, nobody else at work.
+
+Each operation returns what the service must answer, or raises the refusal that it must raise.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from dispatch.exceptions import Conflict, KeyReused, NotFound, Refusal
+from dispatch.services import IngestResult, Report, SuggestionRow
+
+OPEN = ("ready", "assigned")
+CLAIMS = ("claimed", "reassigned")
+PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(8000, 1, 1, tzinfo=UTC)
+# By so much the time of a claim is set back when its lease runs out: more than there are claims.
+LONG_AGO = 1000
+Stations = tuple[int, int]
+# The id and age of each row that a service has just made.
+New = list[tuple[int, datetime]]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    id: int
+    move: Stations
+    qty: int
+    reason: str
+    priority: int
+    source: str
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Task:
+    id: int
+    move: Stations
+    qty: int
+    reason: str
+    priority: int
+    source: str
+    created_at: datetime
+    suggestion_id: int | None = None
+    status: str = "ready"
+    worker_id: str | None = None
+    attempt: int = 0
+    # None, "runs" or "out".
+    lease: str | None = None
+    moved_qty: int | None = None
+    note: str = ""
+    reported_completed_at: datetime | None = None
+    # On the model's own clock, of which only the order counts.
+    assigned_at: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Key:
+    worker_id: str
+    task_id: int
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    kind: str
+    task_id: int | None = None
+    suggestion_id: int | None = None
+    worker_id: str | None = None
+    attempt: int | None = None
+    source: str = ""
+
+
+def stations(row: SuggestionRow) -> Stations:
+    return row.from_station_id, row.to_station_id
+
+
+def shifted(priority: int, to: int | None, by: int) -> int:
+    return sorted((-100, (priority if to is None else to) + by, 100))[1]
+
+
+class Suggestions:
+    """What is proposed."""
+
+    def __init__(self) -> None:
+        self.suggestions: dict[int, Suggestion] = {}
+        self.tasks: dict[int, Task] = {}
+        self.events: list[Event] = []
+
+    def suggestion(self, suggestion_id: int) -> Suggestion:
+        if suggestion_id not in self.suggestions:
+            raise NotFound
+        return self.suggestions[suggestion_id]
+
+    def record_suggestion(self, kind: str, of: Suggestion) -> None:
+        self.events.append(Event(kind, suggestion_id=of.id, source=of.source))
+
+    def remove(self, kind: str, suggestion: Suggestion) -> None:
+        del self.suggestions[suggestion.id]
+        self.record_suggestion(kind, suggestion)
+
+    def insert(self, rows: list[SuggestionRow], source: str, new: New) -> None:
+        assert len(new) == len(rows)
+        for row, (id, created_at) in zip(rows, new, strict=True):
+            what = (stations(row), row.qty, row.reason, row.priority, source)
+            self.suggestions[id] = Suggestion(id, *what, created_at, row.expires_at)
+
+    def refresh(self, id: int, row: SuggestionRow) -> None:
+        former = self.suggestions[id]
+        self.suggestions[id] = replace(
+            former,
+            qty=row.qty,
+            reason=row.reason,
+            priority=former.priority if self.is_prioritized(id) else row.priority,
+            expires_at=row.expires_at,
+        )
+
+    def is_prioritized(self, id: int) -> bool:
+        return any(
+            each.kind == "prioritized" and each.task_id is None and each.suggestion_id == id
+            for each in self.events
+        )
+
+    def add(self, row: SuggestionRow, source: str, new: New) -> None:
+        self.insert([row], source, new)
+        self.record_suggestion("suggested", self.suggestions[new[0][0]])
+
+    def reject(self, suggestion_id: int) -> str:
+        self.remove("rejected", self.suggestion(suggestion_id))
+        return "rejected"
+
+    def prioritize_suggestion(self, id: int, to: int | None, by: int) -> tuple[Suggestion, bool]:
+        former = self.suggestion(id)
+        new = replace(former, priority=shifted(former.priority, to, by))
+        if new != former:
+            self.suggestions[id] = new
+            self.record_suggestion("prioritized", new)
+        return new, new != former
+
+    def oldest_of(self, source: str) -> dict[Stations, int]:
+        """Of each move that the source has open, the first suggestion."""
+        newest_first = sorted(self.suggestions.values(), key=lambda each: -each.id)
+        return {each.move: each.id for each in newest_first if each.source == source}
+
+    def under_way(self, move: Stations) -> list[Task]:
+        tasks = sorted(self.tasks.values(), key=lambda each: each.id)
+        return [each for each in tasks if each.move == move and each.status in OPEN]
+
+    def ingest(
+        self,
+        rows: list[SuggestionRow],
+        source: str,
+        new: New,
+        *,
+        replace: bool,
+        allow_empty: bool,
+        include_under_way: bool,
+        dry_run: bool,
+    ) -> IngestResult:
+        if replace and not (source and (rows or allow_empty)):
+            raise Refusal
+        # The last of a move counts, at its own place.
+        last = {stations(row): at for at, row in enumerate(rows)}
+        named = [rows[at] for at in sorted(last.values())]
+        kept = [row for row in named if include_under_way or not self.under_way(stations(row))]
+        known = self.oldest_of(source)
+        refreshed = {known[stations(row)]: row for row in kept if stations(row) in known}
+        inserted = [row for row in kept if stations(row) not in known]
+        of_source = {each.id for each in self.suggestions.values() if each.source == source}
+        removed = of_source - refreshed.keys() if replace else set()
+        if not dry_run:
+            for id, row in refreshed.items():
+                self.refresh(id, row)
+            for id in removed:
+                del self.suggestions[id]
+            self.insert(inserted, source, new)
+            self.events.append(Event("ingested", source=source))
+        return IngestResult(
+            inserted=len(inserted),
+            refreshed=len(refreshed),
+            removed=len(removed),
+            repeated=len(rows) - len(named),
+            under_way=len(named) - len(kept),
+            decided=0,
+        )
+
+    def propose(self, rows: list[SuggestionRow], source: str, new: New) -> list[str]:
+        known, created, outcomes = self.oldest_of(source), {}, []
+        for row in rows:
+            move = stations(row)
+            if self.under_way(move):
+                outcomes.append("under_way")
+            elif move in known:
+                self.refresh(known[move], row)
+                outcomes.append("refreshed")
+            else:
+                outcomes.append("refreshed" if move in created else "created")
+                created[move] = row
+        self.insert(list(created.values()), source, new)
+        self.events.append(Event("ingested", source=source))
+        return outcomes
+
+
+class Model(Suggestions):
+    """What is proposed, and what becomes of it."""
+
+    limit = 0
+    leases = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: dict[tuple[str, str | None], Key] = {}
+        self.clock = 0
+
+    def task(self, task_id: int) -> Task:
+        if task_id not in self.tasks:
+            raise NotFound
+        return self.tasks[task_id]
+
+    def open_task(self, task_id: int) -> Task:
+        task = self.task(task_id)
+        if task.status not in OPEN:
+            raise Conflict
+        return task
+
+    def held_task(self, task_id: int, worker_id: str | None) -> Task:
+        task = self.task(task_id)
+        if task.status != "assigned" or worker_id not in (None, task.worker_id):
+            raise Conflict
+        return task
+
+    def record(self, kind: str, task: Task, about: str | None = None) -> None:
+        who = about or task.worker_id
+        event = Event(kind, task.id, task.suggestion_id, who, task.attempt, task.source)
+        self.events.append(event)
+
+    def change(self, kind: str, task: Task, about: str | None = None, **fields: Any) -> Task:
+        """`about`: which worker the event names, if not the holder."""
+        self.tasks[task.id] = task = replace(task, **fields)
+        self.record(kind, task, about)
+        return task
+
+    def approve(self, suggestion_id: int, new: New) -> list[str]:
+        of = self.suggestion(suggestion_id)
+        if of.expires_at == PAST:
+            raise Conflict
+        del self.suggestions[suggestion_id]
+        [(id, created_at)] = new
+        what = (of.move, of.qty, of.reason, of.priority, of.source)
+        return self.create("approved", Task(id, *what, created_at, suggestion_id))
+
+    def create(self, kind: str, task: Task) -> list[str]:
+        start, end = task.move
+        same = self.under_way(task.move)[:3]
+        self.change(kind, task)
+        return [
+            f"Task {each.id}, {each.status}, already moves bikes from {start} to {end}."
+            for each in same
+        ]
+
+    def prioritize_task(self, task_id: int, to: int | None, by: int) -> tuple[Task, bool]:
+        former = self.open_task(task_id)
+        new = shifted(former.priority, to, by)
+        if new == former.priority:
+            return former, False
+        return self.change("prioritized", former, priority=new), True
+
+    def claim(self, worker_id: str, actor: str, key: str | None) -> Task | None:
+        known = self.keys.get((actor, key))
+        if known and not known.expired:
+            if known.worker_id != worker_id:
+                raise KeyReused
+            return self.task(known.task_id)
+        task = self.held_at_the_limit(worker_id) or self.take_first_ready(worker_id)
+        if key and task:
+            self.keys[actor, key] = Key(worker_id, task.id)
+        return task
+
+    def held_at_the_limit(self, worker_id: str) -> Task | None:
+        assigned = [each for each in self.tasks.values() if each.status == "assigned"]
+        held = [each for each in assigned if each.worker_id == worker_id]
+        if not self.limit or len(held) < self.limit:
+            return None
+        return min(held, key=lambda each: each.assigned_at)
+
+    def take_first_ready(self, worker_id: str) -> Task | None:
+        ready = [each for each in self.tasks.values() if each.status == "ready"]
+        order = sorted(ready, key=lambda each: (-each.priority, each.created_at, each.id))
+        return self.assign("claimed", order[0], worker_id) if order else None
+
+    def assign(self, kind: str, task: Task, worker_id: str) -> Task:
+        self.clock += 1
+        return self.change(
+            kind,
+            task,
+            status="assigned",
+            worker_id=worker_id,
+            attempt=task.attempt + 1,
+            lease=self.new_lease(),
+            assigned_at=self.clock,
+        )
+
+    def new_lease(self) -> str | None:
+        return "runs" if self.leases else None
+
+    def extend(self, task_id: int, worker_id: str | None) -> Task:
+        return self.change("extended", self.held_task(task_id, worker_id), lease=self.new_lease())
+
+    def release(self, task_id: int, worker_id: str | None = None) -> Task:
+        task = self.held_task(task_id, worker_id)
+        return self.change(
+            "released", task, task.worker_id, status="ready", worker_id=None, lease=None
+        )
+
+    def reassign(self, task_id: int, worker_id: str) -> tuple[Task, bool]:
+        task = self.open_task(task_id)
+        if task.worker_id == worker_id:
+            return task, False
+        return self.assign("reassigned", task, worker_id), True
+
+    def complete(self, task_id: int, report: Report, possible: bool) -> tuple[Task, bool]:
+        """`possible`: the reported time lies between the claim and now."""
+        task = self.task(task_id)
+        if task.status not in ("assigned", "completed") or report.worker_id not in (
+            None,
+            task.worker_id,
+        ):
+            self.keep_late_report(task, report, possible)
+            raise Conflict
+        if task.status == "completed":
+            return task, False
+        moved = task.qty if report.moved_qty is None else report.moved_qty
+        if moved > task.qty or not possible:
+            raise Refusal
+        done = self.change(
+            "completed",
+            task,
+            status="completed",
+            lease=None,
+            moved_qty=moved,
+            note=report.note,
+            reported_completed_at=report.completed_at,
+        )
+        return done, True
+
+    def first_holder(self, task_id: int) -> str | None:
+        claims = [each for each in self.events if each.kind in CLAIMS and each.task_id == task_id]
+        return claims[0].worker_id if claims else None
+
+    def keep_late_report(self, task: Task, report: Report, possible: bool) -> None:
+        of_task = [each for each in self.events if each.task_id == task.id]
+        of_worker = [each for each in of_task if each.worker_id == report.worker_id]
+        held = [each.attempt for each in of_worker if each.kind in CLAIMS]
+        told = [each.attempt for each in of_worker if each.kind == "late_report"]
+        if report.worker_id is None or not held or held[-1] in told:
+            return
+        # A reported time is that of the present claim, which may have been moved back.
+        is_before = report.completed_at is not None and (task.assigned_at or 0) < 0
+        if (report.moved_qty or 0) > task.qty or not possible or is_before:
+            raise Refusal
+        self.record("late_report", replace(task, attempt=held[-1]), report.worker_id)
+
+    def cancel(self, task_id: int) -> Task:
+        return self.change("cancelled", self.open_task(task_id), status="cancelled", lease=None)
+
+    # What time does
+
+    def sweep(self) -> tuple[int, int, int]:
+        due = [each.id for each in self.tasks.values() if each.lease == "out"]
+        expired = [each for each in self.suggestions.values() if each.expires_at == PAST]
+        old = [name for name, key in self.keys.items() if key.expired]
+        for task_id in due:
+            self.release(task_id)
+        for suggestion in expired:
+            self.remove("expired", suggestion)
+        for name in old:
+            del self.keys[name]
+        return len(due), len(expired), len(old)
+
+    def lease_runs_out(self, task_id: int) -> None:
+        task = self.tasks.get(task_id)
+        if task and task.lease:
+            before = task.assigned_at - LONG_AGO
+            self.tasks[task_id] = replace(task, lease="out", assigned_at=before)
+
+    def suggestion_expires(self, suggestion_id: int) -> None:
+        if suggestion_id in self.suggestions:
+            suggestion = self.suggestions[suggestion_id]
+            self.suggestions[suggestion_id] = replace(suggestion, expires_at=PAST)
+
+    def key_grows_old(self, actor: str, key: str) -> None:
+        if (actor, key) in self.keys:
+            self.keys[actor, key] = replace(self.keys[actor, key], expired=True)
+
+    def prune(self, task_id: int) -> None:
+        """An ended task leaves the table; its history stays."""
+        if task_id in self.tasks and self.tasks[task_id].status not in OPEN:
+            del self.tasks[task_id]
