@@ -13,7 +13,7 @@ from django.test import Client
 from playwright.sync_api import sync_playwright
 
 from dispatch import services
-from dispatch.models import Suggestion, Task, TaskEvent, User
+from dispatch.models import ApiToken, Suggestion, Task, TaskEvent, User
 
 from .factories import SuggestionFactory, TaskFactory, UserFactory
 from .hostile_texts import PAYLOADS, enter
@@ -181,7 +181,8 @@ def test_what_others_write_is_shown_as_they_wrote_it_and_never_run(browse, serve
     kind = ContentType.objects.get_for_model(User)
     for payload in PAYLOADS:
         Group.objects.create(name=payload)
-        services.create_token(mallory, actor=payload, label=payload)
+        # Past the service, which refuses what is not printable.
+        ApiToken.objects.create(user=mallory, label=payload, digest=payload[:64])
         LogEntry.objects.create(
             user=mallory, content_type=kind, object_id="1", object_repr=payload, action_flag=CHANGE
         )
@@ -230,12 +231,11 @@ def test_a_dispatcher_approves_one_and_reads_what_came_of_it_where_the_list_was(
         button = f'[aria-label="Approve suggestion {chosen.id}"]'
         tab.page.locator(button).scroll_into_view_if_needed()
         before = tab.page.evaluate("scrollY")
-        assert before > 0
         tab.press(button)
         (task,) = Task.objects.all()
         assert tab.messages() == [f"Suggestion {chosen.id} approved as task {task.id}."]
         assert tab.page.locator(button).count() == 0
-        assert tab.page.evaluate("scrollY") == before
+        assert tab.page.evaluate("scrollY") == before > 0
 
     assert task.suggestion_id == chosen.id
     assert TaskEvent.objects.get(kind="approved").actor == "maria"
