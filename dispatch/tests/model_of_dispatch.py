@@ -79,6 +79,11 @@ def shifted(priority: int, to: int | None, by: int) -> int:
     return sorted((-100, (priority if to is None else to) + by, 100))[1]
 
 
+def is_of(task: Task, worker_id: str | None, attempt: int | None) -> bool:
+    """Who names no worker or no attempt means whoever holds it."""
+    return worker_id in (None, task.worker_id) and attempt in (None, task.attempt)
+
+
 class Suggestions:
     """What is proposed."""
 
@@ -107,18 +112,15 @@ class Suggestions:
 
     def refresh(self, id: int, row: SuggestionRow) -> None:
         former = self.suggestions[id]
+        by_hand = any(
+            each.kind == "prioritized" and each.suggestion_id == id for each in self.events
+        )
         self.suggestions[id] = replace(
             former,
             qty=row.qty,
             reason=row.reason,
-            priority=former.priority if self.is_prioritized(id) else row.priority,
+            priority=former.priority if by_hand else row.priority,
             expires_at=row.expires_at,
-        )
-
-    def is_prioritized(self, id: int) -> bool:
-        return any(
-            each.kind == "prioritized" and each.task_id is None and each.suggestion_id == id
-            for each in self.events
         )
 
     def add(self, row: SuggestionRow, source: str, new: New) -> None:
@@ -223,9 +225,9 @@ class Model(Suggestions):
             raise Conflict
         return task
 
-    def held_task(self, task_id: int, worker_id: str | None) -> Task:
+    def held_task(self, task_id: int, worker_id: str | None, attempt: int | None = None) -> Task:
         task = self.task(task_id)
-        if task.status != "assigned" or worker_id not in (None, task.worker_id):
+        if task.status != "assigned" or not is_of(task, worker_id, attempt):
             raise Conflict
         return task
 
@@ -306,11 +308,12 @@ class Model(Suggestions):
     def extend(self, task_id: int, worker_id: str | None) -> Task:
         return self.change("extended", self.held_task(task_id, worker_id), lease=self.new_lease())
 
-    def release(self, task_id: int, worker_id: str | None = None) -> Task:
-        task = self.held_task(task_id, worker_id)
-        return self.change(
-            "released", task, task.worker_id, status="ready", worker_id=None, lease=None
-        )
+    def release(
+        self, task_id: int, worker_id: str | None = None, attempt: int | None = None
+    ) -> Task:
+        task = self.held_task(task_id, worker_id, attempt)
+        free = {"status": "ready", "worker_id": None, "lease": None}
+        return self.change("released", task, task.worker_id, **free)
 
     def reassign(self, task_id: int, worker_id: str) -> tuple[Task, bool]:
         task = self.open_task(task_id)
@@ -318,47 +321,43 @@ class Model(Suggestions):
             return task, False
         return self.assign("reassigned", task, worker_id), True
 
-    def complete(self, task_id: int, report: Report, possible: bool) -> tuple[Task, bool]:
+    def complete(
+        self, task_id: int, report: Report, attempt: int | None, possible: bool
+    ) -> tuple[Task, bool]:
         """`possible`: the reported time lies between the claim and now."""
         task = self.task(task_id)
-        if task.status not in ("assigned", "completed") or report.worker_id not in (
-            None,
-            task.worker_id,
-        ):
-            self.keep_late_report(task, report, possible)
+        believable = possible and (report.moved_qty or 0) <= task.qty
+        held = task.status in ("assigned", "completed")
+        if not held or not is_of(task, report.worker_id, attempt):
+            self.keep_late_report(task, report.worker_id, believable)
             raise Conflict
         if task.status == "completed":
             return task, False
-        moved = task.qty if report.moved_qty is None else report.moved_qty
-        if moved > task.qty or not possible:
+        if not believable:
             raise Refusal
         done = self.change(
             "completed",
             task,
             status="completed",
             lease=None,
-            moved_qty=moved,
+            moved_qty=task.qty if report.moved_qty is None else report.moved_qty,
             note=report.note,
             reported_completed_at=report.completed_at,
         )
         return done, True
 
-    def first_holder(self, task_id: int) -> str | None:
-        claims = [each for each in self.events if each.kind in CLAIMS and each.task_id == task_id]
-        return claims[0].worker_id if claims else None
-
-    def keep_late_report(self, task: Task, report: Report, possible: bool) -> None:
+    def keep_late_report(self, task: Task, worker_id: str | None, believable: bool) -> None:
+        """Once for each time that the worker held it, and never if nobody is named."""
         of_task = [each for each in self.events if each.task_id == task.id]
-        of_worker = [each for each in of_task if each.worker_id == report.worker_id]
-        held = [each.attempt for each in of_worker if each.kind in CLAIMS]
-        told = [each.attempt for each in of_worker if each.kind == "late_report"]
-        if report.worker_id is None or not held or held[-1] in told:
+        of_worker = [each for each in of_task if each.worker_id == worker_id]
+        claims = [each for each in of_worker if each.kind in CLAIMS]
+        if not claims:
             return
-        # A reported time is that of the present claim, which may have been moved back.
-        is_before = report.completed_at is not None and (task.assigned_at or 0) < 0
-        if (report.moved_qty or 0) > task.qty or not possible or is_before:
-            raise Refusal
-        self.record("late_report", replace(task, attempt=held[-1]), report.worker_id)
+        report = replace(claims[-1], kind="late_report")
+        if report not in of_worker:
+            if not believable:
+                raise Refusal
+            self.events.append(report)
 
     def cancel(self, task_id: int) -> Task:
         return self.change("cancelled", self.open_task(task_id), status="cancelled", lease=None)
