@@ -100,7 +100,7 @@ def sweep(rows):
 
 
 def touches_moves(sql):
-    """An ingest also has a dozen statements about its own temporary tables."""
+    """Not an event, a turn or an ingest's temporary table: they would multiply the schedules."""
     return bool(re.search(r"\b(suggestions|tasks)\b", sql))
 
 
@@ -138,6 +138,7 @@ PAIRS = {
             ("approved", "approved, warned", f"{APPROVED}; {APPROVED}"),
             ("approved, warned", "approved", f"{APPROVED}; {APPROVED}"),
         },
+        stops_at=touches_moves,
     ),
     "approve and ingest the move again": Pair(
         suggestions(1),
