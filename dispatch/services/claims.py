@@ -46,7 +46,7 @@ def claimed_with(key: str, worker_id: str, actor: str) -> Task | None:
 
 def remember(key: str, worker_id: str, actor: str, task: Task) -> None:
     # It replaces a key that has expired but was not swept away yet.
-    ClaimKey.objects.filter(actor=actor, key=key).delete()
+    ClaimKey.objects.expired().filter(actor=actor, key=key).delete()
     ClaimKey.objects.create(key=key, worker_id=worker_id, actor=actor, task_id=task.pk)
 
 

@@ -335,7 +335,11 @@ def the_check(monkeypatch):
             "propose and propose one move",
             ("created", "created", "7 bikes proposed; 7 bikes proposed; ingested; ingested"),
         ),
-        (turns, "claim and claim with the same key", ("task 1", "task 2", f"{TO_1}; {TO_1}")),
+        (
+            turns,
+            "claim and claim with the same key",
+            ("task 1", "IntegrityError", f"{TO_1}; {READY}"),
+        ),
         (turns, "claim and claim at a limit of one", ("task 1", "task 2", f"{TO_1}; {TO_1}")),
         (the_check, "complete and reassign", ("task 1", "task 1", DONE_BY_2)),
     ],
