@@ -138,6 +138,12 @@ API_AUTH = one_of("API_AUTH", ("open", "required"), "required" if PRODUCTION els
 TASK_OVERDUE_MINUTES = whole_number("TASK_OVERDUE_MINUTES", 60)
 TASK_LEASE_MINUTES = whole_number("TASK_LEASE_MINUTES", 480)
 TASKS_PER_WORKER = whole_number("TASKS_PER_WORKER", 0)
+INVENTORY_GUARD = one_of("INVENTORY_GUARD", ("off", "warn", "refuse"), "warn")
+STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
+LOW_FILL_PERCENT = whole_number("LOW_FILL_PERCENT", 20)
+HIGH_FILL_PERCENT = whole_number("HIGH_FILL_PERCENT", 80)
+if not LOW_FILL_PERCENT < HIGH_FILL_PERCENT <= 100:
+    raise refuse("LOW_FILL_PERCENT must be less than HIGH_FILL_PERCENT, and that at most 100.")
 
 INSTALLED_APPS = [
     "baywheels.apps.ConsoleConfig",

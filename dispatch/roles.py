@@ -2,7 +2,7 @@
 
 from typing import Any
 
-VIEW = ["view_suggestion", "view_task", "view_taskevent"]
+VIEW = ["view_suggestion", "view_task", "view_taskevent", "view_station"]
 ROLES = {
     "dispatcher": [
         *VIEW,
@@ -18,7 +18,7 @@ ROLES = {
         "prioritize_task",
     ],
     # Only for the tasks of the worker that the token names.
-    "worker": ["claim_task"],
+    "worker": ["claim_task", "view_station"],
     "ml": [*VIEW, "add_suggestion"],
     "viewer": VIEW,
 }
@@ -28,6 +28,7 @@ def make_roles(apps: Any) -> None:
     """Give each role its permissions, in whatever state of the models `apps` stands for.
 
     A permission that is not there yet is made: Django itself does so only after all migrations.
+    What is about a model of a later migration is left to that one.
     """
     Group = apps.get_model("auth", "Group")
     Permission = apps.get_model("auth", "Permission")
@@ -36,6 +37,8 @@ def make_roles(apps: Any) -> None:
         group, _ = Group.objects.get_or_create(name=role)
         for codename in codenames:
             action, model = codename.split("_")
+            if model not in apps.all_models["dispatch"]:
+                continue
             content_type, _ = ContentType.objects.get_or_create(app_label="dispatch", model=model)
             names = dict(apps.get_model("dispatch", model)._meta.permissions)
             permission, _ = Permission.objects.get_or_create(

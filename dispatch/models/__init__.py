@@ -3,19 +3,39 @@
 from .claim_keys import ClaimKey
 from .events import EventKind, TaskEvent, no_details
 from .moves import PRIORITY_MAX, PRIORITY_MIN, Move
+from .stations import (
+    FIRST_OWN_NUMBER,
+    FeedKind,
+    FeedWatch,
+    OutageKind,
+    Station,
+    StationAlias,
+    StationFeed,
+    StationOutage,
+    StationStatus,
+)
 from .suggestions import Suggestion
 from .tasks import OPEN_STATUSES, Task, TaskStatus
 from .tokens import ApiToken
 from .users import User
 
 __all__ = [
+    "FIRST_OWN_NUMBER",
     "OPEN_STATUSES",
     "PRIORITY_MAX",
     "PRIORITY_MIN",
     "ApiToken",
     "ClaimKey",
     "EventKind",
+    "FeedKind",
+    "FeedWatch",
     "Move",
+    "OutageKind",
+    "Station",
+    "StationAlias",
+    "StationFeed",
+    "StationOutage",
+    "StationStatus",
     "Suggestion",
     "Task",
     "TaskEvent",

@@ -1,0 +1,207 @@
+"""Stations as feeds tell of them: where they are, how full, and when they were empty or full."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from .moves import is_a_date
+
+FIRST_OWN_NUMBER = 1_000_000
+
+
+class StationQuerySet(models.QuerySet["Station"]):
+    def present(self) -> "StationQuerySet":
+        """In their feed when it was last read."""
+        return self.filter(gone_at__isnull=True)
+
+
+class Station(models.Model):
+    """A station of a feed. Moves name its number without a foreign key: a job may know it first."""
+
+    id = models.PositiveIntegerField("number", primary_key=True)
+    system = models.CharField(max_length=100, help_text="The feed's name for the whole system.")
+    name = models.CharField(max_length=200)
+    short_name = models.CharField(max_length=100, blank=True, db_default="")
+    lat = models.FloatField("latitude")
+    lon = models.FloatField("longitude")
+    capacity = models.PositiveIntegerField(null=True)
+    region = models.CharField(max_length=100, blank=True, db_default="")
+    gone_at = models.DateTimeField(null=True)
+
+    objects = StationQuerySet.as_manager()
+
+    class Meta:
+        db_table = "stations"
+        constraints = [
+            models.CheckConstraint(
+                name="station_is_on_earth",
+                condition=Q(lat__gte=-90, lat__lte=90, lon__gte=-180, lon__lte=180),
+            ),
+            models.CheckConstraint(name="station_has_a_name", condition=~Q(name="")),
+            models.CheckConstraint(
+                name="station_gone_at_is_a_date",
+                condition=Q(gone_at__isnull=True) | is_a_date("gone_at"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StationAlias(models.Model):
+    """What a feed calls a station. It is never deleted: a number means one station for ever."""
+
+    id = models.BigAutoField(primary_key=True)
+    system = models.CharField(max_length=100)
+    feed_id = models.CharField(max_length=200)
+    station = models.ForeignKey(Station, models.PROTECT, related_name="aliases")
+
+    class Meta:
+        db_table = "station_aliases"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["system", "feed_id"], name="station_alias_names_one_station"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.system} {self.feed_id}"
+
+
+class StationStatus(models.Model):
+    """How full a station was when its feed last told."""
+
+    station = models.OneToOneField(Station, models.CASCADE, primary_key=True, related_name="status")
+    bikes = models.PositiveIntegerField()
+    docks = models.PositiveIntegerField()
+    bikes_disabled = models.PositiveIntegerField(db_default=0)
+    docks_disabled = models.PositiveIntegerField(db_default=0)
+    # Installed, renting and returning. What is closed is neither empty nor full.
+    in_service = models.BooleanField(db_default=True)
+    # The station's last report, or the feed's own time where that is older; None: it never did.
+    as_of = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "station_status"
+        constraints = [
+            models.CheckConstraint(
+                name="station_status_as_of_is_a_date",
+                condition=Q(as_of__isnull=True) | is_a_date("as_of"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bikes} bikes, {self.docks} docks"
+
+    @property
+    def working_size(self) -> int:
+        """Bikes and docks that can be used. The feed's capacity is often another number."""
+        return self.bikes + self.docks
+
+
+class OutageKind(models.TextChoices):
+    EMPTY = "empty"
+    FULL = "full"
+    CLOSED = "closed"
+
+
+class StationOutage(models.Model):
+    """A stretch of time without a bike, without a dock, or out of service. Open: it lasts."""
+
+    id = models.BigAutoField(primary_key=True)
+    station = models.ForeignKey(Station, models.CASCADE, related_name="outages")
+    kind = models.CharField(max_length=8, choices=OutageKind)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "station_outages"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["station"],
+                condition=Q(ended_at__isnull=True),
+                name="station_has_one_open_outage",
+            ),
+            models.CheckConstraint(
+                name="outage_kind_is_known", condition=Q(kind__in=OutageKind.values)
+            ),
+            models.CheckConstraint(
+                name="outage_ends_after_it_starts",
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gt=F("started_at")),
+            ),
+            models.CheckConstraint(
+                name="outage_times_are_dates",
+                condition=is_a_date("started_at")
+                & (Q(ended_at__isnull=True) | is_a_date("ended_at")),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["station", "-started_at"], name="outage_of_station"),
+            models.Index(fields=["started_at"], name="outage_start"),
+            models.Index(fields=["ended_at"], name="outage_end"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.station_id} {self.kind}"
+
+
+class FeedKind(models.TextChoices):
+    INFORMATION = "information"
+    STATUS = "status"
+
+
+class StationFeed(models.Model):
+    """What a system's feed last said: what to ask for next time, and what went wrong."""
+
+    id = models.BigAutoField(primary_key=True)
+    system = models.CharField(max_length=100)
+    kind = models.CharField(max_length=16, choices=FeedKind)
+    source = models.CharField(max_length=2000)
+    # Of the last good answer, for a conditional request.
+    etag = models.CharField(max_length=500, blank=True, db_default="")
+    last_modified = models.CharField(max_length=100, blank=True, db_default="")
+    # The feed's own time of its last good answer, and ours when it was read.
+    made_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+    # Why the last reading failed, one line; empty: it did not.
+    trouble = models.CharField(max_length=500, blank=True, db_default="")
+    troubled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "station_feeds"
+        constraints = [
+            models.UniqueConstraint(fields=["system", "kind"], name="one_feed_of_a_kind"),
+            models.CheckConstraint(
+                name="feed_kind_is_known", condition=Q(kind__in=FeedKind.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.system} {self.kind}"
+
+
+class FeedWatch(models.Model):
+    """A stretch of time in which a system's status was polled without a gap.
+
+    Only inside one is it known that a station without an outage had none.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    system = models.CharField(max_length=100)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "feed_watches"
+        constraints = [
+            models.CheckConstraint(
+                name="watch_ends_after_it_starts", condition=Q(ended_at__gte=F("started_at"))
+            ),
+            models.CheckConstraint(
+                name="watch_times_are_dates",
+                condition=is_a_date("started_at") & is_a_date("ended_at"),
+            ),
+        ]
+        indexes = [models.Index(fields=["system", "-ended_at"], name="watch_of_system")]
+
+    def __str__(self) -> str:
+        return f"{self.system} from {self.started_at}"
