@@ -6,27 +6,58 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psycopg
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from baywheels.devdb import Cluster  # noqa: E402
+from baywheels.devdb import DATABASE, Cluster  # noqa: E402
+from baywheels.postgresql.programs import find_programs  # noqa: E402
+
+SHOW_CLAIM = """
+from django.db import connection, transaction
+from dispatch.services.claims import claim_statement, lease
+with transaction.atomic(), connection.cursor() as cursor:
+    statement, queue = claim_statement()
+    print(" ".join(cursor.mogrify(statement, [*queue, "van-1", lease(), "api"]).split()), ";")
+"""
 
 
 @contextmanager
 def scratch_database() -> Iterator[str]:
     """Its DATABASE_URL, migrated."""
+    with scratch_cluster() as database:
+        yield database("ours")
+
+
+@contextmanager
+def scratch_cluster() -> Iterator[Callable[[str], str]]:
+    """Makes a database of the name that it is called with; the one named ours is migrated."""
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "db")
         cluster.start()
+
+        def database(name: str) -> str:
+            with psycopg.connect(cluster.url, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            url = cluster.url.replace(f"/{DATABASE}?", f"/{name}?")
+            if name == "ours":
+                manage(url, "migrate", "--verbosity", "0")
+            return url
+
         try:
-            manage(cluster.url, "migrate", "--verbosity", "0")
-            yield cluster.url
+            yield database
         finally:
             cluster.stop()
+
+
+def claim_statement(url: str) -> str:
+    """The claim's one statement as the service sends it, for pgbench."""
+    return manage(url, "shell", "--no-imports", "--command", SHOW_CLAIM)
 
 
 def environment(url: str, **settings: str) -> dict[str, str]:
@@ -54,10 +85,10 @@ def manage(url: str, *arguments: str) -> str:
 
 
 @contextmanager
-def served(url: str, **settings: str) -> Iterator[int]:
+def served(url: str, application: str = "baywheels.wsgi", **settings: str) -> Iterator[int]:
     """The port."""
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
-        command = [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", "127.0.0.1:0"]
+        command = [sys.executable, "-m", "gunicorn", application, "--bind", "127.0.0.1:0"]
         server = subprocess.Popen(command, cwd=ROOT, env=environment(url, **settings), stderr=log)
         try:
             yield port_in(Path(log.name), server)

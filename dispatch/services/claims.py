@@ -1,9 +1,11 @@
 """Who holds a task, and until when: claim, extend, release, reassign."""
 
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from ..exceptions import Conflict, KeyReused, NotFound
 from ..models import OPEN_STATUSES, ClaimKey, EventKind, Task, TaskStatus
@@ -11,6 +13,23 @@ from .events import record_task
 from .locks import lock_task, take_turns
 
 HOLDER_FIELDS = ["status", "worker_id", "attempt", "assigned_at", "lease_expires_at"]
+TASK_COLUMNS = [field.attname for field in Task._meta.concrete_fields]
+# The lock, the claim and its event in one round trip. It writes what `assign` and `record_task` do.
+CLAIM = """
+    WITH next AS MATERIALIZED ({queue}),
+    claimed AS (
+        UPDATE tasks
+        SET status = 'assigned', worker_id = %s, attempt = attempt + 1,
+            assigned_at = next.now, lease_expires_at = next.now + %s::interval
+        FROM next WHERE tasks.id = next.id
+        RETURNING tasks.*
+    ),
+    recorded AS (
+        INSERT INTO task_events (kind, task_id, suggestion_id, attempt, worker_id, actor, source)
+        SELECT 'claimed', id, suggestion_id, attempt, worker_id, %s, source FROM claimed
+    )
+    SELECT {columns} FROM claimed
+"""
 
 
 @transaction.atomic(durable=True)
@@ -62,12 +81,21 @@ def held_at_the_limit(worker_id: str) -> Task | None:
 
 
 def take_first_ready(worker_id: str, actor: str) -> Task | None:
-    queue = Task.objects.ready().dispatch_order().with_now()
-    task = queue.select_for_update(skip_locked=True, no_key=True).first()
-    if task is not None:
-        assign(task, worker_id)
-        record_task(EventKind.CLAIMED, task, actor)
-    return task
+    statement, queue_parameters = claim_statement()
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*queue_parameters, worker_id, lease(), actor])
+        row = cursor.fetchone()
+    return row and Task.from_db(connection.alias, TASK_COLUMNS, row)
+
+
+@cache
+def claim_statement() -> tuple[str, tuple[Any, ...]]:
+    """Compiled once: to build its three queries anew took half of a request's time
+    (benchmarks/README.md)."""
+    first = Task.objects.ready().dispatch_order().with_now()[:1]
+    queue = first.select_for_update(skip_locked=True, no_key=True).values("id", "now")
+    sql, parameters = queue.query.sql_with_params()
+    return CLAIM.format(queue=sql, columns=", ".join(TASK_COLUMNS)), parameters
 
 
 def assign(task: Task, worker_id: str) -> None:
@@ -79,9 +107,13 @@ def assign(task: Task, worker_id: str) -> None:
     task.save(update_fields=HOLDER_FIELDS)
 
 
+def lease() -> timedelta | None:
+    return timedelta(minutes=settings.TASK_LEASE_MINUTES) or None
+
+
 def renew_lease(task: Task) -> None:
-    lease = timedelta(minutes=settings.TASK_LEASE_MINUTES)
-    task.lease_expires_at = task.now + lease if lease else None
+    duration = lease()
+    task.lease_expires_at = task.now + duration if duration else None
 
 
 def lock_held_task(task_id: int, worker_id: str | None, attempt: int | None = None) -> Task:

@@ -115,7 +115,7 @@ RELEASED = "5 bikes ready: created, claimed, released"
 COMPLETED = "5 bikes completed by van-1: created, claimed, completed"
 CANCELLED = "5 bikes cancelled: created, cancelled"
 DONE_BY_2 = "5 bikes completed by van-2: created, claimed, reassigned, completed"
-CLAIMED_TWICE = "violated: task_history_is_legal, task_attempts_count_up"
+CLAIMED_TWICE = "violated: task_history_is_legal"
 
 PAIRS = {
     "approve and approve": Pair(
@@ -282,6 +282,8 @@ def test_every_order_has_a_legal_end_and_each_legal_end_occurs(name):
 
 def locks(monkeypatch):
     monkeypatch.setattr(QuerySet, "select_for_update", lambda rows, **_: rows)
+    # Compiled anew, not the one from before with its lock.
+    monkeypatch.setattr(claims, "claim_statement", claims.claim_statement.__wrapped__)
 
 
 def turns(monkeypatch):

@@ -162,9 +162,7 @@ def test_each_operation_needs_only_these_statements():
         ],
         lambda: services.claim_next_task("van-1", actor="a"): [
             "SAVEPOINT",
-            "SELECT",
-            "UPDATE",
-            "INSERT",
+            "WITH",
             "RELEASE",
         ],
         lambda: services.complete_task(Task.objects.get().id, actor="a"): [

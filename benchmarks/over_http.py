@@ -1,0 +1,256 @@
+"""The contract's operations over HTTP, beside the contract's own design, by turns.
+
+    python benchmarks/over_http.py [SECONDS a turn, default 5] [ROUNDS, default 5]
+
+16 kept-open connections (wrk, on the same machine), two server processes each, and a backlog of
+60,000 ready and 100,000 completed tasks in a database of its own for each:
+
+    contract   FastAPI and SQLAlchemy as the contract describes them (contract/app.py)
+    mended     the same with an index, and as many threads as connections
+    ours       gunicorn baywheels.wsgi, with its defaults and two processes
+    no database  ours, with a claim that asks none (claims only)
+    pgbench    our claim's one statement, without HTTP or Python (claims only)
+
+Needs wrk. Each figure is the median of the rounds, each ratio that of the rounds' ratios.
+"""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import psycopg
+from scratch import claim_statement, find_programs, scratch_cluster, served
+
+DEFAULTS = [5, 5]
+CONNECTIONS = 16
+PROCESSES = 2
+READY, COMPLETED, OPEN = 60_000, 100_000, 60_000
+HERE = Path(__file__).parent
+CONTRACT = HERE / "contract"
+
+BACKLOG = """
+    INSERT INTO tasks (from_station_id, to_station_id, qty, reason, status, worker_id,
+                       created_at {ours})
+    SELECT 1 + n % 500, 501 + n % 499, 5, 'Station 100 is full, Station 200 needs bikes',
+           'completed', 'van-' || n % 50, at {values}
+    FROM generate_series(1, {completed}) AS n,
+         LATERAL (SELECT now() - n * interval '1 second') AS t (at);
+    INSERT INTO tasks (from_station_id, to_station_id, qty, reason, status, created_at)
+    SELECT 1 + n % 500, 501 + n % 499, 5, 'Station 100 is full, Station 200 needs bikes',
+           'ready', now() - n * interval '1 second'
+    FROM generate_series(1, {ready}) AS n;
+    INSERT INTO suggestions (from_station_id, to_station_id, qty, reason, created_at)
+    SELECT 1 + n % 500, 501 + n % 499, 5, 'Station 100 is full, Station 200 needs bikes', now()
+    FROM generate_series(1, {open}) AS n
+"""
+OURS = {"ours": ", attempt, assigned_at, completed_at, moved_qty", "values": ", 1, at, at, 5"}
+THEIRS = {"ours": "", "values": ""}
+
+
+def fill(url: str, columns: dict[str, str]) -> None:
+    with psycopg.connect(url, autocommit=True) as database:
+        for statement in BACKLOG.format(
+            **columns, completed=COMPLETED, ready=READY, open=OPEN
+        ).split(";"):
+            database.execute(statement)
+        database.execute("VACUUM ANALYZE")
+
+
+# The servers
+
+
+def contract_python() -> Path:
+    """That of a virtual environment with the contract's packages, made the first time."""
+    folder = CONTRACT / ".venv"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        print("Installing the contract's packages, once ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        wanted = CONTRACT / "requirements.txt"
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", wanted], check=True)
+        (folder / "complete").touch()
+    return python
+
+
+@contextmanager
+def contract_served(url: str, port: int, mended: bool) -> Iterator[int]:
+    environment = {
+        **os.environ,
+        "CONTRACT_DATABASE_URL": url,
+        **({"MENDED": "1"} if mended else {}),
+    }
+    python = contract_python()
+    create = [python, "-c", "import app; app.create_tables()"]
+    subprocess.run(create, cwd=CONTRACT, env=environment, check=True)
+    fill(url, THEIRS)
+    command = [python, "-m", "uvicorn", "app:app", "--workers", str(PROCESSES)]
+    server = subprocess.Popen(
+        [*command, "--port", str(port), "--log-level", "warning", "--no-access-log"],
+        cwd=CONTRACT,
+        env=environment,
+    )
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"Nothing serves on port {port}.")
+
+
+# The load
+
+
+def wrk(port: int, operation: str, seconds: int, first: int = 1) -> dict[str, Any]:
+    done = subprocess.run(
+        [
+            *("wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--timeout", "30s"),
+            *("-s", HERE / "load.lua", f"http://127.0.0.1:{port}"),
+        ],
+        env={**os.environ, "OPERATION": operation, "FIRST": str(first)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if measured["refused"] or measured["lost"]:
+        raise SystemExit(f"{operation}: {measured}")
+    return {"rate": measured["requests"] / measured["seconds"], **measured}
+
+
+def pgbench(url: str, seconds: int) -> dict[str, Any]:
+    script = claim_statement(url)
+    done = subprocess.run(
+        [
+            *(find_programs().folder / "pgbench", "-n", "-c", str(CONNECTIONS), "-j", "1", "-M", "prepared"),
+            *("-T", str(seconds), "-f", "/dev/stdin", url),
+        ],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rate = re.search(r"tps = ([\d.]+)", done.stdout)
+    return {"rate": float(rate[1]) if rate else 0.0}
+
+
+class Ids:
+    """The next ids to approve or complete: those after the last that one server was sent."""
+
+    def __init__(self, url: str, extra: str) -> None:
+        self.url = url
+        self.extra = extra
+        self.approved = 0
+
+    def first(self, operation: str) -> int:
+        if operation == "approve":
+            return self.approved + 1
+        with psycopg.connect(self.url, autocommit=True) as database:
+            # Claimed beforehand, so that completing is all that is measured.
+            database.execute(
+                "UPDATE tasks SET status = 'assigned', worker_id = 'van-1'"
+                f"{self.extra} WHERE status = 'ready'"
+            )
+            row = database.execute("SELECT min(id) FROM tasks WHERE status = 'assigned'").fetchone()
+        return int(row[0]) if row else 1
+
+    def sent(self, operation: str, measured: dict[str, Any]) -> None:
+        if operation == "approve":
+            # wrk has some more in flight when it stops.
+            self.approved += measured["requests"] + 4 * CONNECTIONS
+
+
+def rounds_of(
+    operation: str, turns: dict[str, Callable[[], dict[str, Any]]], rounds: int
+) -> dict[str, list[dict[str, Any]]]:
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in turns}
+    for turn in range(rounds + 1):
+        for name, run in turns.items():
+            measured = run()
+            # The first round warms up.
+            if turn:
+                print(operation, turn, name, json.dumps(measured), flush=True)
+                results[name].append(measured)
+    return results
+
+
+def told(operation: str, results: dict[str, list[dict[str, Any]]]) -> None:
+    print(f"\n{operation:12} {'a second':>9} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}   ours is")
+    for name, each in results.items():
+        figures = [
+            statistics.median(one[key] for one in each) if key in each[0] else None
+            for key in ("rate", "p50", "p95", "p99")
+        ]
+        ratio = statistics.median(
+            mine["rate"] / theirs["rate"]
+            for mine, theirs in zip(results["ours"], each, strict=True)
+        )
+        columns = " ".join(f"{'' if each is None else f'{each:.1f}':>8}" for each in figures)
+        print(f"{name:12}  {columns}   {ratio:.2f} x")
+    print(flush=True)
+
+
+def main() -> None:
+    given = [int(each) for each in sys.argv[1:]]
+    seconds, rounds = [*given, *DEFAULTS[len(given) :]]
+    if not shutil.which("wrk"):
+        raise SystemExit("wrk is needed: apt-get install wrk")
+    ours = {"API_AUTH": "open", "WEB_CONCURRENCY": str(PROCESSES), "LOG_LEVEL": "INFO"}
+    with ExitStack() as stack:
+        cluster = stack.enter_context(scratch_cluster())
+        urls = {name: cluster(name) for name in ("ours", "contract", "mended")}
+        fill(urls["ours"], OURS)
+        ports = {
+            "contract": stack.enter_context(contract_served(urls["contract"], 8801, False)),
+            "mended": stack.enter_context(contract_served(urls["mended"], 8802, True)),
+            "ours": stack.enter_context(served(urls["ours"], **ours)),
+        }
+        bare = stack.enter_context(
+            served(urls["ours"], application="without_database", PYTHONPATH=str(HERE), **ours)
+        )
+        claims: dict[str, Callable[[], dict[str, Any]]] = {
+            name: lambda port=port: wrk(port, "claim", seconds) for name, port in ports.items()
+        }
+        claims["no database"] = lambda: wrk(bare, "claim", seconds)
+        claims["pgbench"] = lambda: pgbench(urls["ours"], seconds)
+        told("claim", rounds_of("claim", claims, rounds))
+        held = {"ours": ", attempt = 1, assigned_at = now()"}
+        ids = {name: Ids(urls[name], held.get(name, "")) for name in ports}
+
+        def by_id(name: str, operation: str) -> dict[str, Any]:
+            first = ids[name].first(operation)
+            measured = wrk(ports[name], operation, seconds, first)
+            ids[name].sent(operation, measured)
+            return measured
+
+        for operation in ("approve", "complete"):
+            turns = {
+                name: lambda name=name, operation=operation: by_id(name, operation)
+                for name in ports
+            }
+            told(operation, rounds_of(operation, turns, rounds))
+
+
+if __name__ == "__main__":
+    print(f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}")
+    main()
