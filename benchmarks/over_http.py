@@ -24,12 +24,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import psycopg
-from scratch import claim_statement, find_programs, scratch_cluster, served
+from scratch import claim_statement, programs, scratch_cluster, served
+
+Turn = Callable[[], dict[str, Any]]
 
 DEFAULTS = [5, 5]
 CONNECTIONS = 16
@@ -53,6 +56,7 @@ BACKLOG = """
     SELECT 1 + n % 500, 501 + n % 499, 5, 'Station 100 is full, Station 200 needs bikes', now()
     FROM generate_series(1, {open}) AS n
 """
+HOLD = "UPDATE tasks SET status = 'assigned', worker_id = 'van-1' {also} WHERE status = 'ready'"
 OURS = {"ours": ", attempt, assigned_at, completed_at, moved_qty", "values": ", 1, at, at, 5"}
 THEIRS = {"ours": "", "values": ""}
 
@@ -69,14 +73,14 @@ def fill(url: str, columns: dict[str, str]) -> None:
 # The servers
 
 
-def contract_python() -> Path:
+def contract_python() -> str:
     """That of a virtual environment with the contract's packages, made the first time."""
     folder = CONTRACT / ".venv"
-    python = folder / "bin" / "python"
+    python = str(folder / "bin" / "python")
     if not (folder / "complete").exists():
         print("Installing the contract's packages, once ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        wanted = CONTRACT / "requirements.txt"
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        wanted = str(CONTRACT / "requirements.txt")
         subprocess.run([python, "-m", "pip", "install", "-q", "-r", wanted], check=True)
         (folder / "complete").touch()
     return python
@@ -112,9 +116,10 @@ def wait_for(port: int) -> None:
     while time.monotonic() < deadline:
         try:
             urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
-            return
         except OSError:
             time.sleep(0.1)
+        else:
+            return
     raise SystemExit(f"Nothing serves on port {port}.")
 
 
@@ -125,7 +130,7 @@ def wrk(port: int, operation: str, seconds: int, first: int = 1) -> dict[str, An
     done = subprocess.run(
         [
             *("wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--timeout", "30s"),
-            *("-s", HERE / "load.lua", f"http://127.0.0.1:{port}"),
+            *("-s", str(HERE / "load.lua"), f"http://127.0.0.1:{port}"),
         ],
         env={**os.environ, "OPERATION": operation, "FIRST": str(first)},
         capture_output=True,
@@ -142,7 +147,16 @@ def pgbench(url: str, seconds: int) -> dict[str, Any]:
     script = claim_statement(url)
     done = subprocess.run(
         [
-            *(find_programs().folder / "pgbench", "-n", "-c", str(CONNECTIONS), "-j", "1", "-M", "prepared"),
+            *(
+                str(programs() / "pgbench"),
+                "-n",
+                "-c",
+                str(CONNECTIONS),
+                "-j",
+                "1",
+                "-M",
+                "prepared",
+            ),
             *("-T", str(seconds), "-f", "/dev/stdin", url),
         ],
         input=script,
@@ -157,9 +171,9 @@ def pgbench(url: str, seconds: int) -> dict[str, Any]:
 class Ids:
     """The next ids to approve or complete: those after the last that one server was sent."""
 
-    def __init__(self, url: str, extra: str) -> None:
+    def __init__(self, url: str, also: str) -> None:
         self.url = url
-        self.extra = extra
+        self.also = also
         self.approved = 0
 
     def first(self, operation: str) -> int:
@@ -167,10 +181,7 @@ class Ids:
             return self.approved + 1
         with psycopg.connect(self.url, autocommit=True) as database:
             # Claimed beforehand, so that completing is all that is measured.
-            database.execute(
-                "UPDATE tasks SET status = 'assigned', worker_id = 'van-1'"
-                f"{self.extra} WHERE status = 'ready'"
-            )
+            database.execute(HOLD.format(also=self.also))
             row = database.execute("SELECT min(id) FROM tasks WHERE status = 'assigned'").fetchone()
         return int(row[0]) if row else 1
 
@@ -181,7 +192,7 @@ class Ids:
 
 
 def rounds_of(
-    operation: str, turns: dict[str, Callable[[], dict[str, Any]]], rounds: int
+    operation: str, turns: dict[str, Turn], rounds: int
 ) -> dict[str, list[dict[str, Any]]]:
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in turns}
     for turn in range(rounds + 1):
@@ -228,14 +239,14 @@ def main() -> None:
         bare = stack.enter_context(
             served(urls["ours"], application="without_database", PYTHONPATH=str(HERE), **ours)
         )
-        claims: dict[str, Callable[[], dict[str, Any]]] = {
-            name: lambda port=port: wrk(port, "claim", seconds) for name, port in ports.items()
+        claims: dict[str, Turn] = {
+            name: partial(wrk, port, "claim", seconds)
+            for name, port in {**ports, "no database": bare}.items()
         }
-        claims["no database"] = lambda: wrk(bare, "claim", seconds)
-        claims["pgbench"] = lambda: pgbench(urls["ours"], seconds)
+        claims["pgbench"] = partial(pgbench, urls["ours"], seconds)
         told("claim", rounds_of("claim", claims, rounds))
-        held = {"ours": ", attempt = 1, assigned_at = now()"}
-        ids = {name: Ids(urls[name], held.get(name, "")) for name in ports}
+        also = {"ours": ", attempt = 1, assigned_at = now()"}
+        ids = {name: Ids(urls[name], also.get(name, "")) for name in ports}
 
         def by_id(name: str, operation: str) -> dict[str, Any]:
             first = ids[name].first(operation)
@@ -244,10 +255,7 @@ def main() -> None:
             return measured
 
         for operation in ("approve", "complete"):
-            turns = {
-                name: lambda name=name, operation=operation: by_id(name, operation)
-                for name in ports
-            }
+            turns: dict[str, Turn] = {name: partial(by_id, name, operation) for name in ports}
             told(operation, rounds_of(operation, turns, rounds))
 
 

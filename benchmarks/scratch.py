@@ -55,6 +55,11 @@ def scratch_cluster() -> Iterator[Callable[[str], str]]:
             cluster.stop()
 
 
+def programs() -> Path:
+    """The folder of PostgreSQL's."""
+    return find_programs().folder
+
+
 def claim_statement(url: str) -> str:
     """The claim's one statement as the service sends it, for pgbench."""
     return manage(url, "shell", "--no-imports", "--command", SHOW_CLAIM)

@@ -1,4 +1,4 @@
-"""The service as its contract describes it, on FastAPI and SQLAlchemy: what ours is measured beside.
+"""The service as its contract describes it, on FastAPI and SQLAlchemy.
 
 MENDED=1 mends its faults and leaves the rest: an index for the claim, and as many threads as
 connections. As described, each claim sorts the whole backlog, and 40 threads share 15 connections.
@@ -26,7 +26,7 @@ SessionLocal = sessionmaker(bind=engine, autoflush=False)
 Base = declarative_base()
 
 
-class Status(str, enum.Enum):
+class Status(enum.StrEnum):
     READY = "ready"
     ASSIGNED = "assigned"
     COMPLETED = "completed"

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,6 +26,8 @@ MOST_SHOWN = 20
 SENTENCES_SHOWN = 5
 # Of one request's work on many rows; what it then has not reached, it says.
 LONGEST_SECONDS = 6
+# Rows of one transaction: their stations and suggestions are locked until it ends.
+AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Operation:
     """A service that is offered in the console.
 
     `run(pk, actor=..., **answers)`, with the answers to `form`, if something is asked first.
+    `run_many(pks, actor=..., **answers)`: the same for many rows at once, what came of each by its
+    key; without it, `run` for one after the other.
     `of_claim`: it is about the claim that the page showed, `run` takes its `attempt`.
     `permission`: the verb of the permission that it needs. `possible`: for which rows it has a
     button; those with `in_list` have it in the list too. `became`: what to add about one result.
@@ -44,6 +48,7 @@ class Operation:
     done: str
     permission: str
     run: Callable[..., Any]
+    run_many: Callable[..., dict[int, Any]] | None = None
     form: type[forms.Form] | None = None
     possible: Callable[[Any], bool] = lambda _: True
     in_list: bool = False
@@ -199,29 +204,41 @@ class OperationsAdmin(NamedLookups):
         ids: list[int],
         answers: dict[str, Any],
     ) -> None:
-        """Call the service for each id, as the signed-in user, and say truthfully what came of it.
+        """Call the service for all ids, as the signed-in user, and say truthfully what came of it.
 
         Each is a decision of its own: one refusal does not undo the others.
         """
         tally = Tally()
         enough = time.monotonic() + LONGEST_SECONDS
-        for number, pk in enumerate(ids):
+        size = AT_ONCE if operation.run_many else 1
+        for start in range(0, len(ids), size):
             if time.monotonic() > enough:
-                rest = len(ids) - number
+                rest = len(ids) - start
                 tally.refusals.append(f"The last {rest} took too long: select them again.")
                 break
-            try:
-                result = operation.run(pk, actor=request.user.get_username(), **answers)
-            except Refusal as refusal:
-                tally.refusals.append(str(refusal))
-            except OperationalError:
-                tally.refusals.append(f"{pk}: the database was busy; try it again.")
-            else:
+            batch = ids[start : start + size]
+            for result in outcomes(operation, batch, request.user.get_username(), answers):
                 tally.add(result, operation)
         level = messages.WARNING if tally.refusals else messages.SUCCESS
         self.message_user(request, tally.told(operation, self.opts.verbose_name, ids), level)
         if tally.notes:
             self.message_user(request, first_of(tally.notes), messages.WARNING)
+
+
+def outcomes(
+    operation: Operation, ids: list[int], actor: str, answers: dict[str, Any]
+) -> Iterator[Any]:
+    """What came of each: a result of the service, or a refusal."""
+    try:
+        if operation.run_many is not None and len(ids) > 1:
+            yield from operation.run_many(ids, actor=actor, **answers).values()
+        else:
+            for pk in ids:
+                yield operation.run(pk, actor=actor, **answers)
+    except Refusal as refusal:
+        yield refusal
+    except OperationalError:
+        yield from (Refusal(f"{pk}: the database was busy; try it again.") for pk in ids)
 
 
 @dataclass
@@ -234,7 +251,9 @@ class Tally:
     notes: list[str] = field(default_factory=list)
 
     def add(self, result: Any, operation: Operation) -> None:
-        if getattr(result, "changed", True):
+        if isinstance(result, Refusal):
+            self.refusals.append(str(result))
+        elif getattr(result, "changed", True):
             self.became.append(operation.became(result))
             self.notes += operation.notes(result)
         else:

@@ -73,9 +73,20 @@ class SuggestionAdmin(MoveAdmin):
             done="approved",
             permission="approve",
             run=services.approve_suggestion,
+            run_many=services.approve_suggestions,
             became=lambda approval: f" as task {approval.task.pk}",
             notes=lambda approval: approval.warnings,
             in_list=True,
+        ),
+        Operation(
+            name="fit",
+            label="Approve what fits",
+            done="approved",
+            permission="approve",
+            run=partial(services.approve_suggestion, fit=True),
+            run_many=partial(services.approve_suggestions, fit=True),
+            became=lambda approval: f" as task {approval.task.pk}, {approval.task.qty} bikes",
+            notes=lambda approval: approval.warnings,
         ),
         Operation(
             name="reject",
@@ -103,7 +114,7 @@ class SuggestionAdmin(MoveAdmin):
     )
 
     def why_missing(self, pk: int) -> str:
-        return what_became_of(pk)
+        return what_became_of([pk])[pk]
 
     @admin.display(description="Age", ordering="created_at")
     def age(self, suggestion: Suggestion) -> str:

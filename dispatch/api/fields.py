@@ -29,6 +29,17 @@ class StrictIntegerField(serializers.IntegerField):
         self.fail("invalid")
 
 
+class StrictBooleanField(serializers.BooleanField):
+    """true or false, as JSON or as a form's text; DRF would take "y", 1 and "on" too."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if data in ("true", "false"):
+            return bool(data == "true")
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class StrictCharField(serializers.CharField):
     """A string; DRF would take numbers too, so that 1e400 became the worker "inf"."""
 

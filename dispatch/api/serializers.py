@@ -13,6 +13,7 @@ from .fields import (
     INT8_MAX,
     LONGEST_TEXT,
     ReasonField,
+    StrictBooleanField,
     StrictCharField,
     StrictDateTimeField,
     StrictIntegerField,
@@ -115,6 +116,10 @@ class EventSerializer(RowSerializer[TaskEvent]):
 
 class ApproveSerializer(serializers.Serializer[None]):
     suggestion_id = StrictIntegerField(min_value=1, max_value=INT8_MAX)
+    as_much_as_fits = StrictBooleanField(
+        default=False,
+        help_text="Only as many of the bikes as the two stations can give and take.",
+    )
 
 
 class ClaimSerializer(serializers.Serializer[None]):

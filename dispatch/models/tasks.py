@@ -154,6 +154,12 @@ class Task(Move):
                 name="task_open_moves",
                 condition=Q(status__in=OPEN_STATUSES),
             ),
+            models.Index(
+                fields=["to_station_id"],
+                name="task_coming_in",
+                condition=Q(status__in=OPEN_STATUSES),
+            ),
+            models.Index(fields=["completed_at"], name="task_done_at", condition=COMPLETED),
             models.Index(fields=["created_at"], name="task_created_at"),
             models.Index(fields=["status", "id"], name="task_status"),
         ]

@@ -1,6 +1,6 @@
 """Every operation that changes state. Each locks, checks, writes, records one event and commits."""
 
-from .approvals import Approval, approve_suggestion, create_task
+from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
 from .proposals import Outcome, Proposal, propose_suggestions
@@ -20,6 +20,7 @@ __all__ = [
     "SuggestionRow",
     "SweepResult",
     "approve_suggestion",
+    "approve_suggestions",
     "cancel_task",
     "claim_next_task",
     "complete_task",

@@ -1,14 +1,59 @@
 """How a move becomes a task: of a suggestion, or written by hand."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from django.db import transaction
+from django.conf import settings
+from django.db import connection, transaction
 
-from ..exceptions import Conflict
-from ..models import EventKind, Move, Task
+from .. import inventory
+from ..exceptions import Conflict, NotFound, Refusal
+from ..inventory import Room
+from ..models import EventKind, Move, Suggestion, Task
 from .events import record_task
+from .guard import rooms_of
 from .locks import take_turns
-from .suggestions import lock_suggestion
+from .rows import TASK_COLUMNS, task_from
+from .suggestions import lock_suggestions, what_became_of
+
+MOST_NAMED = 3
+
+# What open tasks do, and what became of suggestions that had the same ids.
+RELATED = """
+    SELECT tasks.id, status, from_station_id, to_station_id, suggestion_id
+    FROM tasks JOIN unnest(%(from)s::integer[], %(to)s::integer[]) AS move (from_id, to_id)
+        ON from_station_id = move.from_id AND to_station_id = move.to_id
+    WHERE status IN ('ready', 'assigned')
+    UNION
+    SELECT id, status, from_station_id, to_station_id, suggestion_id
+    FROM tasks WHERE suggestion_id = ANY(%(ids)s)
+    ORDER BY id
+"""
+APPROVE = """
+    WITH decisions AS (
+        SELECT * FROM unnest(%s::bigint[], %s::integer[], %s::jsonb[]) AS d (id, qty, details)
+    ),
+    decided AS (
+        DELETE FROM suggestions USING decisions AS d WHERE suggestions.id = d.id
+        RETURNING suggestions.*, d.qty AS approved_qty, d.details
+    ),
+    approved AS (
+        INSERT INTO tasks
+            (from_station_id, to_station_id, qty, reason, priority, suggestion_id, source)
+        SELECT from_station_id, to_station_id, approved_qty, reason, priority, id, source
+        FROM decided ORDER BY id
+        RETURNING *
+    ),
+    recorded AS (
+        INSERT INTO task_events (kind, task_id, suggestion_id, attempt, actor, source, details)
+        SELECT 'approved', task.id, task.suggestion_id, task.attempt, %s, task.source, details
+        FROM approved AS task JOIN decided ON decided.id = task.suggestion_id
+        ORDER BY task.id
+    )
+    SELECT {columns} FROM approved ORDER BY id
+"""
 
 
 @dataclass(frozen=True)
@@ -20,60 +65,171 @@ class Approval:
 
 
 @transaction.atomic(durable=True)
-def approve_suggestion(suggestion_id: int, *, actor: str) -> Approval:
+def approve_suggestion(suggestion_id: int, *, actor: str, fit: bool = False) -> Approval:
     """Turn a suggestion into a ready task. NotFound names the task if it already became one.
 
-    Conflict: it has expired, or its row was given the id of an earlier one.
+    Conflict: it has expired, its row was given the id of an earlier one, or its bikes do not fit
+    and INVENTORY_GUARD refuses that. `fit`: only as many bikes as do; Conflict if none does.
     """
-    suggestion = lock_suggestion(suggestion_id)
-    if suggestion.expires_at is not None and suggestion.expires_at <= suggestion.now:
-        raise Conflict(
-            f"Suggestion {suggestion_id} expired at {suggestion.expires_at:%Y-%m-%d %H:%M:%S %Z}."
-        )
-    if Task.objects.filter(suggestion_id=suggestion_id).exists():
-        raise Conflict(
-            f"Suggestion {suggestion_id} has the id of one that became a task: enter it anew."
-        )
-    warnings = warnings_about(suggestion)
-    task = Task.objects.create(
-        from_station_id=suggestion.from_station_id,
-        to_station_id=suggestion.to_station_id,
-        qty=suggestion.qty,
-        reason=suggestion.reason,
-        priority=suggestion.priority,
-        suggestion_id=suggestion.pk,
-        source=suggestion.source,
+    decision = decide([suggestion_id], actor, fit)[suggestion_id]
+    if isinstance(decision, Refusal):
+        raise decision
+    return decision
+
+
+@transaction.atomic(durable=True)
+def approve_suggestions(
+    suggestion_ids: Iterable[int], *, actor: str, fit: bool = False
+) -> dict[int, Approval | Refusal]:
+    """Many at once, in id order, with a few statements: what approve_suggestion would say of each.
+
+    A refusal leaves the others alone. Its stations and suggestions are locked until it returns:
+    better several calls of some hundreds than one of many thousands.
+    """
+    return decide(sorted(set(suggestion_ids)), actor, fit)
+
+
+def decide(ids: Sequence[int], actor: str, fit: bool) -> dict[int, Approval | Refusal]:
+    suggestions = lock_suggestions(ids)
+    decisions: dict[int, Approval | Refusal] = {}
+    if len(suggestions) < len(ids):
+        gone = what_became_of([each for each in ids if each not in suggestions])
+        decisions = {suggestion_id: NotFound(sentence) for suggestion_id, sentence in gone.items()}
+    situation = look(list(suggestions.values()))
+    approvable = []
+    for suggestion in suggestions.values():
+        try:
+            approvable.append(situation.judge(suggestion, fit))
+        except Refusal as refusal:
+            decisions[suggestion.pk] = refusal
+    return {**decisions, **write(approvable, actor)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    suggestion_id: int
+    qty: int
+    warnings: list[str]
+    details: dict[str, Any]
+
+
+@dataclass
+class Situation:
+    """What bears upon moves that are to become tasks, and what those do that came before.
+
+    `rooms`: empty, if nobody asks the guard.
+    """
+
+    rooms: dict[int, Room]
+    same: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    used_ids: set[int] = field(default_factory=set)
+
+    def judge(self, suggestion: Suggestion, fit: bool) -> Verdict:
+        """Refusal: it cannot become a task."""
+        number, qty = suggestion.pk, suggestion.qty
+        if suggestion.expires_at is not None and suggestion.expires_at <= suggestion.now:
+            raise Conflict(
+                f"Suggestion {number} expired at {suggestion.expires_at:%Y-%m-%d %H:%M:%S %Z}."
+            )
+        if number in self.used_ids:
+            raise Conflict(
+                f"Suggestion {number} has the id of one that became a task: enter it anew."
+            )
+        objections = self.objections(suggestion)
+        details: dict[str, Any] = {}
+        if objections and fit:
+            qty = inventory.fitting(qty, *self.ends(suggestion))
+            details["proposed_qty"] = suggestion.qty
+        if objections and (qty == 0 or (not fit and settings.INVENTORY_GUARD == "refuse")):
+            raise Conflict(" ".join(objections))
+        warnings = [*self.warnings(suggestion), *objections]
+        if warnings:
+            details["warnings"] = warnings
+        self.promise(suggestion, qty)
+        return Verdict(number, qty, warnings, details)
+
+    def ends(self, move: Move) -> tuple[Room, Room]:
+        return self.rooms[move.from_station_id], self.rooms[move.to_station_id]
+
+    def objections(self, move: Move) -> list[str]:
+        return inventory.objections(move.qty, *self.ends(move)) if self.rooms else []
+
+    def warnings(self, move: Move) -> list[str]:
+        doubts = inventory.doubts(*self.ends(move)) if self.rooms else []
+        return [
+            *(
+                f"{who} already moves bikes from {move.from_station_id} to {move.to_station_id}."
+                for who in self.same.get((move.from_station_id, move.to_station_id), [])
+            ),
+            *doubts,
+        ]
+
+    def promise(self, suggestion: Suggestion, qty: int) -> None:
+        source, target = suggestion.from_station_id, suggestion.to_station_id
+        others = self.same.setdefault((source, target), [])
+        if len(others) < MOST_NAMED:
+            others.append(f"Suggestion {suggestion.pk}, approved with it,")
+        if self.rooms:
+            self.rooms[source] = self.rooms[source].giving(qty)
+            self.rooms[target] = self.rooms[target].taking(qty)
+
+
+def look(moves: Sequence[Move]) -> Situation:
+    """Wait for whoever else makes tasks of these stations, then see what is there."""
+    stations = sorted(
+        {each for move in moves for each in (move.from_station_id, move.to_station_id)}
     )
-    record_new(EventKind.APPROVED, task, actor, warnings)
-    suggestion.delete()
-    return Approval(task, warnings)
+    # Of two approvals of one move, or for the last docks, the second must see the first's task.
+    take_turns(*(f"station {station_id}" for station_id in stations))
+    situation = Situation({} if settings.INVENTORY_GUARD == "off" else rooms_of(stations))
+    with connection.cursor() as cursor:
+        parameters = {
+            "from": [move.from_station_id for move in moves],
+            "to": [move.to_station_id for move in moves],
+            "ids": [move.pk for move in moves if isinstance(move, Suggestion)],
+        }
+        cursor.execute(RELATED, parameters)
+        for task_id, status, source, target, suggestion_id in cursor.fetchall():
+            if status in ("ready", "assigned"):
+                others = situation.same.setdefault((source, target), [])
+                if len(others) < MOST_NAMED:
+                    others.append(f"Task {task_id}, {status},")
+            situation.used_ids.add(suggestion_id)
+    return situation
+
+
+def write(verdicts: Sequence[Verdict], actor: str) -> dict[int, Approval | Refusal]:
+    if not verdicts:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            APPROVE.format(columns=", ".join(TASK_COLUMNS)),
+            [
+                [verdict.suggestion_id for verdict in verdicts],
+                [verdict.qty for verdict in verdicts],
+                [json.dumps(verdict.details) for verdict in verdicts],
+                actor,
+            ],
+        )
+        tasks = [task_from(row) for row in cursor.fetchall()]
+    warnings = {verdict.suggestion_id: verdict.warnings for verdict in verdicts}
+    return {
+        task.suggestion_id: Approval(task, warnings[task.suggestion_id])
+        for task in tasks
+        if task.suggestion_id is not None
+    }
 
 
 @transaction.atomic
 def create_task(task: Task, *, actor: str) -> Approval:
     """Save a ready task that a dispatcher wrote by hand, with no suggestion behind it.
 
-    Not durable: the console's form has a transaction.
+    The guard warns but does not refuse: who writes a task means it. Not durable: the console's
+    form has a transaction.
     """
-    warnings = warnings_about(task)
+    situation = look([task])
+    warnings = [*situation.warnings(task), *situation.objections(task)]
     task.save(force_insert=True)
-    record_new(EventKind.CREATED, task, actor, warnings)
-    return Approval(task, warnings)
-
-
-def warnings_about(move: Move) -> list[str]:
-    # Of two approvals of the same move at once, the second must see the first one's task.
-    take_turns(f"move {move.from_station_id} {move.to_station_id}")
-    same = Task.objects.open().filter(
-        from_station_id=move.from_station_id, to_station_id=move.to_station_id
-    )
-    return [
-        f"Task {task_id}, {status}, already moves bikes from {move.from_station_id} "
-        f"to {move.to_station_id}."
-        for task_id, status in same.order_by("id").values_list("id", "status")[:3]
-    ]
-
-
-def record_new(kind: EventKind, task: Task, actor: str, warnings: list[str]) -> None:
     details = {"warnings": warnings} if warnings else {}
-    record_task(kind, task, actor, **details)
+    record_task(EventKind.CREATED, task, actor, **details)
+    return Approval(task, warnings)

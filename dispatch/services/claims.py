@@ -9,12 +9,12 @@ from django.db import connection, transaction
 
 from ..exceptions import Conflict, KeyReused, NotFound
 from ..models import OPEN_STATUSES, ClaimKey, EventKind, Task, TaskStatus
-from .events import record_task
+from .events import change_task
 from .locks import lock_task, take_turns
+from .rows import TASK_COLUMNS, task_from
 
 HOLDER_FIELDS = ["status", "worker_id", "attempt", "assigned_at", "lease_expires_at"]
-TASK_COLUMNS = [field.attname for field in Task._meta.concrete_fields]
-# The lock, the claim and its event in one round trip. It writes what `assign` and `record_task` do.
+# The lock, the claim and its event in one round trip. It writes what `reassign_task` does.
 CLAIM = """
     WITH next AS MATERIALIZED ({queue}),
     claimed AS (
@@ -83,9 +83,10 @@ def held_at_the_limit(worker_id: str) -> Task | None:
 def take_first_ready(worker_id: str, actor: str) -> Task | None:
     statement, queue_parameters = claim_statement()
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*queue_parameters, worker_id, lease(), actor])
+        parameters: list[Any] = [*queue_parameters, worker_id, lease(), actor]
+        cursor.execute(statement, parameters)
         row = cursor.fetchone()
-    return row and Task.from_db(connection.alias, TASK_COLUMNS, row)
+    return None if row is None else task_from(row)
 
 
 @cache
@@ -93,7 +94,7 @@ def claim_statement() -> tuple[str, tuple[Any, ...]]:
     """Compiled once: to build its three queries anew took half of a request's time
     (benchmarks/README.md)."""
     first = Task.objects.ready().dispatch_order().with_now()[:1]
-    queue = first.select_for_update(skip_locked=True, no_key=True).values("id", "now")
+    queue = first.select_for_update(skip_locked=True, no_key=True).only("id")
     sql, parameters = queue.query.sql_with_params()
     return CLAIM.format(queue=sql, columns=", ".join(TASK_COLUMNS)), parameters
 
@@ -104,7 +105,6 @@ def assign(task: Task, worker_id: str) -> None:
     task.attempt += 1
     task.assigned_at = task.now
     renew_lease(task)
-    task.save(update_fields=HOLDER_FIELDS)
 
 
 def lease() -> timedelta | None:
@@ -137,8 +137,7 @@ def extend_lease(task_id: int, *, actor: str, worker_id: str | None = None) -> T
     """
     task = lock_held_task(task_id, worker_id)
     renew_lease(task)
-    task.save(update_fields=["lease_expires_at"])
-    record_task(EventKind.EXTENDED, task, actor)
+    change_task(EventKind.EXTENDED, task, ["lease_expires_at"], actor)
     return task
 
 
@@ -159,8 +158,7 @@ def release_task(
     former, task.worker_id = task.worker_id, None
     task.status = TaskStatus.READY
     task.assigned_at = task.lease_expires_at = None
-    task.save(update_fields=HOLDER_FIELDS)
-    record_task(EventKind.RELEASED, task, actor, worker_id=former, reason=reason)
+    change_task(EventKind.RELEASED, task, HOLDER_FIELDS, actor, worker_id=former, reason=reason)
     return task
 
 
@@ -179,5 +177,7 @@ def reassign_task(task_id: int, worker_id: str, *, actor: str, reason: str) -> T
         return task
     former = task.worker_id
     assign(task, worker_id)
-    record_task(EventKind.REASSIGNED, task, actor, former_worker_id=former, reason=reason)
+    change_task(
+        EventKind.REASSIGNED, task, HOLDER_FIELDS, actor, former_worker_id=former, reason=reason
+    )
     return task

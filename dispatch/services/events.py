@@ -1,6 +1,24 @@
+from collections.abc import Sequence
 from typing import Any
 
+from django.db import connection
+
 from ..models import EventKind, Suggestion, Task, TaskEvent
+
+EVENT_FIELDS = (
+    "kind",
+    "task_id",
+    "suggestion_id",
+    "attempt",
+    "worker_id",
+    "actor",
+    "source",
+    "details",
+)
+CHANGE = """
+    WITH changed AS (UPDATE tasks SET {assignments} WHERE id = %s)
+    INSERT INTO task_events ({columns}) VALUES ({places})
+"""
 
 
 def task_event(
@@ -21,6 +39,30 @@ def task_event(
 
 def record_task(kind: EventKind, task: Task, actor: str, **details: Any) -> None:
     task_event(kind, task, actor, **details).save(force_insert=True)
+
+
+def change_task(
+    kind: EventKind, task: Task, fields: Sequence[str], actor: str, **details: Any
+) -> None:
+    """Save these fields of a task that is locked, and the event of it, in one statement.
+
+    So there is no change without its event; and it takes a third of the time that `save()` twice
+    does (benchmarks/README.md).
+    """
+    event = task_event(kind, task, actor, **details)
+    assignments = ", ".join(f"{name} = %s" for name in fields)
+    columns = ", ".join(EVENT_FIELDS)
+    places = ", ".join(["%s"] * len(EVENT_FIELDS))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CHANGE.format(assignments=assignments, columns=columns, places=places),
+            [*prepared(task, fields), task.pk, *prepared(event, EVENT_FIELDS)],
+        )
+
+
+def prepared(row: Task | TaskEvent, fields: Sequence[str]) -> list[Any]:
+    columns = {field.attname: field for field in row._meta.concrete_fields}
+    return [columns[name].get_db_prep_save(getattr(row, name), connection) for name in fields]
 
 
 def suggestion_event(

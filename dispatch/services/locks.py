@@ -1,26 +1,45 @@
+from functools import cache
+
 from django.db import connection
 
 from ..exceptions import NotFound
 from ..models import Task
+from .rows import task_from
 
 
-def take_turns(subject: str) -> None:
-    """Wait until no other open transaction works on the same subject, which need not be a row.
+def take_turns(*subjects: str) -> None:
+    """Wait until no other open transaction works on any of these subjects, which need not be rows.
 
-    Only the statements after it see what the one before has committed: look then, not in one
-    clever statement.
+    Whoever names several names them in the same order. Only the statements after it see what the
+    one before has committed: look then, not in one clever statement.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [subject])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(subject, 0))"
+            " FROM unnest(%s::text[]) AS subject",
+            [list(subjects)],
+        )
 
 
 def lock_task(task_id: int) -> Task:
-    """The row as it is under its lock, and `task.now`: the database's clock.
+    """The row as it is under its lock, and `task.now`: the database's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(lock_statement(), [task_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound(f"Task {task_id} not found.")
+    *columns, now = row
+    task = task_from(columns)
+    task.now = now
+    return task
+
+
+@cache
+def lock_statement() -> str:
+    """Compiled once, as in `claims`.
 
     `no_key`: a plain lock would make claims skip this task while an unrelated row refers to it.
     """
-    tasks = Task.objects.with_now().select_for_update(no_key=True)
-    task = tasks.filter(pk=task_id).first()
-    if task is None:
-        raise NotFound(f"Task {task_id} not found.")
-    return task
+    rows = Task.objects.with_now().filter(pk=0).select_for_update(no_key=True)
+    sql: str = rows.query.sql_with_params()[0]
+    return sql

@@ -1,25 +1,50 @@
-from django.db import transaction
+from collections.abc import Sequence
+
+from django.db import connection, transaction
 
 from ..exceptions import NotFound
 from ..models import EventKind, Suggestion, TaskEvent
 from .events import record_suggestion
 from .priorities import shifted
+from .rows import SUGGESTION_COLUMNS, suggestion_from
 
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
+LOCK = """
+    SELECT {columns}, clock_timestamp() FROM suggestions
+    WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+"""
+
+
+def lock_suggestions(ids: Sequence[int]) -> dict[int, Suggestion]:
+    """Those that are there, in id order, as they are under their locks; each with its `now`."""
+    suggestions = {}
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK.format(columns=", ".join(SUGGESTION_COLUMNS)), [list(ids)])
+        for *columns, now in cursor.fetchall():
+            suggestion = suggestion_from(columns)
+            suggestion.now = now
+            suggestions[suggestion.pk] = suggestion
+    return suggestions
 
 
 def lock_suggestion(suggestion_id: int) -> Suggestion:
     """The row as it is under its lock, and `suggestion.now`: the database's clock."""
-    suggestions = Suggestion.objects.with_now().select_for_update()
-    suggestion = suggestions.filter(pk=suggestion_id).first()
-    if suggestion is None:
-        raise NotFound(what_became_of(suggestion_id))
-    return suggestion
+    if found := lock_suggestions([suggestion_id]):
+        return found[suggestion_id]
+    raise NotFound(what_became_of([suggestion_id])[suggestion_id])
 
 
-def what_became_of(suggestion_id: int) -> str:
-    decisions = TaskEvent.objects.filter(suggestion_id=suggestion_id, kind__in=DECIDED)
-    decision = decisions.order_by("id").last()
+def what_became_of(ids: Sequence[int]) -> dict[int, str]:
+    """Of suggestions that are not there: a sentence about each."""
+    decisions = TaskEvent.objects.filter(suggestion_id__in=ids, kind__in=DECIDED)
+    last = {decision.suggestion_id: decision for decision in decisions.order_by("id")}
+    return {
+        suggestion_id: in_a_sentence(suggestion_id, last.get(suggestion_id))
+        for suggestion_id in ids
+    }
+
+
+def in_a_sentence(suggestion_id: int, decision: TaskEvent | None) -> str:
     if decision is None:
         return f"Suggestion {suggestion_id} not found."
     match decision.kind:

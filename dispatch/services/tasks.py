@@ -8,9 +8,18 @@ from django.db import transaction
 
 from ..exceptions import Conflict, Refusal
 from ..models import OPEN_STATUSES, EventKind, Task, TaskEvent, TaskStatus
-from .events import record_task, task_event
+from .events import change_task, task_event
 from .locks import lock_task
 from .priorities import shifted
+
+COMPLETION_FIELDS = [
+    "status",
+    "completed_at",
+    "reported_completed_at",
+    "moved_qty",
+    "note",
+    "lease_expires_at",
+]
 
 
 @dataclass(frozen=True)
@@ -73,18 +82,8 @@ def complete(task: Task, report: Report, actor: str) -> None:
     task.moved_qty = task.qty if report.moved_qty is None else report.moved_qty
     task.note = report.note
     task.lease_expires_at = None
-    task.save(
-        update_fields=[
-            "status",
-            "completed_at",
-            "reported_completed_at",
-            "moved_qty",
-            "note",
-            "lease_expires_at",
-        ]
-    )
     said = replace(report, moved_qty=task.moved_qty)
-    record_task(EventKind.COMPLETED, task, actor, **details_of(said))
+    change_task(EventKind.COMPLETED, task, COMPLETION_FIELDS, actor, **details_of(said))
 
 
 def check(task: Task, report: Report, since: datetime | None) -> None:
@@ -130,8 +129,8 @@ def cancel_task(task_id: int, *, actor: str, reason: str) -> Task:
     task.status = TaskStatus.CANCELLED
     task.cancelled_at = task.now
     task.lease_expires_at = None
-    task.save(update_fields=["status", "cancelled_at", "lease_expires_at"])
-    record_task(EventKind.CANCELLED, task, actor, reason=reason)
+    fields = ["status", "cancelled_at", "lease_expires_at"]
+    change_task(EventKind.CANCELLED, task, fields, actor, reason=reason)
     return task
 
 
@@ -145,10 +144,10 @@ def prioritize_task(task_id: int, *, actor: str, priority: int | None = None, by
     former, task.priority = task.priority, shifted(task, priority, by)
     task.changed = task.priority != former
     if task.changed:
-        task.save(update_fields=["priority"])
-        record_task(
+        change_task(
             EventKind.PRIORITIZED,
             task,
+            ["priority"],
             actor,
             former_priority=former,
             priority=task.priority,

@@ -155,9 +155,7 @@ def test_each_operation_needs_only_these_statements():
             "SELECT",
             "SELECT",
             "SELECT",
-            "INSERT",
-            "INSERT",
-            "DELETE",
+            "WITH",
             "RELEASE",
         ],
         lambda: services.claim_next_task("van-1", actor="a"): [
@@ -169,8 +167,7 @@ def test_each_operation_needs_only_these_statements():
             "SELECT",
             "SAVEPOINT",
             "SELECT",
-            "UPDATE",
-            "INSERT",
+            "WITH",
             "RELEASE",
         ],
     }

@@ -55,6 +55,11 @@ from ..serializers import (
         tags=["tasks"],
     )
 )
+def one_line(sentences: list[str]) -> str:
+    """For a header: of a station's name, only what can be printed."""
+    return "".join(each for each in " ".join(sentences) if each.isprintable())
+
+
 class TaskListViewSet(ListModelMixin, GenericViewSet[Task]):
     authority = {"list": ["view_task", OWN]}
     queryset = Task.objects.order_by("-id")
@@ -127,7 +132,10 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
                 OpenApiTypes.STR,
                 OpenApiParameter.HEADER,
                 response=[200],
-                description="What to know about it: an open task that makes the same move already.",
+                description=(
+                    "What to know about it: an open task makes the same move already, or the "
+                    "stations cannot give or take so many bikes."
+                ),
             )
         ],
         request=ApproveSerializer,
@@ -138,7 +146,10 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
             *BODY,
             examples=[example(TASK)],
             _404=SUGGESTION_DECIDED,
-            _409="The suggestion has expired.",
+            _409=(
+                "The suggestion has expired, or its bikes do not fit and `INVENTORY_GUARD` refuses "
+                "that; `detail` says the numbers."
+            ),
         ),
         examples=[example({"suggestion_id": 123}, request_only=True)],
         tags=["tasks"],
@@ -147,11 +158,13 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     def approve(self, request: Request) -> Response:
         data = valid(ApproveSerializer(data=request.data))
         approval = services.approve_suggestion(
-            data["suggestion_id"], actor=authority_of(request).actor
+            data["suggestion_id"],
+            actor=authority_of(request).actor,
+            fit=data["as_much_as_fits"],
         )
         response = Response(TaskSerializer(approval.task).data)
         if approval.warnings:
-            response.headers["X-Warning"] = " ".join(approval.warnings)
+            response.headers["X-Warning"] = one_line(approval.warnings)
         return response
 
     @extend_schema(

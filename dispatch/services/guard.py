@@ -1,0 +1,56 @@
+"""What is known of the stations that a move touches."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from ..inventory import Room
+
+# Bikes that an ended task moved after the count are promised still: the count has not seen them.
+ROOMS = """
+    SELECT wanted.id, coalesce(stations.name, '#' || wanted.id),
+           known.bikes, known.docks, coalesce(leaving.bikes, 0), coalesce(coming.bikes, 0),
+           coalesce(known.in_service, true), EXISTS (SELECT FROM station_status)
+    FROM unnest(%(ids)s::integer[]) AS wanted (id)
+    LEFT JOIN stations USING (id)
+    LEFT JOIN station_status AS known
+        ON known.station_id = wanted.id AND known.as_of >= clock_timestamp() - %(max_age)s
+    LEFT JOIN LATERAL (
+        SELECT sum(qty) FROM (
+            SELECT qty FROM tasks
+            WHERE from_station_id = wanted.id AND status IN ('ready', 'assigned')
+            UNION ALL
+            SELECT moved_qty FROM tasks
+            WHERE from_station_id = wanted.id AND status = 'completed'
+              AND completed_at > known.as_of
+              AND coalesce(reported_completed_at, completed_at) > known.as_of
+        ) AS moves (qty)
+    ) AS leaving (bikes) ON true
+    LEFT JOIN LATERAL (
+        SELECT sum(qty) FROM (
+            SELECT qty FROM tasks
+            WHERE to_station_id = wanted.id AND status IN ('ready', 'assigned')
+            UNION ALL
+            SELECT moved_qty FROM tasks
+            WHERE to_station_id = wanted.id AND status = 'completed'
+              AND completed_at > known.as_of
+              AND coalesce(reported_completed_at, completed_at) > known.as_of
+        ) AS moves (qty)
+    ) AS coming (bikes) ON true
+"""
+
+
+def rooms_of(station_ids: Collection[int]) -> dict[int, Room]:
+    """One for each, in one query; its numbers are None without a count that is fresh enough.
+
+    Empty if no station has ever told how full it is: then there is nothing to guard.
+    """
+    max_age = timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
+    with connection.cursor() as cursor:
+        parameters: dict[str, Any] = {"ids": list(station_ids), "max_age": max_age}
+        cursor.execute(ROOMS, parameters)
+        rows = cursor.fetchall()
+    return {station_id: Room(*of) for station_id, *of, any_told in rows if any_told}
