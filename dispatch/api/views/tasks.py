@@ -43,6 +43,11 @@ from ..serializers import (
 )
 
 
+def one_line(sentences: list[str]) -> str:
+    """For a header: of a station's name, only what can be printed."""
+    return "".join(each for each in " ".join(sentences) if each.isprintable())
+
+
 @extend_schema_view(
     list=extend_schema(
         summary="Tasks, newest first",
@@ -55,11 +60,6 @@ from ..serializers import (
         tags=["tasks"],
     )
 )
-def one_line(sentences: list[str]) -> str:
-    """For a header: of a station's name, only what can be printed."""
-    return "".join(each for each in " ".join(sentences) if each.isprintable())
-
-
 class TaskListViewSet(ListModelMixin, GenericViewSet[Task]):
     authority = {"list": ["view_task", OWN]}
     queryset = Task.objects.order_by("-id")
