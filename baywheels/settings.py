@@ -110,7 +110,7 @@ def database(url: str) -> dict[str, Any]:
     if not url.startswith(("postgresql://", "postgres://")):
         raise form
     try:
-        config: dict[str, Any] = env.db_url_config(url)
+        config: dict[str, Any] = env.db_url_config(url, engine="baywheels.database")
     except (ImproperlyConfigured, ValueError):
         raise form from None
     if not config["NAME"]:
@@ -201,13 +201,15 @@ TEMPLATES = [
     },
 ]
 
+# In transaction mode: a cursor or an option of one session would be another's.
+BEHIND_PGBOUNCER = yes_or_no("BEHIND_PGBOUNCER", False)
 DATABASES = {"default": database(DATABASE_URL)}
 DATABASES["default"].update(
     CONN_MAX_AGE=whole_number("CONN_MAX_AGE", 60),
     CONN_HEALTH_CHECKS=True,
-    DISABLE_SERVER_SIDE_CURSORS=yes_or_no("DISABLE_SERVER_SIDE_CURSORS", False),
+    DISABLE_SERVER_SIDE_CURSORS=BEHIND_PGBOUNCER,
 )
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
 # A database host that has vanished is noticed within 10 s.
 for name, value in {
     "keepalives_idle": 4,
@@ -218,7 +220,7 @@ for name, value in {
     DATABASES["default"]["OPTIONS"].setdefault(name, value)
 # wsgi.py gives the server's default; commands have none.
 DB_OPTIONS = env.str("DB_OPTIONS", default=os.environ.get("SERVER_DB_OPTIONS", ""))
-if DB_OPTIONS:
+if DB_OPTIONS and not BEHIND_PGBOUNCER:
     DATABASES["default"]["OPTIONS"]["options"] = DB_OPTIONS
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

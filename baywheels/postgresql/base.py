@@ -1,11 +1,11 @@
-"""Django's PostgreSQL backend, on the embedded server: the first connection starts it."""
+"""The backend of production, on the embedded server: the first connection starts it."""
 
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db.backends.postgresql import base
 from django.db.utils import OperationalError
 
+from baywheels.database import base
 from baywheels.devdb import DEFAULT, DevDbError
 
 
