@@ -1,0 +1,81 @@
+"""What all feeds have around their rows, and the one that lists the others."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from ..exceptions import Refusal
+from .values import moment, one_line
+
+LONGEST_SYSTEM = 100
+
+
+class BadFeed(Refusal):
+    """It is none, or too little of it can be read."""
+
+
+class FeedName(StrEnum):
+    DISCOVERY = "gbfs"
+    SYSTEM = "system_information"
+    INFORMATION = "station_information"
+    STATUS = "station_status"
+
+
+@dataclass(frozen=True)
+class Document:
+    """`made_at`: the feed's own time, if it gives one. `name`: what it is; None: none of ours."""
+
+    name: FeedName | None
+    made_at: datetime | None
+    data: dict[str, Any]
+
+    @property
+    def stations(self) -> list[Any]:
+        rows = self.data.get("stations")
+        return rows if isinstance(rows, list) else []
+
+    @property
+    def system(self) -> str:
+        return one_line(str(self.data.get("system_id") or ""), LONGEST_SYSTEM)
+
+    def address_of(self, name: FeedName) -> str | None:
+        """Where the feed is that this discovery document lists."""
+        for feed in feeds_listed(self.data):
+            if isinstance(feed, dict) and feed.get("name") == name:
+                address = feed.get("url")
+                return address if isinstance(address, str) else None
+        return None
+
+
+def read_document(content: bytes) -> Document:
+    try:
+        whole = json.loads(content)
+    except (ValueError, RecursionError):
+        raise BadFeed("It is not JSON.") from None
+    data = whole.get("data") if isinstance(whole, dict) else None
+    if not isinstance(data, dict):
+        raise BadFeed("It is not a feed: it has no `data`.")
+    return Document(name_of(data), moment(whole.get("last_updated")), data)
+
+
+def name_of(data: dict[str, Any]) -> FeedName | None:
+    """Told by what is in it: a file may be called anything."""
+    if isinstance(data.get("stations"), list):
+        keys = {key for row in data["stations"] if isinstance(row, dict) for key in row}
+        told = any(key.startswith("num_") for key in keys) and "lat" not in keys
+        return FeedName.STATUS if told else FeedName.INFORMATION
+    if data.get("system_id"):
+        return FeedName.SYSTEM
+    return FeedName.DISCOVERY if feeds_listed(data) else None
+
+
+def feeds_listed(data: dict[str, Any]) -> list[Any]:
+    """3.0 has one list; before it there was one for each language."""
+    lists = [data, data.get("en"), *data.values()]
+    for each in lists:
+        feeds = each.get("feeds") if isinstance(each, dict) else None
+        if isinstance(feeds, list) and feeds:
+            return feeds
+    return []

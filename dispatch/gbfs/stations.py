@@ -1,0 +1,171 @@
+"""The rows of station_information and station_status.
+
+One bad row does not lose the feed: it is passed over and named. A feed of mostly bad rows, or of
+none, is no feed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from .documents import BadFeed, Document
+from .values import count, degrees, identifier, moment, one_line, truth
+
+LONGEST_NAME = 200
+LONGEST_SHORT_NAME = LONGEST_REGION = 100
+BAD_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class StationRow:
+    """`names`: all that the feed calls it, its `station_id` first. `capacity` None: not known."""
+
+    names: tuple[str, ...]
+    name: str
+    short_name: str
+    lat: float
+    lon: float
+    capacity: int | None
+    region: str
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """`docks` None: the feed does not tell. `reported_at` None: the station never did."""
+
+    names: tuple[str, ...]
+    bikes: int
+    docks: int | None
+    bikes_disabled: int
+    docks_disabled: int
+    in_service: bool
+    reported_at: datetime | None
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """`names` as far as they can be read: what is unreadable today is not therefore gone."""
+
+    names: tuple[str, ...]
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.names[0] if self.names else 'a row without an id'}: {self.why}"
+
+
+class Row(Protocol):
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Rows(Generic[R]):
+    made_at: datetime | None
+    rows: list[R]
+    bad: list[BadRow]
+
+    def about_bad_rows(self) -> str:
+        """One sentence, or none."""
+        if not self.bad:
+            return ""
+        shown = "; ".join(map(str, self.bad[:BAD_SHOWN]))
+        more = len(self.bad) - BAD_SHOWN
+        return f"{len(self.bad)} bad rows: {shown}" + (f"; and {more} more." * (more > 0) or ".")
+
+
+Information = Rows[StationRow]
+Status = Rows[StatusRow]
+
+
+def read_information(document: Document) -> Information:
+    return read_rows(document, station_row)
+
+
+def read_status(document: Document) -> Status:
+    return read_rows(document, status_row)
+
+
+def read_rows(document: Document, read: Callable[[dict[str, Any], tuple[str, ...]], R]) -> Rows[R]:
+    rows: list[R] = []
+    bad: list[BadRow] = []
+    seen: set[str] = set()
+    for raw in document.stations:
+        names = tuple(names_of(raw)) if isinstance(raw, dict) else ()
+        try:
+            check(names, seen)
+            rows.append(read(raw, names))
+            seen.add(names[0])
+        except Unreadable as error:
+            bad.append(BadRow(names, str(error)))
+    found = Rows(document.made_at, rows, bad)
+    if len(bad) > len(rows):
+        raise BadFeed(f"Most of its rows cannot be read. {found.about_bad_rows()}")
+    if not rows:
+        raise BadFeed("It is empty: it has no stations.")
+    return found
+
+
+class Unreadable(ValueError):
+    """Why a row is passed over."""
+
+
+def check(names: tuple[str, ...], seen: set[str]) -> None:
+    if not names:
+        raise Unreadable("no station_id")
+    if names[0] in seen:
+        raise Unreadable("given more than once")
+
+
+def names_of(raw: dict[str, Any]) -> Iterator[str]:
+    station_id = identifier(raw.get("station_id"))
+    if station_id is None:
+        return
+    yield station_id
+    for key in ("external_id", "legacy_id"):
+        other = identifier(raw.get(key))
+        if other is not None and other != station_id:
+            yield other
+
+
+def station_row(raw: dict[str, Any], names: tuple[str, ...]) -> StationRow:
+    lat, lon = degrees(raw.get("lat"), 90), degrees(raw.get("lon"), 180)
+    if lat is None or lon is None:
+        raise Unreadable("no position on earth")
+    short_name = one_line(raw.get("short_name"), LONGEST_SHORT_NAME)
+    return StationRow(
+        names=names,
+        name=one_line(raw.get("name"), LONGEST_NAME) or short_name or names[0],
+        short_name=short_name,
+        lat=lat,
+        lon=lon,
+        # Zero is what feeds give for not known.
+        capacity=count(raw.get("capacity")) or None,
+        region=one_line(identifier(raw.get("region_id")), LONGEST_REGION),
+    )
+
+
+def status_row(raw: dict[str, Any], names: tuple[str, ...]) -> StatusRow:
+    bikes = count(first_of(raw, "num_bikes_available", "num_vehicles_available"))
+    if bikes is None:
+        raise Unreadable("no number of bikes")
+    docks = raw.get("num_docks_available")
+    if docks is not None and count(docks) is None:
+        raise Unreadable("no number of docks")
+    states = (raw.get(key) for key in ("is_installed", "is_renting", "is_returning"))
+    return StatusRow(
+        names=names,
+        bikes=bikes,
+        docks=count(docks),
+        bikes_disabled=count(first_of(raw, "num_bikes_disabled", "num_vehicles_disabled")) or 0,
+        docks_disabled=count(raw.get("num_docks_disabled")) or 0,
+        in_service=all(map(truth, states)),
+        reported_at=moment(raw.get("last_reported")),
+    )
+
+
+def first_of(raw: dict[str, Any], *keys: str) -> Any:
+    return next((raw[key] for key in keys if raw.get(key) is not None), None)
