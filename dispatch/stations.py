@@ -1,6 +1,13 @@
-"""What a station's figures mean: whether it is empty, full or closed. No database."""
+"""What is true of stations without asking the database."""
+
+import math
+from datetime import timedelta
 
 from .models import OutageKind
+
+# Between two polls. Nobody knows what was in a longer gap.
+LONGEST_GAP = timedelta(minutes=30)
+EARTH_RADIUS_KM = 6371.0
 
 
 def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
@@ -12,3 +19,11 @@ def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
     if docks == 0:
         return OutageKind.FULL
     return None
+
+
+def kilometres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
+    """Between two positions in degrees, as the crow flies."""
+    phi, other_phi = math.radians(lat), math.radians(other_lat)
+    half = math.sin((other_phi - phi) / 2) ** 2
+    half += math.cos(phi) * math.cos(other_phi) * math.sin(math.radians(other_lon - lon) / 2) ** 2
+    return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half)))

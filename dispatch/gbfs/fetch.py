@@ -35,10 +35,13 @@ class Validators:
     last_modified: str = ""
 
 
+NO_VALIDATORS = Validators()
+
+
 @dataclass(frozen=True)
 class Answer:
     content: bytes
-    validators: Validators = Validators()
+    validators: Validators = NO_VALIDATORS
 
 
 def is_address(source: str) -> bool:
@@ -55,7 +58,7 @@ def is_address(source: str) -> bool:
 
 def fetch(
     source: str,
-    validators: Validators = Validators(),
+    validators: Validators = NO_VALIDATORS,
     *,
     deadline: float = DEADLINE,
     pause: Callable[[float], object] = time.sleep,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .documents import BadFeed, Document, FeedName, read_document
-from .fetch import Validators, fetch, is_address, without_query
+from .fetch import NO_VALIDATORS, Validators, fetch, is_address, without_query
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def find_feed(
     found: Found | None = None
     system = ""
     for source in sources:
-        each = read(source, known.get(source, Validators()))
+        each = read(source, known.get(source, NO_VALIDATORS))
         if each.document is None or each.document.name == name:
             found = each
         elif each.document.name == FeedName.SYSTEM:
@@ -68,7 +68,7 @@ def follow(
     address = address_in(discovery, name)
     if address is None:
         raise BadFeed(f"{without_query(source)}: it lists no {name} on the web.")
-    found = read(address, known.get(address, Validators()))
+    found = read(address, known.get(address, NO_VALIDATORS))
     if found.document is not None and found.document.name != name:
         raise BadFeed(f"{without_query(address)}: it is not {name}.")
     return found
@@ -76,7 +76,7 @@ def follow(
 
 def system_listed(discovery: Document) -> str:
     address = address_in(discovery, FeedName.SYSTEM)
-    document = read(address, Validators()).document if address else None
+    document = read(address, NO_VALIDATORS).document if address else None
     return document.system if document else ""
 
 

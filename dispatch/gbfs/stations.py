@@ -4,13 +4,14 @@ One bad row does not lose the feed: it is passed over and named. A feed of mostl
 none, is no feed.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from .documents import BadFeed, Document
-from .values import count, degrees, identifier, moment, one_line, truth
+from .values import INT4_MAX, count, degrees, identifier, moment, one_line, truth
 
 LONGEST_NAME = 200
 LONGEST_SHORT_NAME = LONGEST_REGION = 100
@@ -19,9 +20,11 @@ BAD_SHOWN = 5
 
 @dataclass(frozen=True)
 class StationRow:
-    """`names`: all that the feed calls it, its `station_id` first. `capacity` None: not known."""
+    """`names`: all that the feed calls it, its `station_id` first; `integers`: those that may be
+    its number. `capacity` None: not known."""
 
     names: tuple[str, ...]
+    integers: tuple[int, ...]
     name: str
     short_name: str
     lat: float
@@ -131,6 +134,14 @@ def names_of(raw: dict[str, Any]) -> Iterator[str]:
             yield other
 
 
+def integers_of(raw: dict[str, Any]) -> Iterator[int]:
+    """Written as integers are, so that no two ids are one: not 007, nor 7 with a sign."""
+    for key in ("station_id", "legacy_id"):
+        text = identifier(raw.get(key)) or ""
+        if re.fullmatch(r"[1-9][0-9]{0,9}", text, re.ASCII) and int(text) <= INT4_MAX:
+            yield int(text)
+
+
 def station_row(raw: dict[str, Any], names: tuple[str, ...]) -> StationRow:
     lat, lon = degrees(raw.get("lat"), 90), degrees(raw.get("lon"), 180)
     if lat is None or lon is None:
@@ -138,6 +149,7 @@ def station_row(raw: dict[str, Any], names: tuple[str, ...]) -> StationRow:
     short_name = one_line(raw.get("short_name"), LONGEST_SHORT_NAME)
     return StationRow(
         names=names,
+        integers=tuple(integers_of(raw)),
         name=one_line(raw.get("name"), LONGEST_NAME) or short_name or names[0],
         short_name=short_name,
         lat=lat,

@@ -2,9 +2,12 @@
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
+from .feeds import Reading, find_known_feeds, note_trouble, note_unmodified
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
 from .proposals import Outcome, Proposal, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
+from .stations import SyncResult, sync_stations
+from .status import StatusResult, record_status
 from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
 from .sweep import SweepResult, sweep
 from .tasks import Report, cancel_task, complete_task, prioritize_task
@@ -16,9 +19,12 @@ __all__ = [
     "Outcome",
     "Proposal",
     "Pruned",
+    "Reading",
     "Report",
+    "StatusResult",
     "SuggestionRow",
     "SweepResult",
+    "SyncResult",
     "approve_suggestion",
     "approve_suggestions",
     "cancel_task",
@@ -29,15 +35,20 @@ __all__ = [
     "create_task",
     "create_token",
     "extend_lease",
+    "find_known_feeds",
     "find_token",
     "ingest_suggestions",
+    "note_trouble",
+    "note_unmodified",
     "prioritize_suggestion",
     "prioritize_task",
     "propose_suggestions",
     "prune_tasks",
     "reassign_task",
+    "record_status",
     "reject_suggestion",
     "release_task",
     "revoke_token",
     "sweep",
+    "sync_stations",
 ]

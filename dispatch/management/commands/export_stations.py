@@ -1,0 +1,58 @@
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Prefetch
+
+from dispatch.csv_cells import safe_cell
+from dispatch.models import Station, StationAlias
+
+COLUMNS = ("number", "system", "feed_ids", "name", "lat", "lon", "capacity", "gone_at")
+
+
+class Command(BaseCommand):
+    help = "Writes all stations as CSV: their numbers here, and what their feeds call them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--out", type=Path, metavar="FILE", help="else to standard output")
+
+    def handle(self, *args: Any, out: Path | None, **options: Any) -> None:
+        if out is None:
+            write(self.stdout)
+            return
+        draft = out.with_name(f"{out.name}.{os.getpid()}.part")
+        try:
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                write(file)
+            # Who reads it meanwhile finds the old one or the new one whole.
+            draft.replace(out)
+        except OSError as error:
+            raise CommandError(f"{out}: {error.strerror or error}.") from None
+
+
+class Writable(Protocol):
+    def write(self, text: str, /) -> object: ...
+
+
+def write(file: Writable) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows())
+
+
+def rows() -> Iterator[list[Any]]:
+    names = Prefetch("aliases", StationAlias.objects.order_by("id"))
+    for station in Station.objects.order_by("pk").prefetch_related(names):
+        yield [
+            station.pk,
+            safe_cell(station.system),
+            safe_cell(";".join(alias.feed_id for alias in station.aliases.all())),
+            safe_cell(station.name),
+            station.lat,
+            station.lon,
+            station.capacity,
+            station.gone_at.isoformat() if station.gone_at else "",
+        ]
