@@ -1,7 +1,7 @@
 """What is true of stations without asking the database."""
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from .models import OutageKind
 
@@ -27,3 +27,17 @@ def kilometres(lat: float, lon: float, other_lat: float, other_lon: float) -> fl
     half = math.sin((other_phi - phi) / 2) ** 2
     half += math.cos(phi) * math.cos(other_phi) * math.sin(math.radians(other_lon - lon) / 2) ** 2
     return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half)))
+
+
+def word_of(bikes: int, docks: int, in_service: bool, *, low: int, high: int) -> str:
+    """The state in one word: an outage's, or how a station fills up, by percents of its working
+    size."""
+    if (outage := state_of(bikes, docks, in_service)) is not None:
+        return outage.value
+    percent = 100 * bikes / (bikes + docks)
+    return "low" if percent < low else "high" if percent > high else "fine"
+
+
+def is_old(as_of: datetime | None, now: datetime, longest: timedelta) -> bool:
+    """Whether it says too little of how things are; what never reported does not at all."""
+    return as_of is None or now - as_of > longest

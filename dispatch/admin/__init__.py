@@ -1,6 +1,7 @@
+from .stations import StationAdmin
 from .suggestions import SuggestionAdmin
 from .tasks import TaskAdmin
 from .tokens import ApiTokenAdmin
 from .users import UserAdmin
 
-__all__ = ["ApiTokenAdmin", "SuggestionAdmin", "TaskAdmin", "UserAdmin"]
+__all__ = ["ApiTokenAdmin", "StationAdmin", "SuggestionAdmin", "TaskAdmin", "UserAdmin"]

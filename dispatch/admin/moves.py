@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -10,8 +11,9 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
 
-from ..models import Move
+from ..models import Move, Station
 from .operations import ID, OperationsAdmin
+from .routes import attach_names, route_of
 
 INT4_MAX = 2_147_483_647
 PRIORITY_STEP = 10
@@ -60,6 +62,13 @@ class MoveAdmin(OperationsAdmin):
         title = str(self.opts.verbose_name_plural).capitalize()
         return super().changelist_view(request, {**(extra_context or {}), "title": title})
 
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changes = super().get_changelist_instance(request)
+        rows: Any = list(changes.result_list)
+        attach_names(rows)
+        changes.result_list = rows
+        return changes
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A form would write back what it showed minutes ago; every change is an operation instead.
         return False
@@ -71,7 +80,8 @@ class MoveAdmin(OperationsAdmin):
         """Of a move that is there, only what there is to say."""
         if obj is None:
             return self.add_fields
-        return [name for name in self.fields or [] if getattr(obj, str(name)) not in (None, "")]
+        told = [name for name in self.fields or [] if getattr(obj, str(name)) not in (None, "")]
+        return ["named_route", *told]
 
     def _get_obj_does_not_exist_redirect(
         self, request: HttpRequest, opts: Any, object_id: str
@@ -88,11 +98,7 @@ class MoveAdmin(OperationsAdmin):
 
     @admin.display(description="Route", ordering="from_station_id")
     def route(self, move: Move) -> str:
-        return format_html(
-            '<span class="route">{} <span class="arrow" aria-label="to">→</span> {}</span>',
-            move.from_station_id,
-            move.to_station_id,
-        )
+        return route_of(move)
 
     @admin.display(description="Reason")
     def why(self, move: Any) -> str:
@@ -130,20 +136,27 @@ class MoveAdmin(OperationsAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """A number finds a station or an id, exactly; words are looked for in the texts."""
+        """A number finds a station or an id, exactly; words are looked for in the texts and in the
+        stations' names."""
         for term in search_term.split():
             if ID.fullmatch(term):
                 matches = Q(id=term)
                 if int(term) <= INT4_MAX:
                     matches |= Q(from_station_id=term) | Q(to_station_id=term)
             else:
-                matches = Q()
+                stations = Station.objects.filter(name__icontains=term).values("pk")
+                matches = Q(from_station_id__in=stations) | Q(to_station_id__in=stations)
                 for field in self.text_fields:
                     matches |= Q((f"{field}__icontains", term))
             queryset = queryset.filter(matches)
         return queryset, False
 
     # The page of one move
+
+    @admin.display(description="Route")
+    def named_route(self, move: Move) -> str:
+        attach_names([move])
+        return route_of(move)
 
     def change_view(
         self,

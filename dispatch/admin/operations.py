@@ -20,6 +20,7 @@ from django.urls import URLPattern, path, reverse
 
 from ..exceptions import Refusal
 from .lookups import NamedLookups
+from .routes import attach_names
 
 ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 MOST_SHOWN = 20
@@ -177,6 +178,8 @@ class OperationsAdmin(NamedLookups):
     def ask(
         self, request: HttpRequest, operation: Operation, ids: list[int], form: forms.Form
     ) -> HttpResponse:
+        moves = list(self.model._default_manager.filter(pk__in=ids[:MOST_SHOWN]).order_by("id"))
+        attach_names(moves)
         one, many = self.opts.verbose_name, self.opts.verbose_name_plural
         which = f": {one} {ids[0]}" if len(ids) == 1 else f" {len(ids)} {many}"
         context = {
@@ -188,7 +191,7 @@ class OperationsAdmin(NamedLookups):
             "submit": operation.label,
             "checkbox": ACTION_CHECKBOX_NAME,
             "ids": ids,
-            "moves": self.model._default_manager.filter(pk__in=ids[:MOST_SHOWN]).order_by("id"),
+            "moves": moves,
             "back": (
                 self.back_url(request, ids[0])
                 if request.resolver_match and "pk" in request.resolver_match.kwargs

@@ -53,7 +53,7 @@ class SuggestionAdmin(MoveAdmin):
     list_display = ["id", "route", "qty", "why", "priority", "age", "source"]
     list_filter = [SourceFilter, PriorityFilter]
     search_fields = ["reason"]
-    search_help_text = "A station's or suggestion's number, or words of the reason."
+    search_help_text = "A station's or suggestion's number, or words of a name or reason."
     text_fields = ("reason",)
     ordering = ["-priority", "created_at", "id"]
     change_form_template = "admin/dispatch/move_page.html"

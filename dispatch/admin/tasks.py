@@ -73,7 +73,7 @@ class TaskAdmin(MoveAdmin):
     list_display = ["id", "state", "route", "qty", "worker", "since", "priority", "why"]
     list_filter = ["status", AttentionFilter, WorkerFilter]
     search_fields = ["reason", "worker_id"]
-    search_help_text = "A station's or task's number, a worker, or words of the reason."
+    search_help_text = "A station's or task's number, a worker, or words of a name or reason."
     text_fields = ("worker_id", "reason")
     date_hierarchy = "created_at"
     ordering = ["-id"]

@@ -51,6 +51,23 @@ CLAIMED = {
     "assigned_at": "2024-01-15T10:40:00Z",
     "lease_expires_at": "2024-01-15T18:40:00Z",
 }
+STATION = {
+    "id": 58,
+    "system": "bay_wheels",
+    "name": "Market St at 10th St",
+    "short_name": "SF-G30",
+    "lat": 37.77662,
+    "lon": -122.41738,
+    "capacity": 37,
+    "region": "3",
+    "gone_at": None,
+    "bikes": 2,
+    "docks": 33,
+    "bikes_disabled": 1,
+    "docks_disabled": 0,
+    "in_service": True,
+    "as_of": "2024-01-15T10:29:12Z",
+}
 REASON = {"reason": "Station 200 is closed for road works"}
 REJECTED = {
     "id": 789,

@@ -6,7 +6,16 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, Task, TaskEvent, TaskStatus
+from ..models import (
+    PRIORITY_MAX,
+    PRIORITY_MIN,
+    EventKind,
+    Station,
+    Suggestion,
+    Task,
+    TaskEvent,
+    TaskStatus,
+)
 from ..services import Outcome, Proposal
 from .fields import (
     INT4_MAX,
@@ -107,6 +116,42 @@ class EventSerializer(RowSerializer[TaskEvent]):
             "actor",
             "source",
             "details",
+        ]
+        read_only_fields = fields
+
+
+class StationSerializer(RowSerializer[Station]):
+    """With its latest status; null where there is none."""
+
+    bikes = serializers.IntegerField(source="status.bikes", allow_null=True)
+    docks = serializers.IntegerField(source="status.docks", allow_null=True)
+    bikes_disabled = serializers.IntegerField(source="status.bikes_disabled", allow_null=True)
+    docks_disabled = serializers.IntegerField(source="status.docks_disabled", allow_null=True)
+    in_service = serializers.BooleanField(source="status.in_service", allow_null=True)
+    as_of = UtcDateTimeField(
+        source="status.as_of",
+        allow_null=True,
+        help_text="When the station last reported; null: never, or nothing is known.",
+    )
+
+    class Meta:
+        model = Station
+        fields = [
+            "id",
+            "system",
+            "name",
+            "short_name",
+            "lat",
+            "lon",
+            "capacity",
+            "region",
+            "gone_at",
+            "bikes",
+            "docks",
+            "bikes_disabled",
+            "docks_disabled",
+            "in_service",
+            "as_of",
         ]
         read_only_fields = fields
 

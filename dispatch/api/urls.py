@@ -13,6 +13,7 @@ from .views import (
     ReadinessView,
     RedocScriptView,
     RedocView,
+    StationViewSet,
     SuggestionViewSet,
     TaskListViewSet,
     TaskViewSet,
@@ -23,6 +24,7 @@ router.register("suggestions", SuggestionViewSet)
 router.register("task", TaskViewSet)
 router.register("tasks", TaskListViewSet, basename="tasks")
 router.register("events", EventViewSet)
+router.register("stations", StationViewSet)
 router.register("dispatch", DispatchViewSet, basename="dispatch")
 
 schema = SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2])

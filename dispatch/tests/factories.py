@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import factory
 
-from dispatch.models import Suggestion, Task, TaskStatus, User
+from dispatch.models import Station, StationStatus, Suggestion, Task, TaskStatus, User
 
 MORNING = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 
@@ -39,6 +39,28 @@ class TaskFactory(factory.django.DjangoModelFactory):
     to_station_id = 200
     qty = 5
     reason = "Station 100 is full, Station 200 needs bikes"
+
+
+class StationFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Station
+
+    id = factory.Sequence(lambda n: n + 1)
+    system = "bay"
+    name = factory.LazyAttribute(lambda station: f"Market St at {station.id}th St")
+    lat = 37.7749
+    lon = -122.4194
+    capacity = 35
+
+
+class StationStatusFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = StationStatus
+
+    station = factory.SubFactory(StationFactory)
+    bikes = 2
+    docks = 33
+    as_of = MORNING
 
 
 class UserFactory(factory.django.DjangoModelFactory):

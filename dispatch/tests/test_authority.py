@@ -21,7 +21,7 @@ from dispatch.api.authentication import ApiTokenAuthentication
 from dispatch.models import ApiToken, Suggestion, Task, TaskEvent, User
 from dispatch.roles import ROLES, make_roles
 
-from .factories import SuggestionFactory, TaskFactory, UserFactory
+from .factories import StationFactory, SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -95,6 +95,8 @@ DOORS = {
     ("post", "task/<int:task_id>/priority"): Door(DISPATCHERS, {"priority": 5}),
     ("post", "dispatch/next"): Door({"worker", ROOT}, {"worker_id": OWN}),
     ("get", "events"): Door(READERS),
+    ("get", "stations"): Door(EVERYBODY),
+    ("get", "stations/<int:station_id>"): Door(EVERYBODY),
 }
 CELLS = [(*door, role) for door in DOORS for role in (*sorted(EVERYBODY), None)]
 
@@ -102,6 +104,7 @@ CELLS = [(*door, role) for door in DOORS for role in (*sorted(EVERYBODY), None)]
 @pytest.fixture
 def rows(roles):
     SuggestionFactory(id=1)
+    StationFactory(id=1)
     TaskFactory(id=1)
     TaskFactory(id=2, assigned=True, worker_id=OWN)
     TaskFactory(id=3, assigned=True, worker_id=FOREIGN)
@@ -126,7 +129,8 @@ def everything():
 
 
 def knock(client, method, path, role, task_id=2, body=None):
-    url = "/" + path.replace("<int:suggestion_id>", "1").replace("<int:task_id>", str(task_id))
+    url = "/" + path.replace("<int:task_id>", str(task_id))
+    url = url.replace("<int:suggestion_id>", "1").replace("<int:station_id>", "1")
     headers = {"Authorization": f"Token {token_of(role)}"} if role else {}
     if method == "get":
         return client.get(url, headers=headers)
@@ -284,6 +288,9 @@ STAFF = {
     ("task", "raise"): {"dispatcher"},
     ("task", "lower"): {"dispatcher"},
     ("task", "cancel"): {"dispatcher"},
+    ("station", "view"): EVERYBODY,
+    # Feeds write them.
+    ("station", "add"): None,
     ("apitoken", "view"): set(),
     ("apitoken", "add"): set(),
     ("apitoken", "revoke"): set(),
@@ -301,6 +308,7 @@ def filled_in(kind):
     return {
         "suggestion": {**MOVE, "priority": 0},
         "task": {**MOVE, "priority": 0},
+        "station": {},
         "apitoken": {"user": User.objects.first().pk, "label": "A job", "worker_id": ""},
         "user": {
             "username": "new",
@@ -321,7 +329,9 @@ def console_rows(rows):
 
 
 def is_in(door, role):
-    return role == ROOT or role in STAFF[door]
+    """None: not even who may do everything."""
+    who = STAFF[door]
+    return who is not None and (role == ROOT or role in who)
 
 
 def test_every_page_and_operation_of_the_console_has_its_entry():

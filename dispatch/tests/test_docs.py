@@ -48,7 +48,7 @@ def test_every_endpoint_is_in_the_api_reference(client):
     reference = (ROOT / "docs" / "api.md").read_text()
 
     for path, methods in client.get("/openapi.json").json()["paths"].items():
-        short = re.sub(r"\{(?:task|suggestion)_id\}", "{id}", path)
+        short = re.sub(r"\{(?:task|suggestion|station)_id\}", "{id}", path)
         for method in methods:
             told = (f"`{method.upper()} {path}`", f"`{method.upper()} {short}`")
             assert any(each in reference for each in told), path

@@ -57,6 +57,8 @@ OURS = {
     ("post", "/task/{task_id}/reassign"): CHANGE,
     ("post", "/task/{task_id}/priority"): CHANGE,
     ("get", "/events"): READ,
+    ("get", "/stations"): READ,
+    ("get", "/stations/{station_id}"): {"200", "404", "503"},
 }
 
 

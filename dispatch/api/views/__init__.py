@@ -1,6 +1,7 @@
 from .dispatch import DispatchViewSet
 from .events import EventViewSet
 from .pages import HealthView, ReadinessView, RedocScriptView, RedocView
+from .stations import StationViewSet
 from .suggestions import SuggestionViewSet
 from .tasks import TaskListViewSet, TaskViewSet
 
@@ -11,6 +12,7 @@ __all__ = [
     "ReadinessView",
     "RedocScriptView",
     "RedocView",
+    "StationViewSet",
     "SuggestionViewSet",
     "TaskListViewSet",
     "TaskViewSet",

@@ -1,0 +1,41 @@
+"""Stations by their names, wherever a move shows; one query for all moves of a page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from ..models import Move
+from ..station_names import station_names
+
+
+def attach_names(moves: Sequence[Any]) -> None:
+    """Give each move `from_name` and `to_name`."""
+    names = station_names(
+        number for move in moves for number in (move.from_station_id, move.to_station_id)
+    )
+    for move in moves:
+        move.from_name = names[move.from_station_id]
+        move.to_name = names[move.to_station_id]
+
+
+def station_link(number: int, name: str) -> SafeString:
+    """To the station's page. One without a name has none."""
+    if name == f"#{number}":
+        return format_html('<span class="station">{}</span>', name)
+    address = reverse("admin:dispatch_station_change", args=[number])
+    return format_html(
+        '<a class="station" href="{}" title="Station {}">{}</a>', address, number, name
+    )
+
+
+def route_of(move: Move) -> SafeString:
+    """Of a move with its names."""
+    named: Any = move
+    return format_html(
+        '<span class="route">{} <span class="arrow" aria-label="to">→</span> {}</span>',
+        station_link(move.from_station_id, named.from_name),
+        station_link(move.to_station_id, named.to_name),
+    )

@@ -1,0 +1,45 @@
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.viewsets import GenericViewSet
+
+from ... import exceptions
+from ...models import Station
+from ..pagination import LinkCursorPagination
+from ..schema import STATION, answers, example
+from ..serializers import StationSerializer
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Stations",
+        description=(
+            "All of them in id order with their latest status, or page by page with `limit` and "
+            "`cursor`. Moves name stations by these ids, and may name one that is not here. With "
+            "`gone_at`, a station was in its feed until then."
+        ),
+        responses=answers(StationSerializer(many=True), 400, examples=[example(STATION)]),
+        tags=["stations"],
+    ),
+    retrieve=extend_schema(
+        summary="One station",
+        responses=answers(StationSerializer, 404, examples=[example(STATION)]),
+        tags=["stations"],
+    ),
+)
+class StationViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Station]):
+    authority = {"list": ["view_station"], "retrieve": ["view_station"]}
+    queryset = Station.objects.order_by("id")
+    serializer_class = StationSerializer
+    pagination_class = LinkCursorPagination
+    lookup_url_kwarg = "station_id"
+    lookup_value_converter = "int"
+
+    def get_queryset(self) -> QuerySet[Station]:
+        return super().get_queryset().select_related("status")
+
+    def get_object(self) -> Station:
+        station = self.get_queryset().filter(pk=self.kwargs["station_id"]).first()
+        if station is None:
+            raise exceptions.NotFound(f"Station {self.kwargs['station_id']} not found.")
+        return station
