@@ -51,7 +51,14 @@ def is_address(source: str) -> bool:
         return False
     if scheme[1].lower() not in ("http", "https") or "//" not in source:
         raise BadFeed(f"{source[:200]}: only http, https and files are read.")
-    if "@" in urlsplit(source).netloc:
+    try:
+        address = urlsplit(source)
+        is_sound = bool(address.hostname) and address.port != 0 and source.isprintable()
+    except ValueError:
+        is_sound = False
+    if not is_sound or " " in source:
+        raise BadFeed(f"{without_query(source)}: not an address.")
+    if "@" in address.netloc:
         raise BadFeed("An address with a user or password in it is not read.")
     return True
 
@@ -133,6 +140,7 @@ def ask(address: str, validators: Validators, end: float) -> Answer | None:
     except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
         raise Passing(f"{error or type(error).__name__}.") from None
     except ValueError:
+        # The library's own checks, of what a redirect led to.
         raise BadFeed(f"{without_query(address)}: not an address.") from None
 
 

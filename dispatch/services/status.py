@@ -115,9 +115,7 @@ def check_size(told: Mapping[int, StationStatus], system: str) -> None:
     stations = Station.objects.present().filter(system=system)
     present = set(stations.values_list("pk", flat=True))
     if not told:
-        raise Refusal(
-            f"It names no station of {system!r} that is known: sync_stations comes first."
-        )
+        raise Refusal(f"The feed names no known station of {system!r}: sync_stations comes first.")
     if len(present & told.keys()) * 2 < len(present):
         raise Refusal(
             f"The feed is partial: it has {len(present & told.keys())} of {len(present)} stations."
