@@ -71,19 +71,23 @@ class StationAdmin(NamedLookups):
     actions = None
     change_form_template = "admin/dispatch/station_page.html"
     fields = (
+        "state",
+        "fill",
+        "disabled",
+        "reported",
         "number",
-        "name",
         "short_name",
         "system",
         "region",
-        "position",
         "capacity",
-        "fill",
-        "disabled",
-        "state",
-        "reported",
+        "position",
         "gone_at",
     )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "title": "Stations"})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -93,6 +97,12 @@ class StationAdmin(NamedLookups):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only what there is to say."""
+        return [
+            name for name in self.fields or [] if getattr(obj, str(name), "?") not in (None, "")
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Station]:
         stations: QuerySet[Station] = super().get_queryset(request).select_related("status")

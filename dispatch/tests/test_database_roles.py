@@ -17,10 +17,11 @@ from psycopg.errors import InsufficientPrivilege
 from conftest import database_url, serve
 from dispatch import services
 from dispatch.database_roles import RoleNames, project_tables
-from dispatch.models import Suggestion, Task, User
+from dispatch.models import Station, Suggestion, Task, User
 
 from .concurrency import background
 from .factories import MORNING, SuggestionFactory, TaskFactory, UserFactory
+from .feeds import a_station, a_status, record, sync
 from .pruning import old_tasks, prune_all
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +121,15 @@ def test_the_app_leads_moves_through_their_whole_life(as_app):
     services.cancel_task(other.id, actor="maria", reason="Road works")
 
     assert sorted(Task.objects.values_list("status", flat=True)) == ["cancelled", "completed"]
+
+
+def test_the_app_keeps_the_stations(as_app):
+    sync([a_station("1"), a_station("uuid-2"), a_station("3")])
+    record([a_status("1", 0), a_status("uuid-2"), a_status("3", 0)])
+    record([a_status("1"), a_status("uuid-2", 0)], minutes=40)
+    sync([a_station("1", name="Renamed"), a_station("3")])
+
+    assert Station.objects.present().count() == 2
 
 
 def test_the_app_prunes_tasks(roles):
@@ -277,6 +287,14 @@ NOT_FOR_A_JOB = {
     "write_a_task": ("INSERT INTO tasks (from_station_id, to_station_id, qty) VALUES (1, 2, 3)"),
     "write_history": "INSERT INTO task_events (kind, actor) VALUES ('approved', 'maria')",
     "make_a_table": "CREATE TABLE public.mine (id int)",
+    "rename_a_station": "UPDATE stations SET name = 'x'",
+    "write_a_station": (
+        "INSERT INTO stations (id, system, name, lat, lon) VALUES (1, 'bay', 'x', 1, 1)"
+    ),
+    "give_a_station_another_name": (
+        "INSERT INTO station_aliases (system, feed_id, station_id) VALUES ('bay', '1', 2)"
+    ),
+    "write_a_status": "UPDATE station_status SET bikes = 1",
 }
 
 

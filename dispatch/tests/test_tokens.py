@@ -130,7 +130,7 @@ def test_one_command_makes_the_account_the_role_and_the_token(roles):
 
     token = services.find_token(secret)
     assert (token.user.username, token.worker_id, token.label) == ("van-3", "van-3", "van-3")
-    assert token.permissions == ["claim_task"]
+    assert sorted(token.permissions) == ["claim_task", "view_station"]
     account = User.objects.get()
     assert not account.has_usable_password()
     assert not account.is_staff
