@@ -120,16 +120,18 @@ class EventSerializer(RowSerializer[TaskEvent]):
         read_only_fields = fields
 
 
+STATUS_FIELDS = ["bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "as_of"]
+
+
 class StationSerializer(RowSerializer[Station]):
     """With its latest status; null where there is none."""
 
-    bikes = serializers.IntegerField(source="status.bikes", allow_null=True)
-    docks = serializers.IntegerField(source="status.docks", allow_null=True)
-    bikes_disabled = serializers.IntegerField(source="status.bikes_disabled", allow_null=True)
-    docks_disabled = serializers.IntegerField(source="status.docks_disabled", allow_null=True)
-    in_service = serializers.BooleanField(source="status.in_service", allow_null=True)
-    as_of = UtcDateTimeField(
-        source="status.as_of",
+    bikes = serializers.IntegerField(allow_null=True)
+    docks = serializers.IntegerField(allow_null=True)
+    bikes_disabled = serializers.IntegerField(allow_null=True)
+    docks_disabled = serializers.IntegerField(allow_null=True)
+    in_service = serializers.BooleanField(allow_null=True)
+    as_of = serializers.DateTimeField(
         allow_null=True,
         help_text="When the station last reported; null: never, or nothing is known.",
     )
@@ -146,14 +148,16 @@ class StationSerializer(RowSerializer[Station]):
             "capacity",
             "region",
             "gone_at",
-            "bikes",
-            "docks",
-            "bikes_disabled",
-            "docks_disabled",
-            "in_service",
-            "as_of",
+            *STATUS_FIELDS,
         ]
         read_only_fields = fields
+
+    def to_representation(self, instance: Station) -> dict[str, Any]:
+        status = getattr(instance, "status", None)
+        return {
+            name: getattr(status, name, None) if name in STATUS_FIELDS else getattr(instance, name)
+            for name in self.Meta.fields
+        }
 
 
 # Requests
