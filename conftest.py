@@ -20,6 +20,8 @@ from django.test import override_settings
 
 from baywheels import devdb
 
+pytest_plugins = ["experiments"]
+
 T = TypeVar("T")
 ROOT = Path(__file__).parent
 started_here = False

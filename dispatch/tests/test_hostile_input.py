@@ -122,6 +122,7 @@ def test_the_wide_corpus_has_ten_thousand_distinct_cases():
     assert len({repr(parts) for _, *parts in WIDE}) == len(WIDE) >= 10_000
 
 
+@pytest.mark.experiment
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("auth", ["open", "required"])
 def test_whatever_is_one_step_away_from_right_is_refused_and_changes_nothing(rows, auth):

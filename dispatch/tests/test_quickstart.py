@@ -35,6 +35,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@pytest.mark.experiment
 def test_it_serves_a_signed_in_dispatcher_the_demo_and_ctrl_c_stops_everything(tmp_path):
     port = free_port()
     process = quickstart(tmp_path, "--port", str(port))
@@ -70,6 +71,7 @@ def test_it_serves_a_signed_in_dispatcher_the_demo_and_ctrl_c_stops_everything(t
         requests.get(url, timeout=5)
 
 
+@pytest.mark.experiment
 def test_check_runs_the_whole_loop_and_exits_0(tmp_path):
     printed, errors = quickstart(tmp_path, "--check", "--port", str(free_port())).communicate(
         timeout=80
