@@ -125,7 +125,19 @@ def one_gunicorn(django_db_setup: None, django_db_blocker: Any) -> Iterator[Serv
         yield server
 
 
+@pytest.fixture(scope="session")
+def one_closed_gunicorn(django_db_setup: None, django_db_blocker: Any) -> Iterator[Server]:
+    with django_db_blocker.unblock(), serve(API_AUTH="required", LOG_LEVEL="INFO") as server:
+        yield server
+
+
 @pytest.fixture
 def server(transactional_db: None, one_gunicorn: Server) -> Server:
     """One for all tests of a process; each test finds the tables empty."""
     return one_gunicorn
+
+
+@pytest.fixture
+def closed_server(transactional_db: None, one_closed_gunicorn: Server) -> Server:
+    """As `server`, but it wants a token of each caller."""
+    return one_closed_gunicorn

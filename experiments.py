@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 QUICK = "not experiment"
-left_out = 0
+LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,25 +27,27 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
-    global left_out
-    left_out += sum(item.get_closest_marker("experiment") is not None for item in items)
+    for item in items:
+        if item.get_closest_marker("experiment"):
+            item.config.stash[LEFT_OUT] = item.config.stash.get(LEFT_OUT, 0) + 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = left_out
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    # Each worker has left out the same.
-    global left_out
-    left_out = getattr(node, "workeroutput", {}).get("left_out", left_out)
+    # Each worker has left out the same. One that was killed says nothing.
+    if hasattr(node, "workeroutput"):
+        node.config.stash[LEFT_OUT] = node.workeroutput["left_out"]
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    left_out = config.stash.get(LEFT_OUT, 0)
     if left_out and config.option.markexpr == QUICK:
         terminalreporter.write_line(
             f"{left_out} experiments were NOT run: `pytest -m experiment` runs them.", yellow=True

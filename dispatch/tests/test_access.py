@@ -17,8 +17,7 @@ from .factories import SuggestionFactory, TaskFactory
 PUBLIC = ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_with_auth_required_only_the_public_paths_answer():
+def test_with_auth_required_only_the_public_paths_answer(closed_server):
     suggestion, task = SuggestionFactory(), TaskFactory(assigned=True)
     closed = [
         ("GET", "/suggestions", None),
@@ -28,21 +27,20 @@ def test_with_auth_required_only_the_public_paths_answer():
         ("POST", f"/task/{task.id}/complete", None),
     ]
 
-    with serve(API_AUTH="required") as server:
-        for path in PUBLIC:
-            assert requests.get(server.url + path, timeout=10).status_code == 200, path
-        for method, path, body in closed:
-            answer = requests.request(
-                method,
-                server.url + path,
-                json=body,
-                headers={"Authorization": "Token made-up"},
-                timeout=10,
-            )
-            assert answer.status_code == 401, path
-            assert answer.headers["WWW-Authenticate"] == "Token"
-            if method != "HEAD":
-                assert answer.json()["detail"]
+    for path in PUBLIC:
+        assert requests.get(closed_server.url + path, timeout=10).status_code == 200, path
+    for method, path, body in closed:
+        answer = requests.request(
+            method,
+            closed_server.url + path,
+            json=body,
+            headers={"Authorization": "Token made-up"},
+            timeout=10,
+        )
+        assert answer.status_code == 401, path
+        assert answer.headers["WWW-Authenticate"] == "Token"
+        if method != "HEAD":
+            assert answer.json()["detail"]
 
     assert Suggestion.objects.exists()
     assert Task.objects.get().status == "assigned"

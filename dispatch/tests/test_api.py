@@ -403,17 +403,25 @@ FLAT = {
 }
 
 
+def enter_history(count):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO tasks (from_station_id, to_station_id, qty, status, worker_id, attempt,
+                assigned_at, completed_at, moved_qty)
+            SELECT 1000 + n %% 100, 200, 5, 'completed', 'van-' || n %% 50, 1, now(), now(), 5
+            FROM generate_series(1, %(count)s) AS n;
+            INSERT INTO task_events (kind, actor, task_id, suggestion_id, source)
+            SELECT 'created', 'a', n, n, 'job-' || n %% 50 FROM generate_series(1, %(count)s) AS n
+            """,
+            {"count": count},
+        )
+
+
 @pytest.mark.parametrize(("path", "index"), FLAT.items(), ids=FLAT.keys())
 def test_what_grows_is_read_through_an_index(client, path, index):
-    Task.objects.bulk_create(
-        TaskFactory.build(completed=True, worker_id=f"van-{n % 50}", from_station_id=1000 + n % 100)
-        for n in range(3000)
-    )
+    enter_history(3000)
     Task.objects.bulk_create(TaskFactory.build_batch(9, assigned=True, worker_id="van-1"))
-    TaskEvent.objects.bulk_create(
-        TaskEvent(kind="created", actor="a", task_id=n, suggestion_id=n, source=f"job-{n % 50}")
-        for n in range(3000)
-    )
     path = path.format(Task.objects.first().id)
     TaskEvent.objects.create(kind="created", actor="a", task_id=Task.objects.first().id)
     with connection.cursor() as cursor:

@@ -118,6 +118,7 @@ def too_wide(page):
     return pixels
 
 
+@pytest.mark.experiment
 def test_every_page_loads_without_a_complaint_and_fits(browse):
     maria = UserFactory(username="maria")
     services.create_token(maria, actor="maria", label=LONG[:100], worker_id=LONG)
@@ -222,6 +223,7 @@ def test_what_others_write_is_shown_as_they_wrote_it_and_never_run(browse, serve
     assert tab.complaints == []
 
 
+@pytest.mark.experiment
 def test_a_dispatcher_approves_one_and_reads_what_came_of_it_where_the_list_was(browse):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(40))
     chosen = Suggestion.objects.order_by("id")[25]
@@ -242,6 +244,7 @@ def test_a_dispatcher_approves_one_and_reads_what_came_of_it_where_the_list_was(
     assert tab.complaints == []
 
 
+@pytest.mark.experiment
 def test_a_dispatcher_approves_in_bulk_then_completes_and_releases(browse):
     suggestions = [SuggestionFactory(from_station_id=number) for number in (1, 2, 3)]
 
@@ -271,6 +274,7 @@ def test_a_dispatcher_approves_in_bulk_then_completes_and_releases(browse):
     assert tab.complaints == []
 
 
+@pytest.mark.experiment
 def test_a_dispatcher_rejects_with_a_reason_by_keyboard_alone(browse):
     SuggestionFactory()
     chosen = SuggestionFactory()

@@ -150,7 +150,7 @@ def test_the_good_requests_that_the_wide_corpus_spoils_are_accepted(client, rows
     assert answer.status_code == 200, answer.content
 
 
-def test_with_auth_required_nothing_but_the_public_paths_gets_further_than_401(rows):
+def test_with_auth_required_nothing_but_the_public_paths_gets_further_than_401(closed_server, rows):
     before = digest()
     # An unread large body would break the connection before the answer is read.
     closed = [
@@ -159,8 +159,7 @@ def test_with_auth_required_nothing_but_the_public_paths_gets_further_than_401(r
         if case[2] in (APPROVE, NEXT) and "Host" not in case[3] and len(case[4]) < 10_000
     ]
 
-    with serve(API_AUTH="required") as server:
-        answers = [send(server.url, request(*parts)) for _, *parts in closed[::3]]
+    answers = [send(closed_server.url, request(*parts)) for _, *parts in closed[::3]]
 
     assert {status for status, *_ in answers} == {401}
     assert len(answers) > 50

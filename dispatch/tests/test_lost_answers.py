@@ -18,7 +18,11 @@ from dispatch.models import Task, TaskEvent
 from .concurrency import no_event_is_written, wait_until_blocked
 from .factories import TaskFactory
 
-pytestmark = [pytest.mark.experiment, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.experiment,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(240),
+]
 
 CLIENTS = 150
 WORKERS, THREADS = 3, 4

@@ -82,12 +82,10 @@ def test_the_schema_has_each_endpoint_with_each_status_that_it_can_answer(schema
     assert described == CONTRACT | OURS
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_schema_shows_the_authentication_that_is_in_force(schema):
+def test_the_schema_shows_the_authentication_that_is_in_force(schema, closed_server):
     assert "securitySchemes" not in schema["components"]
 
-    with serve(API_AUTH="required") as server:
-        required = requests.get(f"{server.url}/openapi.json", timeout=10).json()
+    required = requests.get(f"{closed_server.url}/openapi.json", timeout=10).json()
 
     assert required["components"]["securitySchemes"] == {
         "token": {"type": "http", "scheme": "bearer"}

@@ -39,7 +39,11 @@ from .model_of_dispatch import FUTURE, OPEN, PAST, Event, Key, Model
 
 # A nightly run takes as many examples as it is told to, and others each night.
 NIGHTLY = os.environ.get("STATE_MACHINE_EXAMPLES")
-pytestmark = [pytest.mark.experiment, pytest.mark.django_db, pytest.mark.timeout(0 if NIGHTLY else 120)]
+pytestmark = [
+    pytest.mark.experiment,
+    pytest.mark.django_db,
+    pytest.mark.timeout(0 if NIGHTLY else 120),
+]
 
 NOBODY_HAS_IT = 999_999_999
 MONTH = timedelta(days=30)

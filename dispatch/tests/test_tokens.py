@@ -14,7 +14,6 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from conftest import serve
 from dispatch import services
 from dispatch.exceptions import NotFound, Refusal
 from dispatch.models import ApiToken, Task, TaskEvent, User
@@ -260,30 +259,27 @@ def test_the_console_revokes(admin_client):
 # Over HTTP
 
 
-@pytest.mark.django_db(transaction=True)
-def test_on_a_real_server_a_worker_works_with_its_token(roles):
+def test_on_a_real_server_a_worker_works_with_its_token(closed_server, roles):
     secret = command("create_token", "van-3", "--role", "worker", "--worker-id", "van-3").strip()
     TaskFactory()
 
-    with serve(API_AUTH="required", LOG_LEVEL="INFO") as server:
+    def post(path, body, authorization):
+        headers = {"Authorization": authorization} if authorization else {}
+        return requests.post(closed_server.url + path, json=body, headers=headers, timeout=10)
 
-        def post(path, body, authorization):
-            headers = {"Authorization": authorization} if authorization else {}
-            return requests.post(server.url + path, json=body, headers=headers, timeout=10)
-
-        for wrong in (
-            "", "Token", "Bearer", f"Basic {secret}", f"Token {secret}x", f"Token {secret} x",
-            "Token " + "x" * 5000, "Token é", secret,
-        ):  # fmt: skip
-            answer = post("/dispatch/next", {"worker_id": "van-3"}, wrong)
-            assert answer.status_code == 401, wrong
-            assert answer.headers["WWW-Authenticate"] == "Token"
-        assert Task.objects.ready().exists()
-        claimed = post("/dispatch/next", {"worker_id": "van-3"}, f"Token {secret}")
-        assert claimed.status_code == 200
-        done = post(f"/task/{claimed.json()['id']}/complete", {}, f"bearer {secret}")
-        assert done.status_code == 200
-        logged = server.log.read_text()
+    for wrong in (
+        "", "Token", "Bearer", f"Basic {secret}", f"Token {secret}x", f"Token {secret} x",
+        "Token " + "x" * 5000, "Token é", secret,
+    ):  # fmt: skip
+        answer = post("/dispatch/next", {"worker_id": "van-3"}, wrong)
+        assert answer.status_code == 401, wrong
+        assert answer.headers["WWW-Authenticate"] == "Token"
+    assert Task.objects.ready().exists()
+    claimed = post("/dispatch/next", {"worker_id": "van-3"}, f"Token {secret}")
+    assert claimed.status_code == 200
+    done = post(f"/task/{claimed.json()['id']}/complete", {}, f"bearer {secret}")
+    assert done.status_code == 200
+    logged = closed_server.log.read_text()
 
     assert set(TaskEvent.objects.values_list("actor", "worker_id")) == {("van-3", "van-3")}
     assert "POST /dispatch/next" in logged

@@ -16,7 +16,11 @@ from dispatch.models import Suggestion, Task, TaskEvent
 
 from .factories import SuggestionFactory, TaskFactory, UserFactory
 
-pytestmark = [pytest.mark.experiment, pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.experiment,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(180),
+]
 
 TASKS = 1200
 CLIENTS = 64
