@@ -17,6 +17,8 @@ from .routes import attach_names, route_of
 
 INT4_MAX = 2_147_483_647
 PRIORITY_STEP = 10
+# A thousand kept a process busy for ten seconds.
+MOST_WORDS = 20
 
 
 class BoundedPaginator(Paginator):
@@ -138,7 +140,13 @@ class MoveAdmin(OperationsAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """A number finds a station or an id, exactly; words are looked for in the texts and in the
         stations' names."""
-        for term in search_term.split():
+        terms = search_term.split()
+        if len(terms) > MOST_WORDS:
+            self.message_user(
+                request, f"Search for at most {MOST_WORDS} words.", level=messages.WARNING
+            )
+            return queryset.none(), False
+        for term in terms:
             if ID.fullmatch(term):
                 matches = Q(id=term)
                 if int(term) <= INT4_MAX:

@@ -282,6 +282,18 @@ def test_search_finds_stations_and_ids_by_number_and_reasons_by_word(dispatcher)
     assert found("99999999999") == set()
 
 
+def test_a_search_for_too_many_words_finds_nothing_and_says_so(dispatcher):
+    SuggestionFactory(reason="Pier is empty")
+
+    twenty = dispatcher.get(SUGGESTIONS, {"q": "pier " * 20})
+    more = dispatcher.get(SUGGESTIONS, {"q": "pier " * 21})
+
+    assert len(twenty.context["cl"].result_list) == 1
+    assert len(more.context["cl"].result_list) == 0
+    assert "Search for at most 20 words." in more.content.decode()
+    assert "Search for" not in twenty.content.decode()
+
+
 def test_tasks_are_filtered_by_status_worker_and_day(dispatcher):
     TaskFactory(id=1)
     TaskFactory(id=2, assigned=True, worker_id="van-1")
