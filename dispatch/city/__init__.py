@@ -1,0 +1,6 @@
+"""An invented city, the same for the same seed: stations, bikes, and riders who come and go."""
+
+from .places import Place, found_city
+from .riders import City
+
+__all__ = ["City", "Place", "found_city"]

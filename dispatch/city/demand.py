@@ -1,0 +1,57 @@
+"""When people ride, and where from and to."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from random import Random
+
+from .places import Place
+
+# Rides that begin in an hour of the day, for each station.
+RIDES = [
+    *(0.1, 0.05, 0.05, 0.05, 0.1, 0.4, 1.2, 2.6, 3.4, 2.2, 1.2, 1.2),
+    *(1.5, 1.4, 1.2, 1.5, 2.4, 3.2, 2.8, 1.6, 1.0, 0.7, 0.4, 0.2),
+]
+# How much they would rather ride to work (1), home (-1), or anywhere (0).
+PULL = [
+    *(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.7, 0.9, 0.9, 0.6, 0.2, 0.0),
+    *(0.0, 0.0, 0.0, -0.3, -0.7, -0.9, -0.8, -0.5, -0.3, 0.0, 0.0, 0.0),
+]
+ANYWHERE = 0.25
+
+
+class Demand:
+    """Nobody rides from one area to another, or at a closed station."""
+
+    def __init__(self, places: Sequence[Place], areas: Sequence[int]) -> None:
+        self.places = places
+        self.areas = areas
+        open_ones = [index for index, place in enumerate(places) if not place.closed]
+        self.everywhere = open_ones
+        self.members = {
+            area: [index for index in open_ones if areas[index] == area] for area in set(areas)
+        }
+        self.starts = [self.weights(open_ones, -pull) for pull in PULL]
+        self.ends = {
+            area: [self.weights(members, pull) for pull in PULL]
+            for area, members in self.members.items()
+        }
+
+    def weights(self, indexes: list[int], pull: float) -> list[float]:
+        """How much each draws those that are pulled to work, or with a minus sign home; summed."""
+        return list(accumulate(self.weight(self.places[index], pull) for index in indexes))
+
+    def weight(self, place: Place, pull: float) -> float:
+        drawn = pull * place.work if pull > 0 else -pull * (1 - place.work)
+        return place.capacity * (ANYWHERE + drawn)
+
+    def rides(self, hour: int, random: Random) -> list[tuple[int, int]]:
+        """What begins in one minute of that hour: from where to where, as indexes of places."""
+        expected = RIDES[hour] * len(self.everywhere) / 60
+        number = int(expected) + (random.random() < expected % 1)
+        starts = random.choices(self.everywhere, cum_weights=self.starts[hour], k=number)
+        return [(start, self.end(start, hour, random)) for start in starts]
+
+    def end(self, start: int, hour: int, random: Random) -> int:
+        area = self.areas[start]
+        (chosen,) = random.choices(self.members[area], cum_weights=self.ends[area][hour])
+        return chosen
