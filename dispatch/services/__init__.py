@@ -8,6 +8,7 @@ from .proposals import Outcome, Proposal, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
 from .stations import SyncResult, sync_stations
 from .status import StatusResult, record_status
+from .suggester import Suggested, suggest_moves
 from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
 from .sweep import SweepResult, sweep
 from .tasks import Report, cancel_task, complete_task, prioritize_task
@@ -22,6 +23,7 @@ __all__ = [
     "Reading",
     "Report",
     "StatusResult",
+    "Suggested",
     "SuggestionRow",
     "SweepResult",
     "SyncResult",
@@ -49,6 +51,7 @@ __all__ = [
     "reject_suggestion",
     "release_task",
     "revoke_token",
+    "suggest_moves",
     "sweep",
     "sync_stations",
 ]

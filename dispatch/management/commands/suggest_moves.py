@@ -1,0 +1,110 @@
+import json
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
+
+from dispatch import services
+from dispatch.exceptions import Refusal
+from dispatch.planning import PlannedMove
+from dispatch.services import Suggested
+
+ACTOR = "suggest_moves"
+KM_PER_UNIT = {"km": 1, "m": 0.001, "mi": 1.609344}
+FARTHEST_KM = 100
+MOST_BIKES = 1000
+
+
+def distance(text: str) -> float:
+    """In kilometres: `5km`, `800m`, `3mi`."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(km|m|mi)", text)
+    km = float(found[1]) * KM_PER_UNIT[found[2]] if found else 0
+    if not 0.001 <= km <= FARTHEST_KM:
+        raise ArgumentTypeError(f"{text!r} is not like 5km, 800m or 3mi, at most {FARTHEST_KM}km")
+    return km
+
+
+def bikes(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MOST_BIKES:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST_BIKES}")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = (
+        "Proposes moves from how full the stations are, in the place of those that it proposed"
+        " before and that are still open."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("--dry-run", action="store_true", help="print the moves, change nothing")
+        add("--max-distance", type=distance, default=5.0, metavar="5km", help="or 800m, 3mi")
+        add("--van-capacity", type=bikes, default=20, metavar="20", help="most bikes of a move")
+        add("--min-qty", type=bikes, default=3, metavar="3", help="fewest bikes of a move")
+        add("--json", action="store_true", help="print one JSON object, on failure too")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dry_run, as_json = options["dry_run"], options["json"]
+        try:
+            suggested = suggest(options)
+        except Refusal as refusal:
+            self.fail(str(refusal), as_json)
+        except OperationalError as error:
+            self.fail(f"The database is not available: {' '.join(str(error).split())}", as_json)
+        if as_json:
+            self.stdout.write(json.dumps({"ok": True, "dry_run": dry_run, **asdict(suggested)}))
+            return
+        for line in table(suggested.moves) if dry_run else ():
+            self.stdout.write(line)
+        self.stdout.write(summary(suggested))
+
+    def fail(self, reason: str, as_json: bool) -> NoReturn:
+        if as_json:
+            self.stdout.write(json.dumps({"ok": False, "error": reason}))
+        raise CommandError(reason)
+
+
+def suggest(options: dict[str, Any]) -> Suggested:
+    if options["min_qty"] > options["van_capacity"]:
+        raise Refusal("--min-qty is more than --van-capacity: no move could be both.")
+    names = ("max_distance", "van_capacity", "min_qty", "dry_run")
+    return services.suggest_moves(actor=ACTOR, **{name: options[name] for name in names})
+
+
+def table(moves: list[PlannedMove]) -> Iterator[str]:
+    titles = ("from", "to", "bikes", "priority", "km")
+    rows = [
+        (
+            str(move.from_station_id),
+            str(move.to_station_id),
+            str(move.qty),
+            str(move.priority),
+            f"{move.distance:.1f}",
+        )
+        for move in moves
+    ]
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    reasons = ["reason", *(move.reason for move in moves)]
+    for row, reason in zip([titles, *rows], reasons, strict=True):
+        cells = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join([*cells, reason])
+
+
+def summary(suggested: Suggested) -> str:
+    total = sum(move.qty for move in suggested.moves)
+    text = f"{len(suggested.moves):,} moves of {total:,} bikes for {suggested.stations:,} stations"
+    if suggested.unknown:
+        text += f" ({suggested.unknown:,} more have no fresh status)"
+    if suggested.result is None:
+        return f"Dry run, nothing was changed: {text}."
+    result = suggested.result
+    return (
+        f"{text}: {result.inserted:,} inserted, {result.refreshed:,} refreshed,"
+        f" {result.removed:,} removed."
+    )
