@@ -56,14 +56,21 @@ def wait_until_ready(url: str, seconds: float = 20) -> None:
             return
 
 
-def call(method: str, url: str, body: dict[str, Any] | None = None) -> Any:
+def call(
+    method: str,
+    url: str,
+    body: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Any:
     address = urlsplit(url)
     connection = HTTPConnection(address.netloc, timeout=15)
-    headers = {"Content-Type": "application/json"} if body else {}
-    connection.request(method, address.path, json.dumps(body) if body else None, headers)
+    path = f"{address.path}?{address.query}"
+    kind = {"Content-Type": "application/json"} if body else {}
+    text = json.dumps(body) if body else None
+    connection.request(method, path, text, {**kind, **(headers or {})})
     answer = connection.getresponse()
-    text = answer.read().decode()
+    told = answer.read().decode()
     connection.close()
     if answer.status != 200:
-        raise SmokeFailure(f"{method} {address.path} answered {answer.status}: {text}")
-    return json.loads(text)
+        raise SmokeFailure(f"{method} {address.path} answered {answer.status}: {told}")
+    return json.loads(told)

@@ -98,16 +98,17 @@ class City:
     def arrive_later(self, end: int, minutes: int) -> None:
         heapq.heappush(self.riding, (self.minute + minutes, end))
 
-    def take(self, number: int, qty: int) -> int:
-        """A van loads up to so many bikes: how many there were."""
-        index = self.index[number]
-        got = min(qty, self.bikes[index])
-        self.bikes[index] -= got
-        return got
+    def movable(self, source: int, target: int, qty: int) -> int:
+        """How many of so many bikes a van can move now. A station that is not the city's has all
+        that is asked of it."""
+        bikes = self.bikes[self.index[source]] if source in self.index else qty
+        docks = self.docks(self.index[target]) if target in self.index else qty
+        return min(qty, bikes, docks)
 
-    def put(self, number: int, qty: int) -> int:
-        """A van unloads up to so many bikes: how many found a dock."""
-        index = self.index[number]
-        left = min(qty, self.docks(index))
-        self.bikes[index] += left
-        return left
+    def move(self, source: int, target: int, qty: int) -> None:
+        """A van has moved so many bikes, or as many as can be."""
+        qty = self.movable(source, target, qty)
+        if source in self.index:
+            self.bikes[self.index[source]] -= qty
+        if target in self.index:
+            self.bikes[self.index[target]] += qty

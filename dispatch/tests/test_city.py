@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from dispatch.city import City, found_city
+from dispatch.city import City, Fill, found_city
 from dispatch.globe import areas, point
 
 MORNING = 3 * 60 + 20
@@ -52,14 +52,13 @@ def test_the_water_makes_two_areas_of_it():
 
 def test_no_bike_is_lost_and_no_dock_holds_two_in_two_days_with_vans():
     city = City(found_city(), minute=0)
-    bikes, on_the_van, chance = bikes_of(city), 0, random.Random(5)
+    bikes, chance = bikes_of(city), random.Random(5)
 
     for _ in range(2 * 24 * 6):
         city.ride(10)
         source, target = chance.sample(city.places, 2)
-        on_the_van += city.take(source.number, 15)
-        on_the_van -= city.put(target.number, on_the_van)
-        assert bikes_of(city) + on_the_van == bikes
+        city.move(source.number, target.number, 15)
+        assert bikes_of(city) == bikes
         fills = city.fills()
         for place in city.places:
             fill = fills[place.number]
@@ -96,3 +95,21 @@ def test_a_city_goes_on_from_where_it_was_seen_last():
     fills = after_the_peak().fills()
 
     assert City(found_city(seed=43), seed=99, fills=fills).fills() == fills
+
+
+def test_a_van_moves_what_there_is_and_what_fits():
+    places = found_city()[:3]
+    numbers = [place.number for place in places]
+    fills = {
+        number: Fill(bikes, place.capacity - bikes, 0)
+        for number, place, bikes in zip(
+            numbers, places, (4, 0, places[2].capacity - 2), strict=True
+        )
+    }
+    city = City(places, fills=fills)
+
+    assert city.movable(numbers[0], numbers[1], 9) == 4
+    assert city.movable(numbers[0], numbers[2], 9) == 2
+    assert city.movable(numbers[0], 7, 3) == city.movable(7, 8, 3) == 3
+    city.move(numbers[0], numbers[2], 9)
+    assert city.bikes == [2, 0, places[2].capacity]

@@ -13,12 +13,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from baywheels.devdb import DEFAULT as EMBEDDED
 from baywheels.devdb import DevDbError
 
-from ... import demo, services
-from ...models import Suggestion, Task, TaskEvent, User
+from ...demo import feed, seed
+from ...demo.simulation import patience
+from ...models import Station, Suggestion, Task, User
 from ...smoke import SmokeFailure, run_the_loop, wait_until_ready
 
 DISPATCHER = "dispatcher"
-SWEEP_SECONDS = 60
+SWEEP_SECONDS = "60"
 WELCOME = """
   The Bay Wheels dispatch service runs. Ctrl-C stops it.
 
@@ -38,7 +39,14 @@ WELCOME = """
 
     echo '{{"from_station_id": 100, "to_station_id": 201, "qty": 3, "reason": "Try it"}}' \\
       | {python} manage.py ingest_suggestions - --source my-job
+
+{city}
 """
+AT_REST = """\
+  The demo city is at rest: bikes move only when you complete a task. With --simulate it lives."""
+ALIVE = """\
+  The demo city lives: riders come and go, three vans work. What nobody decides for {seconds} s is
+  approved by the simulation."""
 
 
 class Command(BaseCommand):
@@ -52,8 +60,23 @@ class Command(BaseCommand):
             action="store_true",
             help="run the loop once (ingest, approve, claim, complete), then stop: exit 0 or 1",
         )
+        parser.add_argument(
+            "--simulate",
+            action="store_true",
+            help="let the demo city live: riders, and vans that work over the API",
+        )
+        parser.add_argument(
+            "--speed",
+            type=int,
+            default=1,
+            choices=range(1, 61),
+            metavar="1..60",
+            help="with --simulate: minutes of the city in a second (1)",
+        )
 
-    def handle(self, *args: Any, port: int, check: bool, **options: Any) -> None:
+    def handle(
+        self, *args: Any, port: int, check: bool, simulate: bool, speed: int, **options: Any
+    ) -> None:
         if settings.PRODUCTION:
             raise CommandError("DATABASE_URL is set: quickstart is for the local trial only.")
         refuse_used_port(port)
@@ -65,38 +88,45 @@ class Command(BaseCommand):
         except DevDbError as error:
             raise CommandError(str(error)) from error
         try:
-            self.serve(port, check)
+            self.serve(port, check, speed if simulate else 0)
         except KeyboardInterrupt:
             self.stdout.write("\nStopped.")
         finally:
             if started_here:
                 EMBEDDED.stop()
 
-    def serve(self, port: int, check: bool) -> None:
+    def serve(self, port: int, check: bool, speed: int) -> None:
         call_command("migrate", verbosity=0)
-        enter_demo_suggestions()
-        server = start_gunicorn(port)
-        sweeper = start("manage.py", "sweep", "--every", str(SWEEP_SECONDS))
+        seed.seed()
+        has_city = Station.objects.filter(system=feed.SYSTEM).exists()
+        if speed and not has_city:
+            raise CommandError(
+                "--simulate needs the demo city, which is put into an empty database only:"
+                " `manage.py devdb reset` deletes what this one holds."
+            )
         url = f"http://127.0.0.1:{port}"
+        processes = [start_gunicorn(port), start("manage.py", "sweep", "--every", SWEEP_SECONDS)]
         try:
             wait_until_ready(url)
             if check:
                 for line in run_the_loop(url):
                     self.stdout.write(line)
                 self.stdout.write("The whole loop works.")
-            else:
-                self.welcome(url, renew_dispatcher())
-                if server.wait():
-                    raise CommandError("The server ended; its own lines above say why.")
+                return
+            if has_city:
+                processes.append(start("manage.py", "simulate_city", url, "--speed", str(speed)))
+            self.welcome(url, renew_dispatcher(), about_the_city(has_city, speed))
+            if processes[0].wait():
+                raise CommandError("The server ended; its own lines above say why.")
         except SmokeFailure as failure:
             raise CommandError(str(failure)) from failure
         finally:
-            for process in (server, sweeper):
+            # The vans first, while the server still answers them.
+            for process in reversed(processes):
                 process.terminate()
-            for process in (server, sweeper):
                 process.wait()
 
-    def welcome(self, url: str, password: str) -> None:
+    def welcome(self, url: str, password: str, city: str) -> None:
         first = Suggestion.objects.order_by("id").values_list("id", flat=True).first()
         last_task = Task.objects.order_by("id").values_list("id", flat=True).last()
         self.stdout.write(
@@ -107,7 +137,9 @@ class Command(BaseCommand):
                 id=first or 1,
                 task=(last_task or 0) + 1,
                 python=sys.executable,
-            )
+                city=city,
+            ).rstrip()
+            + "\n"
         )
         self.stdout.flush()
 
@@ -134,9 +166,10 @@ def renew_dispatcher() -> str:
     return password
 
 
-def enter_demo_suggestions() -> None:
-    if not (Suggestion.objects.exists() or TaskEvent.objects.exists()):
-        services.ingest_suggestions(demo.suggestions(), source=demo.SOURCE, actor="quickstart")
+def about_the_city(has_city: bool, speed: int) -> str:
+    if not has_city:
+        return ""
+    return ALIVE.format(seconds=patience(speed)) if speed else AT_REST
 
 
 def start_gunicorn(port: int) -> subprocess.Popen[bytes]:

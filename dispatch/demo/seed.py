@@ -1,0 +1,42 @@
+"""What an empty database is given: a morning of the city, and suggestions to decide."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from .. import services
+from ..models import Station, Suggestion, TaskEvent
+from ..services import SuggestionRow
+from .feed import AFTER_THE_PEAK, MORNING, city_in_the_morning, enter_stations, tell
+
+ACTOR = "quickstart"
+SOURCE = "demo-model"
+POLL_MINUTES = 10
+
+MOVES = [
+    (100, 200, 5, 20, "Station 100 is full, Station 200 needs bikes"),
+    (119, 206, 12, 55, "Salt St at 4th Ave: 33 of 33; Pearl Way at 1st Row has one bike left"),
+    (304, 314, 6, 30, "Granite Rd at 2nd Ct: forecast empty in 20 minutes, demand stays high"),
+    (110, 213, 8, 0, "Lectures at the University end at noon: 40 rides expected, 6 bikes there"),
+    (105, 211, 7, -20, "Water Tower will be short of bikes in the afternoon; there is time"),
+]
+
+
+def seed() -> None:
+    """Into an empty database only: what somebody has made is not mixed with it."""
+    if any(model.objects.exists() for model in (Station, Suggestion, TaskEvent)):
+        return
+    city = city_in_the_morning()
+    enter_stations(city)
+    now = timezone.now()
+    for minutes_ago in range(AFTER_THE_PEAK - MORNING, -1, -POLL_MINUTES):
+        tell(city, now - timedelta(minutes=minutes_ago))
+        city.ride(POLL_MINUTES if minutes_ago else 0)
+    rows = (
+        SuggestionRow(
+            from_station_id=source, to_station_id=target, qty=qty, reason=reason, priority=priority
+        )
+        for source, target, qty, priority, reason in MOVES
+    )
+    services.ingest_suggestions(rows, source=SOURCE, actor=ACTOR)
+    services.suggest_moves(actor=ACTOR)
