@@ -8,8 +8,8 @@ from .places import Place
 
 # Rides that begin in an hour of the day, for each station.
 RIDES = [
-    *(0.1, 0.05, 0.05, 0.05, 0.1, 0.4, 1.2, 2.6, 3.4, 2.2, 1.2, 1.2),
-    *(1.5, 1.4, 1.2, 1.5, 2.4, 3.2, 2.8, 1.6, 1.0, 0.7, 0.4, 0.2),
+    *(0.2, 0.1, 0.1, 0.1, 0.2, 0.6, 1.8, 4.0, 5.0, 3.4, 1.8, 1.8),
+    *(2.2, 2.1, 1.8, 2.2, 3.6, 4.8, 4.2, 2.4, 1.5, 1.0, 0.6, 0.3),
 ]
 # How much they would rather ride to work (1), home (-1), or anywhere (0).
 PULL = [

@@ -10,6 +10,7 @@ from .demand import Demand
 from .places import Place
 
 FILL, SPREAD = 0.5, 0.15
+NIGHT_BEGINS, NIGHT_ENDS = 23, 5
 BROKEN_SHARE = 0.035
 SHORTEST_RIDE, LONGEST_RIDE = 6, 22
 # Who finds no dock looks at the stations that are so near, and again after so many minutes.
@@ -74,6 +75,10 @@ class City:
 
     def docks(self, index: int) -> int:
         return self.places[index].capacity - self.bikes[index] - self.disabled[index]
+
+    @property
+    def is_night(self) -> bool:
+        return not NIGHT_ENDS <= self.minute // 60 % 24 < NIGHT_BEGINS
 
     def ride(self, minutes: int) -> None:
         """Let the time pass."""

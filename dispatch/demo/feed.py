@@ -20,7 +20,7 @@ from ..stations import state_of
 
 SYSTEM = "demo"
 # With it station 100 is full and station 200 low after the morning's peak.
-SEED = 43
+SEED = 8
 STATIONS = 60
 MORNING = 3 * 60 + 20
 AFTER_THE_PEAK = 9 * 60 + 20

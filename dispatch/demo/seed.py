@@ -15,10 +15,10 @@ POLL_MINUTES = 10
 
 MOVES = [
     (100, 200, 5, 20, "Station 100 is full, Station 200 needs bikes"),
-    (119, 206, 12, 55, "Salt St at 4th Ave: 33 of 33; Pearl Way at 1st Row has one bike left"),
-    (304, 314, 6, 30, "Granite Rd at 2nd Ct: forecast empty in 20 minutes, demand stays high"),
-    (110, 213, 8, 0, "Lectures at the University end at noon: 40 rides expected, 6 bikes there"),
-    (105, 211, 7, -20, "Water Tower will be short of bikes in the afternoon; there is time"),
+    (104, 209, 12, 55, "Old Market: 32 of 32; Ash Way at 1st Row has been empty since the morning"),
+    (302, 306, 6, 30, "Birch Rd at 6th Ct is empty; 30 rides are expected from there by noon"),
+    (108, 217, 8, 0, "Lectures at the University end at noon: 40 rides expected, 6 bikes there"),
+    (113, 213, 7, -20, "Library Square fills by the afternoon; there is time"),
 ]
 
 

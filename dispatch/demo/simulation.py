@@ -22,6 +22,8 @@ SUGGEST_EVERY, SUGGEST_EVERY_AT_REST = 30, 600
 PATIENCE = 45
 # It approves no more than these wait.
 QUEUE = 2
+# Nobody wants to watch an empty street.
+HASTE = 10
 # A completion may be seen later than another that was made after it.
 LOOK_BACK = timedelta(minutes=2)
 
@@ -50,7 +52,7 @@ class Simulation:
         for van in self.vans:
             van.drive()
         self.move_bikes()
-        self.city.ride(self.speed)
+        self.city.ride(self.speed * (HASTE if self.city.is_night else 1))
         if self.steps % (TELL_EVERY if self.speed else TELL_EVERY_AT_REST) == 0:
             tell(self.city, timezone.now())
         if self.steps % (SUGGEST_EVERY if self.speed else SUGGEST_EVERY_AT_REST) == 0:

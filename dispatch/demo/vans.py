@@ -8,9 +8,9 @@ from ..city import City
 from ..globe import point
 from ..smoke import SmokeFailure, call
 
-NAMES = ["van-1", "van-2", "van-3"]
+NAMES = ["van-1", "van-2"]
 # Minutes of the city: to load and unload, and for a kilometre; and where a station is not known.
-STOP_MINUTES, MINUTES_PER_KM, ANY_KM = 8, 4, 2.0
+STOP_MINUTES, MINUTES_PER_KM, ANY_KM = 20, 4, 2.0
 
 
 class Van:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import requests
@@ -75,6 +76,33 @@ def test_it_serves_a_signed_in_dispatcher_the_demo_and_ctrl_c_stops_everything(t
     assert not Cluster(tmp_path / "db").is_running()
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=5)
+
+
+@pytest.mark.experiment
+def test_a_simulated_city_lives_without_anybody_and_ctrl_c_stops_it(tmp_path):
+    port = free_port()
+    process = quickstart(tmp_path, "--port", str(port), "--simulate", "--speed", "60")
+    try:
+        printed = ""
+        while "approved by the simulation" not in printed:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            printed += line
+        deadline = time.monotonic() + 40
+        completed = []
+        while not completed and time.monotonic() < deadline:
+            url = f"http://127.0.0.1:{port}/tasks?status=completed"
+            completed = requests.get(url, timeout=20).json()
+            time.sleep(0.2)
+        assert completed[0]["worker_id"].startswith("van-")
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+
+    assert "Stopped." in rest
+    assert errors == ""
+    assert process.returncode == 0
+    assert not Cluster(tmp_path / "db").is_running()
 
 
 @pytest.mark.experiment

@@ -45,7 +45,7 @@ WELCOME = """
 AT_REST = """\
   The demo city is at rest: bikes move only when you complete a task. With --simulate it lives."""
 ALIVE = """\
-  The demo city lives: riders come and go, three vans work. What nobody decides for {seconds} s is
+  The demo city lives: riders come and go, two vans work. What nobody decides for {seconds} s is
   approved by the simulation."""
 
 
