@@ -15,6 +15,9 @@ from .globe import AREA_GAP, Grid, areas, point
 LEAST_PRIORITY, MOST_PRIORITY = 10, 60
 # To load and unload costs a van as much time as this way, so the very nearest is not always best.
 STOP_KM = 1.0
+# A move that is proposed already gives way only to one that is so much better: who is about to
+# decide it shall not see it go for nothing.
+FAVOUR = 1.5
 
 Pair = tuple[int, int]
 Area = tuple[str, int]
@@ -112,22 +115,30 @@ class Ledger:
 
 
 def plan_moves(
-    stands: Collection[Stand], rules: Rules, made: Collection[Pair] = ()
+    stands: Collection[Stand],
+    rules: Rules,
+    *,
+    barred: Collection[Pair] = (),
+    proposed: Collection[Pair] = (),
 ) -> list[PlannedMove]:
     """The moves, most urgent first. The same stands give the same moves, in any order.
 
-    `made`: pairs of stations (from, to) that are not to be proposed.
+    `barred`: pairs of stations (from, to) that are not to be proposed. `proposed`: those of the
+    last plan; they are favoured.
     """
     able = sorted(
         (stand for stand in stands if stand.in_service and stand.size), key=lambda each: each.number
     )
-    return Plan(able, rules, set(made)).moves()
+    return Plan(able, rules, set(barred), set(proposed)).moves()
 
 
 class Plan:
-    def __init__(self, stands: list[Stand], rules: Rules, made: set[Pair]) -> None:
+    def __init__(
+        self, stands: list[Stand], rules: Rules, barred: set[Pair], proposed: set[Pair]
+    ) -> None:
         self.rules = rules
-        self.made = made
+        self.barred = barred
+        self.proposed = proposed
         self.points = [point(stand.lat, stand.lon) for stand in stands]
         self.areas = [
             (stand.system, place)
@@ -190,14 +201,13 @@ class Plan:
             qty = min(most, partner.room if gives else partner.spare)
             if qty < self.rules.min_qty or self.areas[other] != self.areas[index]:
                 continue
-            if self.is_made(station, partner) if gives else self.is_made(partner, station):
+            source, target = (station, partner) if gives else (partner, station)
+            pair = source.stand.number, target.stand.number
+            if pair in self.barred:
                 continue
             # A partner that is out of balance itself is helped by the same move.
             gain = qty * (1 + bool(partner.severity)) / (STOP_KM + distance)
-            yield gain, -distance, -other, qty
-
-    def is_made(self, source: Ledger, target: Ledger) -> bool:
-        return (source.stand.number, target.stand.number) in self.made
+            yield gain * (FAVOUR if pair in self.proposed else 1), -distance, -other, qty
 
     def promise(self, source: Ledger, target: Ledger, qty: int, distance: float) -> PlannedMove:
         severity = max(source.severity, target.severity)
@@ -212,7 +222,7 @@ class Plan:
         )
         source.promised_out += qty
         target.promised_in += qty
-        self.made.add((source.stand.number, target.stand.number))
+        self.barred.add((source.stand.number, target.stand.number))
         return move
 
 

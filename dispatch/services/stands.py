@@ -18,13 +18,15 @@ OLDEST_TASK = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Standing:
-    """`made`: moves that are open already. `unknown`: present stations without a fresh status.
+    """`open`: moves that others propose or tasks make, `own`: those that only the asker proposes.
 
-    `now`: the database's clock; None: no station has a fresh status.
+    `unknown`: present stations without a fresh status. `now`: the database's clock; None: no
+    station has a fresh status.
     """
 
     stands: list[Stand]
-    made: set[Pair]
+    open: set[Pair]
+    own: set[Pair]
     unknown: int
     now: datetime | None
 
@@ -33,35 +35,44 @@ def max_age() -> timedelta:
     return timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
 
 
-def read_standing(*, without: str) -> Standing:
-    """In five queries. Suggestions of the source `without` promise nothing."""
+def read_standing(asker: str) -> Standing:
+    """In five queries. What the source that asks proposes itself promises nothing."""
     rows = fresh_statuses()
     # What is approved between the two is counted twice then, not missed.
-    suggested = list(open_suggestions(without))
-    under_way = list(open_tasks())
-    promised_in, promised_out = Counter[int](), Counter[int]()
-    for source, target, qty in suggested + under_way:
-        promised_out[source] += qty
-        promised_in[target] += qty
-    as_of = {stand.number: told_at for stand, told_at, _ in rows}
-    for source, target, qty, completed_at in lately_completed():
-        if source in as_of and as_of[source] < completed_at:
-            promised_out[source] += qty
-        if target in as_of and as_of[target] < completed_at:
-            promised_in[target] += qty
+    suggested = list(open_suggestions())
+    others = [(start, end, qty) for start, end, source, qty in suggested if source != asker]
+    promised = [*others, *open_tasks()]
+    bikes_in, bikes_out = count_promises(promised, {stand.number: at for stand, at, _ in rows})
     return Standing(
         stands=[
             replace(
                 stand,
-                promised_in=promised_in[stand.number],
-                promised_out=promised_out[stand.number],
+                promised_in=bikes_in[stand.number],
+                promised_out=bikes_out[stand.number],
             )
             for stand, _, _ in rows
         ],
-        made={(source, target) for source, target, _ in suggested + under_way},
+        open={(start, end) for start, end, _ in promised},
+        own={(start, end) for start, end, source, _ in suggested if source == asker},
         unknown=Station.objects.present().count() - len(rows),
         now=rows[0][2] if rows else None,
     )
+
+
+def count_promises(
+    promised: list[tuple[int, int, int]], told_at: dict[int, datetime]
+) -> tuple[Counter[int], Counter[int]]:
+    """Bikes to come to and to leave each station, after the moment that its figures are of."""
+    bikes_in, bikes_out = Counter[int](), Counter[int]()
+    for start, end, qty in promised:
+        bikes_out[start] += qty
+        bikes_in[end] += qty
+    for start, end, qty, completed_at in lately_completed():
+        if start in told_at and told_at[start] < completed_at:
+            bikes_out[start] += qty
+        if end in told_at and told_at[end] < completed_at:
+            bikes_in[end] += qty
+    return bikes_in, bikes_out
 
 
 def fresh_statuses() -> list[tuple[Stand, datetime, datetime]]:
@@ -87,10 +98,10 @@ def fresh_statuses() -> list[tuple[Stand, datetime, datetime]]:
     ]
 
 
-def open_suggestions(without: str) -> Iterator[tuple[int, int, int]]:
-    """From, to and how many bikes, of all suggestions of a move together."""
+def open_suggestions() -> Iterator[tuple[int, int, str, int]]:
+    """From, to, source, and how many bikes in all suggestions of that move together."""
     lasting = Suggestion.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
-    moves = lasting.exclude(source=without).values_list("from_station_id", "to_station_id")
+    moves = lasting.values_list("from_station_id", "to_station_id", "source")
     return moves.annotate(Sum("qty")).iterator()
 
 

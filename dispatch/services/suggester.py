@@ -42,7 +42,7 @@ def suggest_moves(
     Nobody else's are touched: like open tasks, they count as promised. A suggestion expires when
     the status behind it is too old. Conflict: no station has a fresh status.
     """
-    standing = read_standing(without=SOURCE)
+    standing = read_standing(SOURCE)
     if standing.now is None:
         raise Conflict(
             f"No station has a status of the last {settings.STATUS_MAX_AGE_MINUTES} minutes:"
@@ -55,7 +55,8 @@ def suggest_moves(
         van_capacity=van_capacity,
         min_qty=min_qty,
     )
-    moves = plan_moves(standing.stands, rules, standing.made | rejected_lately())
+    barred = standing.open | rejected_lately()
+    moves = plan_moves(standing.stands, rules, barred=barred, proposed=standing.own)
     return Suggested(
         moves=moves,
         stations=len(standing.stands),

@@ -159,7 +159,16 @@ def test_a_move_that_is_made_already_is_not_proposed_but_another_way_is():
     stands = [stand(1, 0, 20), stand(2, 20, 0, km=1), stand(3, 20, 0, km=1.5)]
 
     assert pairs(plan_moves(stands, Rules())) == [(2, 1), (3, 1)]
-    assert pairs(plan_moves(stands, Rules(), made={(2, 1)})) == [(3, 1)]
+    assert pairs(plan_moves(stands, Rules(), barred={(2, 1)})) == [(3, 1)]
+
+
+def test_a_move_that_was_proposed_stays_unless_another_is_much_better():
+    stands = [stand(1, 0, 20), stand(2, 16, 4, km=1.4), stand(3, 16, 4, km=1.5)]
+    much_nearer = [*stands, stand(4, 16, 4, km=0.1)]
+
+    assert pairs(plan_moves(stands, Rules()))[0] == (2, 1)
+    assert pairs(plan_moves(stands, Rules(), proposed={(3, 1)}))[0] == (3, 1)
+    assert pairs(plan_moves(much_nearer, Rules(), proposed={(3, 1)}))[0] == (4, 1)
 
 
 def test_the_order_of_the_stations_does_not_matter():

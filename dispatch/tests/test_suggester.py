@@ -164,6 +164,17 @@ def test_a_rejected_move_is_not_proposed_again_for_two_hours(monkeypatch):
     assert routes() == {(1, 2, 10)}
 
 
+def test_what_it_has_open_stays_while_it_is_about_as_good_as_another_move():
+    station(1, 0, 20)
+    station(2, 16, 4, km=1.4)
+    station(3, 16, 4, km=1.5)
+    mine = SuggestionFactory(from_station_id=3, to_station_id=1, qty=3, source="suggester")
+
+    suggest()
+
+    assert mine in Suggestion.objects.filter(from_station_id=3, to_station_id=1)
+
+
 def test_a_priority_that_a_dispatcher_has_set_stands():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
