@@ -96,9 +96,9 @@ def test_the_nearer_of_two_like_partners_is_chosen():
 
 
 def test_a_partner_that_is_out_of_balance_itself_is_worth_a_longer_way():
-    stands = [stand(1, 0, 20), stand(2, 15, 5, km=1), stand(3, 19, 1, km=2)]
+    stands = [stand(1, 0, 20), stand(2, 15, 5, km=1), stand(3, 17, 3, km=2)]
 
-    assert pairs(plan_moves(stands, Rules()))[0] == (3, 1)
+    assert pairs(plan_moves(stands, Rules(van_capacity=4)))[0] == (3, 1)
 
 
 def test_nobody_moves_farther_than_allowed_nor_to_another_area():
@@ -109,6 +109,14 @@ def test_nobody_moves_farther_than_allowed_nor_to_another_area():
     assert len(plan_moves(far, Rules(max_distance=2))) == 1
     assert plan_moves(over_the_bay, Rules()) == []
     assert len(plan_moves([*over_the_bay, stand(3, 10, 10, km=1)], Rules())) == 1
+
+
+def test_a_bay_is_not_crossed_though_both_sides_have_bikes_to_move():
+    here = [stand(1, 0, 20), stand(2, 10, 10, km=-1.5)]
+    there = [stand(3, 20, 0, km=2.2), stand(4, 8, 12, km=2.3)]
+
+    assert set(pairs(plan_moves([*here, *there], Rules()))) == {(2, 1), (3, 4)}
+    assert (3, 1) in pairs(plan_moves([*here, *there], Rules(area_gap=3)))
 
 
 def test_bikes_of_another_system_do_not_fit():
