@@ -113,3 +113,17 @@ def test_a_van_moves_what_there_is_and_what_fits():
     assert city.movable(numbers[0], 7, 3) == city.movable(7, 8, 3) == 3
     city.move(numbers[0], numbers[2], 9)
     assert city.bikes == [2, 0, places[2].capacity]
+
+
+def test_who_finds_no_dock_rides_on_and_does_not_leave_the_bike_at_a_closed_station():
+    places = found_city()
+    fills = {place.number: Fill(place.capacity, 0, 0) for place in places}
+    closed = next(place for place in places if place.closed)
+    city = City(places, fills={**fills, closed.number: Fill(0, closed.capacity, 0)})
+
+    neighbour = city.nearby[city.index[closed.number]][1]
+
+    city.arrive(neighbour)
+
+    assert city.fills()[closed.number].bikes == 0
+    assert len(city.riding) == 1
