@@ -13,6 +13,7 @@ from .stations import (
     StationFeed,
     StationOutage,
     StationStatus,
+    StatusPoll,
 )
 from .suggestions import Suggestion
 from .tasks import OPEN_STATUSES, Task, TaskStatus
@@ -36,6 +37,7 @@ __all__ = [
     "StationFeed",
     "StationOutage",
     "StationStatus",
+    "StatusPoll",
     "Suggestion",
     "Task",
     "TaskEvent",

@@ -205,3 +205,33 @@ class FeedWatch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.system} from {self.started_at}"
+
+
+class StatusPoll(models.Model):
+    """What one poll of a system's status found: its time, and how many stations could be used.
+
+    A row a poll, none per station. Shares are of polls, and intervals alone do not tell when
+    those were.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    system = models.CharField(max_length=100)
+    at = models.DateTimeField()
+    # Stations that are not closed, and how many of those had no bike or no dock.
+    in_service = models.PositiveIntegerField()
+    empty = models.PositiveIntegerField()
+    full = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "status_polls"
+        constraints = [
+            models.UniqueConstraint(fields=["at", "system"], name="one_status_poll_at_a_time"),
+            models.CheckConstraint(
+                name="status_poll_counts_its_stations",
+                condition=Q(in_service__gte=F("empty") + F("full")),
+            ),
+            models.CheckConstraint(name="status_poll_at_is_a_date", condition=is_a_date("at")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.system} at {self.at}"
