@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from .models import OutageKind
 
-# Between two polls. Nobody knows what was in a longer gap.
-LONGEST_GAP = timedelta(minutes=30)
+# Between two polls. Nobody knows what was in a longer gap. A feed that is asked every ten minutes
+# leaves out three quarters of an hour now and then, and each gap ends all outages.
+LONGEST_GAP = timedelta(minutes=60)
 EARTH_RADIUS_KM = 6371.0
 
 

@@ -170,20 +170,20 @@ def test_outages_begin_and_end_with_the_polls_that_show_it(stations):
     assert watches() == [(0, 10)]
 
 
-def test_a_gap_of_half_an_hour_is_none(stations):
+def test_a_gap_of_an_hour_is_none(stations):
     record([a_status("1", 0), a_status("2")])
-    record([a_status("1", 0), a_status("2")], minutes=30)
+    record([a_status("1", 0), a_status("2")], minutes=60)
 
     assert outages() == [(1, "empty", 0, None)]
-    assert watches() == [(0, 30)]
+    assert watches() == [(0, 60)]
 
 
 def test_after_a_longer_gap_what_was_open_ended_with_the_last_poll_and_begins_anew(stations):
     record([a_status("1", 0), a_status("2"), a_status("uuid-3", 0)])
     record([a_status("1", 0), a_status("2", 0), a_status("uuid-3", 0)], minutes=10)
-    record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=40, seconds=1)
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=70, seconds=1)
 
-    anew = minute(at(40) + timedelta(seconds=1))
+    anew = minute(at(70) + timedelta(seconds=1))
     # Station 2's was seen by one poll alone: it has lasted no time that is known.
     assert outages() == [(1, "empty", 0, 10), (3, "empty", 0, 10), (1, "empty", anew, None)]
     assert watches() == [(0, 10), (anew, anew)]
