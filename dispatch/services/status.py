@@ -1,15 +1,22 @@
 """How full stations are: the latest status of each, and since when something is wrong."""
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from django.db import transaction
 
 from ..exceptions import Refusal
 from ..gbfs import Status, StatusRow
-from ..models import FeedKind, OutageKind, Station, StationAlias, StationFeed, StationStatus
+from ..models import (
+    FeedKind,
+    Station,
+    StationAlias,
+    StationFeed,
+    StationStatus,
+    StatusPoll,
+)
+from ..outages import tally
 from ..stations import state_of
 from .feeds import Reading, check_age, database_now, note_read
 from .locks import take_turns
@@ -57,15 +64,16 @@ def record_status(status: Status, *, system: str, reading: Reading) -> StatusRes
     watch_on(system, at)
     note_states(system, states, at)
     note_read(system, FeedKind.STATUS, reading, at)
-    tally = Counter(states.values())
+    poll = tally(at, states)
+    StatusPoll.objects.create(system=system, **asdict(poll))
     return StatusResult(
         at,
         is_new=True,
         stations=len(told),
         changed=changed,
-        empty=tally[OutageKind.EMPTY],
-        full=tally[OutageKind.FULL],
-        closed=tally[OutageKind.CLOSED],
+        empty=poll.empty,
+        full=poll.full,
+        closed=len(told) - poll.in_service,
         unknown=unknown,
         about_bad_rows=status.about_bad_rows(),
     )
