@@ -1,0 +1,136 @@
+"""Bars of a chart, worked out for a template that draws them. No database.
+
+They stand in a box of WIDTH by HEIGHT that is stretched to its place; words stay outside of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, log10
+
+WIDTH, HEIGHT = 240, 100
+FILLED = 0.8
+STEPS = (1, 2, 2.5, 5, 10)
+
+
+@dataclass(frozen=True)
+class Series:
+    """`key`: what style sheets know it by. None: nothing is known, which is not nothing."""
+
+    key: str
+    name: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Bar:
+    key: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """What stands over one label. `title`: all of it in words."""
+
+    label: str
+    title: str
+    x: float
+    width: float
+    bars: list[Bar]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`top`: what the upper edge stands for, in words. `legend`: empty with one series."""
+
+    title: str
+    summary: str
+    top: str
+    columns: list[Column]
+    legend: list[Series]
+    width: int = WIDTH
+    height: int = HEIGHT
+
+    @property
+    def ticks(self) -> list[str]:
+        """The labels of the quarters, from the left."""
+        return [self.columns[place].label for place in range(0, len(self.columns), self.quarter)]
+
+    @property
+    def quarter(self) -> int:
+        return max(1, len(self.columns) // 4)
+
+
+def bar_chart(
+    title: str, labels: Sequence[str], stacked: Sequence[Series], unit: str = ""
+) -> Chart:
+    """Columns of the series' values on top of one another. `unit`: behind each number."""
+    columns = list(zip(*(series.values for series in stacked), strict=True))
+    totals = [sum(known) if (known := [v for v in c if v is not None]) else None for c in columns]
+    top = round_up(max((total for total in totals if total is not None), default=0))
+    step = WIDTH / max(1, len(labels))
+    return Chart(
+        title=title,
+        summary=summary(title, labels, totals, unit),
+        top=f"{top:g}{unit}",
+        columns=[
+            Column(
+                label,
+                in_words(label, stacked, column, unit),
+                round(place * step, 2),
+                round(step, 2),
+                list(bars(place * step, step, stacked, column, top)),
+            )
+            for place, (label, column) in enumerate(zip(labels, columns, strict=True))
+        ],
+        legend=list(stacked) if len(stacked) > 1 else [],
+    )
+
+
+def round_up(value: float) -> float:
+    """To a number that is easy to read, at least 1."""
+    if value <= 1:
+        return 1
+    magnitude = float(10 ** floor(log10(value)))
+    return next(step * magnitude for step in STEPS if value <= step * magnitude)
+
+
+def bars(
+    x: float, step: float, stacked: Sequence[Series], values: Sequence[float | None], top: float
+) -> list[Bar]:
+    found = []
+    y = float(HEIGHT)
+    for series, value in zip(stacked, values, strict=True):
+        if value:
+            height = HEIGHT * value / top
+            y -= height
+            left = x + step * (1 - FILLED) / 2
+            found.append(Bar(series.key, *(round(n, 2) for n in (left, y, step * FILLED, height))))
+    return found
+
+
+def in_words(
+    label: str, stacked: Sequence[Series], values: Sequence[float | None], unit: str
+) -> str:
+    told = [
+        f"{series.name} {shown(value, unit)}"
+        for series, value in zip(stacked, values, strict=True)
+        if value is not None
+    ]
+    return f"{label}: {', '.join(told) or 'not known'}"
+
+
+def summary(title: str, labels: Sequence[str], totals: Sequence[float | None], unit: str) -> str:
+    known = [
+        (total, label) for total, label in zip(totals, labels, strict=True) if total is not None
+    ]
+    if not known:
+        return f"{title}: not known"
+    (least, quiet), (most, busy) = min(known), max(known)
+    return f"{title}: from {shown(least, unit)} at {quiet} to {shown(most, unit)} at {busy}"
+
+
+def shown(value: float, unit: str) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".") + unit

@@ -1,0 +1,130 @@
+"""Cluster outages as the MTC-Motivate agreement for Bay Area Bike Share defines them.
+
+A station's cluster is the station, all within a third of a mile, and at least its three nearest.
+It is out when none of its stations has a bike, or none has a dock. Closed ones are passed over,
+but one at least must be open. Counted are more than ten consecutive minutes of the peak hours.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import mean
+
+from ..models import OutageKind
+from ..outages import Outage
+from ..stations import kilometres
+from .stretches import Stretch, common, merged, minutes
+
+THIRD_OF_A_MILE = 536.448
+NEAREST = 3
+LONGEST_ALLOWED_MINUTES = 10
+# Of latitude, and more than a third of a mile.
+BAND = 0.005
+
+Clusters = dict[int, frozenset[int]]
+
+
+@dataclass(frozen=True)
+class Place:
+    station_id: int
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True)
+class ClusterOutage:
+    """`station_id`: whose cluster it is."""
+
+    station_id: int
+    kind: OutageKind
+    start: datetime
+    end: datetime
+
+    @property
+    def minutes(self) -> float:
+        return minutes(self.start, self.end)
+
+
+@dataclass(frozen=True)
+class ClusterFigures:
+    clusters: int
+    mean_size: float | None
+    episodes: int
+    minutes_beyond: float
+
+
+def clusters_of(places: Collection[Place]) -> Clusters:
+    by_latitude = sorted(places, key=lambda place: place.lat)
+    latitudes = [place.lat for place in by_latitude]
+    found = {}
+    for place in places:
+        # All that may be near, without a look at the rest of the city.
+        south = bisect_left(latitudes, place.lat - BAND)
+        north = bisect_right(latitudes, place.lat + BAND)
+        near = within_reach(distances(place, by_latitude[south:north]))
+        if len(near) < NEAREST:
+            near = within_reach(distances(place, places))
+        found[place.station_id] = frozenset({place.station_id} | near)
+    return found
+
+
+def distances(place: Place, others: Iterable[Place]) -> list[tuple[float, int]]:
+    return [
+        (1000 * kilometres(place.lat, place.lon, other.lat, other.lon), other.station_id)
+        for other in others
+        if other is not place
+    ]
+
+
+def within_reach(distances: list[tuple[float, int]]) -> set[int]:
+    """`distances`: in metres, with whose they are."""
+    near = {station_id for distance, station_id in distances if distance <= THIRD_OF_A_MILE}
+    if len(near) < NEAREST:
+        near = {station_id for _, station_id in sorted(distances)[:NEAREST]}
+    return near
+
+
+def cluster_outages(
+    clusters: Clusters, outages: Collection[Outage], last: datetime, peaks: list[Stretch]
+) -> list[ClusterOutage]:
+    """Of one system, in the order of their start. `last`: its last poll; `peaks`: when to look."""
+    found = []
+    for kind in (OutageKind.EMPTY, OutageKind.FULL):
+        lacking = stretches_of(outages, last, {kind})
+        passed = stretches_of(outages, last, {kind, OutageKind.CLOSED})
+        for station_id, members in clusters.items():
+            out = common(stretches_out(members, lacking, passed), peaks)
+            found += [ClusterOutage(station_id, kind, *stretch) for stretch in out]
+    return sorted(
+        (outage for outage in found if outage.minutes > LONGEST_ALLOWED_MINUTES),
+        key=lambda outage: (outage.start, outage.station_id),
+    )
+
+
+def stretches_of(
+    outages: Iterable[Outage], last: datetime, kinds: set[OutageKind]
+) -> dict[int, list[Stretch]]:
+    found: dict[int, list[Stretch]] = {}
+    for outage in outages:
+        if outage.kind in kinds:
+            found.setdefault(outage.station_id, []).append((outage.start, outage.end or last))
+    return {station_id: merged(stretches) for station_id, stretches in found.items()}
+
+
+def stretches_out(
+    members: Iterable[int], lacking: dict[int, list[Stretch]], passed: dict[int, list[Stretch]]
+) -> list[Stretch]:
+    out = merged(stretch for member in members for stretch in lacking.get(member, []))
+    for member in members:
+        out = common(out, passed.get(member, []))
+    return out
+
+
+def figures_of(clusters: Clusters, found: Collection[ClusterOutage]) -> ClusterFigures:
+    return ClusterFigures(
+        clusters=len(clusters),
+        mean_size=mean(map(len, clusters.values())) if clusters else None,
+        episodes=len(found),
+        minutes_beyond=sum(outage.minutes - LONGEST_ALLOWED_MINUTES for outage in found),
+    )

@@ -1,0 +1,86 @@
+"""A report as JSON and as CSV."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from io import StringIO
+from typing import Any
+
+from ..csv_cells import safe_cell
+from .report import Report
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """Of what JSON has. Percentages and minutes are rounded to hundredths."""
+    stockouts, work = asdict(report.stockouts), asdict(report.work)
+    for part in (stockouts, work):
+        part["by_hour"] = numbered(part["by_hour"])
+    document = {
+        "from": str(report.period.first),
+        "to": str(report.period.last),
+        "time_zone": str(report.period.zone),
+        "status_polls": report.polls,
+        "watched_percent": report.watched,
+        "stockouts": stockouts,
+        "clusters": {**asdict(report.clusters), "outages": list(cluster_outages(report))},
+        "work": work,
+        "sources": [asdict(source) for source in report.sources],
+    }
+    plain_document: dict[str, Any] = plain(document)
+    return plain_document
+
+
+def cluster_outages(report: Report) -> Iterator[dict[str, Any]]:
+    for outage in report.cluster_outages:
+        yield {
+            "name": report.names[outage.station_id],
+            **asdict(outage),
+            "minutes": outage.minutes,
+        }
+
+
+def numbered(hours: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"hour": number, **figures} for number, figures in enumerate(hours)]
+
+
+def plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: plain(part) for name, part in value.items()}
+        case list():
+            return [plain(part) for part in value]
+        case float():
+            return round(value, 2)
+        case datetime():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def to_json(report: Report) -> str:
+    return json.dumps(to_document(report), ensure_ascii=False, indent=2)
+
+
+def to_csv(report: Report) -> str:
+    """One figure a line, under the names that it has in JSON."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["figure", "value"])
+    for name, value in figures(to_document(report)):
+        writer.writerow([name, safe_cell(value) if isinstance(value, str) else value])
+    return text.getvalue()
+
+
+def figures(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    match value:
+        case dict():
+            parts = value.items()
+        case list():
+            parts = enumerate(value)  # type: ignore[assignment]
+        case _:
+            yield name, value
+            return
+    for part_name, part in parts:
+        yield from figures(part, f"{name}.{part_name}" if name else str(part_name))

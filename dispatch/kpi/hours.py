@@ -1,0 +1,44 @@
+"""The last 24 hours, hour by hour, in two queries."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from ..outages import Poll
+from . import queries
+from .stockouts import Share, share_of
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Hour:
+    """Begins at `start`, on the hour of the clock on the wall. The last one is not over yet."""
+
+    start: datetime
+    share: Share
+    tasks: int
+    bikes: int
+
+
+def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:
+    """Oldest first. Days on which the clock is changed have their hours too: 24 real ones."""
+    starts = starts_of_hours(now, zone)
+    tasks: Counter[int] = Counter()
+    bikes: Counter[int] = Counter()
+    for done in queries.completions_between(starts[0], starts[-1] + HOUR):
+        number = (done.heard_at - starts[0]) // HOUR
+        tasks[number] += 1
+        bikes[number] += done.bikes
+    polls: dict[int, list[Poll]] = defaultdict(list)
+    for _, poll in queries.polls_between(starts[0], starts[-1] + HOUR):
+        polls[(poll.at - starts[0]) // HOUR].append(poll)
+    return [
+        Hour(start.astimezone(zone), share_of(polls[number]), tasks[number], bikes[number])
+        for number, start in enumerate(starts)
+    ]
+
+
+def starts_of_hours(now: datetime, zone: tzinfo) -> list[datetime]:
+    this_hour = now.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    return [this_hour - HOUR * (23 - number) for number in range(24)]

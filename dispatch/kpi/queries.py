@@ -1,0 +1,90 @@
+"""What the figures are made of, read from the tables."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+
+from ..models import (
+    EventKind,
+    FeedWatch,
+    OutageKind,
+    Station,
+    StationOutage,
+    StatusPoll,
+    TaskEvent,
+)
+from ..outages import Outage, Poll
+from .stretches import Stretch
+from .work import Completion, Decision
+
+ASSIGNED = [EventKind.CLAIMED, EventKind.REASSIGNED]
+ENTERED = [EventKind.APPROVED, EventKind.CREATED]
+DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
+
+
+def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
+    """Each with its system, in the order of time."""
+    polls = StatusPoll.objects.filter(at__gte=start, at__lt=end).order_by("at", "system")
+    fields = ("system", "at", "in_service", "empty", "full")
+    for system, at, in_service, empty, full in polls.values_list(*fields).iterator():
+        yield system, Poll(at, in_service, empty, full)
+
+
+def last_polls() -> dict[str, datetime]:
+    """Of each system, of all time: until then it is known that what lasts has lasted."""
+    latest = FeedWatch.objects.values_list("system").annotate(last=Max("ended_at"))
+    return dict(latest.order_by("system"))
+
+
+def outages_between(start: datetime, end: datetime) -> Iterator[tuple[str, Outage]]:
+    """What lasted for any time of it, with its system, in the order of station and start."""
+    outages = StationOutage.objects.filter(
+        Q(ended_at__isnull=True) | Q(ended_at__gt=start), started_at__lt=end
+    ).order_by("station_id", "started_at")
+    fields = ("station__system", "station_id", "kind", "started_at", "ended_at")
+    for system, station_id, kind, began, ended in outages.values_list(*fields):
+        yield system, Outage(station_id, OutageKind(kind), began, ended)
+
+
+def stations_after(start: datetime) -> QuerySet[Station]:
+    """Those that had not gone by then."""
+    return Station.objects.filter(Q(gone_at__isnull=True) | Q(gone_at__gt=start)).order_by("id")
+
+
+def events_between(start: datetime, end: datetime) -> QuerySet[TaskEvent]:
+    return TaskEvent.objects.filter(at__gte=start, at__lt=end)
+
+
+def completions_between(start: datetime, end: datetime) -> Iterator[Completion]:
+    claim = TaskEvent.objects.filter(
+        task_id=OuterRef("task_id"), attempt=OuterRef("attempt"), kind__in=ASSIGNED
+    ).order_by("id")
+    done = events_between(start, end).filter(kind=EventKind.COMPLETED).order_by("id")
+    rows = done.annotate(claimed_at=Subquery(claim.values("at")[:1]))
+    for heard_at, details, claimed_at in rows.values_list("at", "details", "claimed_at"):
+        said = details.get("completed_at")
+        yield Completion(
+            heard_at,
+            details.get("moved_qty", 0),
+            claimed_at,
+            datetime.fromisoformat(said) if said else None,
+        )
+
+
+def first_claims_between(start: datetime, end: datetime) -> Iterator[Stretch]:
+    """From the approval, or the entry by hand, to the first claim, which is in that time."""
+    entry = TaskEvent.objects.filter(task_id=OuterRef("task_id"), kind__in=ENTERED).order_by("id")
+    claims = events_between(start, end).filter(kind__in=ASSIGNED, attempt=1)
+    rows = claims.annotate(entered_at=Subquery(entry.values("at")[:1])).order_by("id")
+    for entered_at, claimed_at in rows.values_list("entered_at", "at"):
+        if entered_at is not None:
+            yield entered_at, claimed_at
+
+
+def decisions_between(start: datetime, end: datetime) -> Iterator[Decision]:
+    """On suggestions."""
+    events = events_between(start, end).filter(kind__in=DECIDED)
+    counted = events.values_list("source", "kind").annotate(count=Count("id"))
+    for row in counted.order_by("source", "kind"):
+        yield Decision(*row)

@@ -1,0 +1,162 @@
+"""A report as a table to read in a terminal."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from unicodedata import category
+
+from .report import Report
+from .work import Wait
+
+NAME_WIDTH = 40
+Row = Sequence[str]
+
+
+def to_text(report: Report) -> str:
+    return "\n".join(lines(report))
+
+
+def lines(report: Report) -> Iterator[str]:
+    period = report.period
+    yield f"{period.first} to {period.last}, {period.zone}"
+    if report.polls:
+        yield f"{report.polls:,} polls of station status, {percent(report.watched)} watched"
+        yield from stockouts(report)
+        yield from by_hour(report)
+        yield from worst_stations(report)
+        yield from clusters(report)
+    else:
+        yield "No station status was polled in this period."
+    yield from work(report)
+    yield from sources(report)
+
+
+def stockouts(report: Report) -> Iterator[str]:
+    found = report.stockouts
+    kinds = (found.empty, found.full, found.either)
+    shares = [
+        (label, *(percent(share) for share in (of.empty, of.full, of.either)))
+        for label, of in (("share of polls", found.share), ("06:00 to 22:00", found.peak_hours))
+    ]
+    yield from table(
+        ("Stockouts", "empty", "full", "either"),
+        [
+            *shares,
+            ("episodes", *(f"{kind.episodes:,}" for kind in kinds)),
+            ("stations", *(f"{kind.stations:,}" for kind in kinds)),
+            ("minutes", *(number(kind.minutes) for kind in kinds)),
+            ("median minutes", *(number(kind.median_minutes) for kind in kinds)),
+        ],
+    )
+    yield f"{found.long_episodes:,} episodes lasted longer than 60 minutes."
+    if found.worst_tenth is not None:
+        yield f"The worst tenth of the stations has {percent(found.worst_tenth, 0)} of the minutes."
+
+
+def by_hour(report: Report) -> Iterator[str]:
+    hours = zip(report.stockouts.by_hour, report.work.by_hour, strict=True)
+    yield from table(
+        ("Hour of the day", "empty", "full", "either", "tasks", "bikes"),
+        [
+            (
+                f"{hour:02}:00",
+                *(percent(part) for part in (share.empty, share.full, share.either)),
+                f"{work.tasks:,}",
+                f"{work.bikes:,}",
+            )
+            for hour, (share, work) in enumerate(hours)
+        ],
+    )
+
+
+def worst_stations(report: Report) -> Iterator[str]:
+    stations = report.stockouts.worst_stations
+    if stations:
+        yield from table(
+            ("Worst stations", "episodes", "min. empty", "min. full"),
+            [
+                (
+                    f"{shown(s.name)} (#{s.station_id})",
+                    f"{s.episodes:,}",
+                    number(s.empty_minutes),
+                    number(s.full_minutes),
+                )
+                for s in stations
+            ],
+        )
+
+
+def clusters(report: Report) -> Iterator[str]:
+    found = report.clusters
+    yield from table(
+        ("Cluster outages", ""),
+        [
+            ("longer than 10 minutes", f"{found.episodes:,}"),
+            ("minutes beyond 10", number(found.minutes_beyond)),
+            ("clusters", f"{found.clusters:,}"),
+            ("stations in one, mean", number(found.mean_size, 1)),
+        ],
+    )
+
+
+def work(report: Report) -> Iterator[str]:
+    done = report.work
+    yield from table(
+        ("Work", ""),
+        [
+            ("tasks done", f"{done.tasks_done:,}"),
+            ("bikes moved", f"{done.bikes_moved:,}"),
+            ("bikes moved per hour", number(done.bikes_per_hour, 1)),
+        ],
+    )
+    waits = (
+        ("approval to claim", done.approval_to_claim),
+        ("claim to done", done.claim_to_completion),
+    )
+    yield from table(("Minutes", "tasks", "median", "90th"), [wait(*each) for each in waits])
+
+
+def wait(label: str, of: Wait) -> Row:
+    return label, f"{of.count:,}", number(of.median, 1), number(of.ninetieth, 1)
+
+
+def sources(report: Report) -> Iterator[str]:
+    if report.sources:
+        yield from table(
+            ("Suggestions by source", "approved", "rejected", "expired", "approved of decided"),
+            [
+                (
+                    shown(s.source) or "(none)",
+                    f"{s.approved:,}",
+                    f"{s.rejected:,}",
+                    f"{s.expired:,}",
+                    percent(s.approval_rate, 0),
+                )
+                for s in report.sources
+            ],
+        )
+
+
+def table(head: Row, rows: Iterable[Row]) -> Iterator[str]:
+    """An empty line, then columns: the first to the left, the others to the right."""
+    cells = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    yield ""
+    for row in cells:
+        first, *others = (
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join([first, *others]).rstrip()
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f} %"
+
+
+def shown(text: str) -> str:
+    """Short, and without what would play tricks on a terminal."""
+    plain = "".join(char for char in text if category(char)[0] != "C")
+    return plain if len(plain) <= NAME_WIDTH else f"{plain[: NAME_WIDTH - 1]}…"

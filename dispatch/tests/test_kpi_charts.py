@@ -1,0 +1,91 @@
+from xml.etree import ElementTree
+
+import pytest
+from django.template.loader import render_to_string
+
+from dispatch.kpi.charts import HEIGHT, WIDTH, Series, bar_chart, round_up
+
+HOURS = [f"{hour:02}:00" for hour in range(24)]
+
+
+def test_bars_stand_on_one_another_and_reach_as_high_as_their_values():
+    chart = bar_chart(
+        "Stations",
+        ["a", "b"],
+        [Series("empty", "empty", [1.5, 0]), Series("full", "full", [2.5, 3])],
+        " %",
+    )
+
+    one, other = chart.columns
+    assert chart.top == "5 %"
+    assert [(bar.key, bar.y, bar.height) for bar in one.bars] == [
+        ("empty", 70, 30),
+        ("full", 20, 50),
+    ]
+    assert [(bar.key, bar.y, bar.height) for bar in other.bars] == [("full", 40, 60)]
+    assert (one.x, other.x, one.width) == (0, WIDTH / 2, WIDTH / 2)
+    assert one.title == "a: empty 1.5 %, full 2.5 %"
+    assert chart.summary == "Stations: from 3 % at b to 4 % at a"
+    assert [series.key for series in chart.legend] == ["empty", "full"]
+
+
+def test_what_is_not_known_has_no_bar_and_says_so():
+    chart = bar_chart("Tasks", ["a", "b"], [Series("done", "tasks", [None, 1200])])
+
+    assert [len(column.bars) for column in chart.columns] == [0, 1]
+    assert chart.columns[0].title == "a: not known"
+    assert chart.columns[1].title == "b: tasks 1,200"
+    assert chart.summary == "Tasks: from 1,200 at b to 1,200 at b"
+    assert chart.legend == []
+
+
+def test_a_chart_of_nothing_is_one_all_the_same():
+    assert (
+        bar_chart("Tasks", ["a"], [Series("done", "tasks", [None])]).summary == "Tasks: not known"
+    )
+    assert bar_chart("Tasks", ["a"], [Series("done", "tasks", [0])]).columns[0].bars == []
+    assert bar_chart("Tasks", [], [Series("done", "tasks", [])]).ticks == []
+
+
+def test_every_sixth_of_24_hours_has_a_tick():
+    chart = bar_chart("Tasks", HOURS, [Series("done", "tasks", range(24))])
+
+    assert chart.ticks == ["00:00", "06:00", "12:00", "18:00"]
+
+
+@pytest.mark.parametrize(
+    ("value", "top"),
+    [
+        (0, 1),
+        (0.3, 1),
+        (1, 1),
+        (1.1, 2),
+        (2.2, 2.5),
+        (3, 5),
+        (7, 10),
+        (10, 10),
+        (101, 200),
+        (999, 1000),
+    ],
+)
+def test_the_upper_edge_is_an_easy_number(value, top):
+    assert round_up(value) == top
+
+
+def test_no_bar_leaves_the_box_and_the_picture_is_well_formed():
+    chart = bar_chart(
+        "<script>", HOURS, [Series("empty", '"><b>', range(24)), Series("full", "full", [9] * 24)]
+    )
+
+    page = render_to_string("admin/dispatch/chart.html", {"chart": chart})
+
+    assert "<script>" not in page
+    svg = ElementTree.fromstring(page).find(".//svg")
+    assert svg.get("aria-label") == chart.summary
+    rectangles = svg.findall(".//rect[@class]")
+    assert len(rectangles) == 24 + 23 + 24
+    for rectangle in rectangles:
+        x, y, width, height = (float(rectangle.get(n)) for n in ("x", "y", "width", "height"))
+        assert 0 <= x <= x + width <= WIDTH + 0.01
+        assert 0 <= y <= y + height <= HEIGHT + 0.01
+    assert "style=" not in page
