@@ -2,8 +2,11 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from dispatch.admin.kpi import kpi_page
+
 urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
     path("admin/", admin.site.urls),
     path("", include("dispatch.api.urls")),
 ]
