@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError
 
 from dispatch.gbfs import Status, StatusRow
 from dispatch.models import FeedWatch, OutageKind, Station, StationAlias, StationOutage, StatusPoll
@@ -136,3 +137,20 @@ def test_the_service_records_what_these_rules_say():
     assert [
         Poll(p.at, p.in_service, p.empty, p.full) for p in StatusPoll.objects.order_by("at")
     ] == history.polls
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"in_service": 2, "empty": 2, "full": 1}, "status_poll_counts_its_stations"),
+        ({"at": MORNING.replace(year=9000)}, "status_poll_at_is_a_date"),
+        ({"at": MORNING}, "one_status_poll_at_a_time"),
+    ],
+)
+def test_a_poll_that_cannot_be_is_refused(fields, rule):
+    poll = {"system": "test", "at": at(10), "in_service": 3, "empty": 2, "full": 0}
+    StatusPoll.objects.create(**{**poll, "at": MORNING})
+
+    with pytest.raises(IntegrityError, match=rule):
+        StatusPoll.objects.create(**{**poll, **fields})
