@@ -15,6 +15,7 @@ from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -29,6 +30,12 @@ SENTENCES_SHOWN = 5
 LONGEST_SECONDS = 6
 # Rows of one transaction: their stations and suggestions are locked until it ends.
 AT_ONCE = 200
+BOARD = "board:page"
+
+
+def from_board(request: HttpRequest) -> bool:
+    """Whether it was asked for there, and so leads back to it."""
+    return "board" in request.POST
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,8 @@ class OperationsAdmin(NamedLookups):
     def act_on_selected(
         self, request: HttpRequest, queryset: QuerySet[Any], operation: Operation
     ) -> HttpResponse | None:
-        return self.operate(request, operation, self.selected_ids(request, queryset))
+        page = self.operate(request, operation, self.selected_ids(request, queryset))
+        return page or (redirect(BOARD) if from_board(request) else None)
 
     def selected_ids(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[int]:
         """What was ticked, in id order, also what has left the table since the page was shown."""
@@ -141,10 +149,12 @@ class OperationsAdmin(NamedLookups):
         return page or HttpResponseRedirect(self.back_url(request, pk))
 
     def back_url(self, request: HttpRequest, pk: int) -> str:
-        """Where the button was: on the row's own page, or in the list with these filters.
+        """Where the button was: on the board, on the row's own page, or in the list as filtered.
 
         The list also when the row has left the table and so has no page any more.
         """
+        if from_board(request):
+            return reverse(BOARD)
         if "page" in request.GET and self.get_queryset(request).filter(pk=pk).exists():
             return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
         return f"{self.list_url()}?{request.GET.get('back', '')}"
@@ -194,7 +204,8 @@ class OperationsAdmin(NamedLookups):
             "moves": moves,
             "back": (
                 self.back_url(request, ids[0])
-                if request.resolver_match and "pk" in request.resolver_match.kwargs
+                if from_board(request)
+                or (request.resolver_match and "pk" in request.resolver_match.kwargs)
                 else request.get_full_path()
             ),
         }
