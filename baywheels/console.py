@@ -1,7 +1,14 @@
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import UsernameField
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, URLResolver, path
+
+BOARD_PERMISSIONS = ["dispatch.view_suggestion", "dispatch.view_task"]
 
 
 class SignInForm(AdminAuthenticationForm):
@@ -17,3 +24,15 @@ class ConsoleSite(admin.AdminSite):
     site_url = None
     enable_nav_sidebar = False
     login_form = SignInForm
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        lists = path("lists/", self.admin_view(super().index), name="lists")
+        return [lists, *super().get_urls()]
+
+    def index(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        """The board first, for who may see it; the lists of everything have their own address."""
+        if request.user.has_perms(BOARD_PERMISSIONS):
+            return redirect("board:page")
+        return super().index(request, extra_context)

@@ -7,6 +7,7 @@ from dispatch.admin.kpi import kpi_page
 urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
+    path("admin/board/", include("dispatch.board.urls")),
     path("admin/", admin.site.urls),
     path("", include("dispatch.api.urls")),
 ]

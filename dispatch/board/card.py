@@ -1,0 +1,57 @@
+"""One station in full: how it stands, what is on its way to it and from it, when it was out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from ..exceptions import NotFound
+from ..models import Station, StationOutage, StationStatus, Suggestion, Task
+from .fills import Fill, Level
+from .moves import Job, as_job
+from .stops import Stop, Stops, limits
+
+MOST_OUTAGES = 5
+MOST_MOVES = 20
+
+
+@dataclass(frozen=True)
+class Card:
+    stop: Stop
+    station: Station
+    status: StationStatus | None
+    jobs: list[Job]
+    proposals: list[tuple[Suggestion, Stop, Stop]]
+    outages: list[StationOutage]
+
+
+def read_card(number: int, now: datetime) -> Card:
+    """NotFound: no feed has ever named such a station."""
+    station = Station.objects.select_related("status").filter(pk=number).first()
+    if station is None:
+        raise NotFound(f"Station #{number} is not known: no feed has named it.")
+    at_it = Q(from_station_id=number) | Q(to_station_id=number)
+    tasks = list(Task.objects.open().filter(at_it).order_by("id")[:MOST_MOVES])
+    proposed = list(Suggestion.objects.filter(at_it).order_by("-priority", "id")[:MOST_MOVES])
+    ends = {
+        end for move in [*tasks, *proposed] for end in (move.from_station_id, move.to_station_id)
+    }
+    names = Station.objects.filter(pk__in=ends).values_list("id", "name")
+    stops = Stops((pk, Stop(pk, name)) for pk, name in names)
+    outages = StationOutage.objects.filter(station=station).order_by("-started_at", "-id")
+    status = getattr(station, "status", None)
+    return Card(
+        as_stop(station, status, now),
+        station,
+        status,
+        [as_job(task, stops, now) for task in tasks],
+        [(each, stops[each.from_station_id], stops[each.to_station_id]) for each in proposed],
+        list(outages[:MOST_OUTAGES]),
+    )
+
+
+def as_stop(station: Station, status: StationStatus | None, now: datetime) -> Stop:
+    if status is None:
+        return Stop(station.pk, station.name, Fill.UNKNOWN)
+    level = Level(status.bikes, status.docks, status.in_service, status.as_of)
+    return Stop(station.pk, station.name, level.fill(limits(), now), level=level)

@@ -1,0 +1,165 @@
+"""Where stations and moves stand on the map: positions in, drawing coordinates out.
+
+The map has no ground: areas that lie far apart are drawn in panes of their own, so that none of
+them shrinks to a dot.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import cos, floor, hypot, radians
+from statistics import median
+from typing import NamedTuple
+
+KM_PER_DEGREE = 111.195
+# Stations that are nearer than this to each other are always in one area.
+APART_KM = 3.0
+# An area of fewer stations joins another, if one is not too far.
+FEWEST = 5
+JOIN_KM = 15.0
+MOST_PANES = 4
+MARGIN = 16
+
+
+class Place(NamedTuple):
+    id: int
+    lat: float
+    lon: float
+
+
+class Point(NamedTuple):
+    """In kilometres east and south on a plane; or in a pane, in its units from its top left."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Pane:
+    width: int
+    height: int
+    units_per_km: float
+    points: dict[int, Point]
+
+
+def panes_of(places: Iterable[Place], width: int = 800, height: int = 560) -> list[Pane]:
+    """The largest area at the left in full height, the others below each other at its right.
+
+    Stations of areas beyond MOST_PANES are in none.
+    """
+    first, *others = areas_of(project(places))[:MOST_PANES] or [{}]
+    if not first:
+        return []
+    if not others:
+        return [fit(first, width, height)]
+    left = width * 3 // 5
+    return [
+        fit(first, left, height),
+        *(fit(area, width - left, height // len(others)) for area in others),
+    ]
+
+
+def project(places: Iterable[Place]) -> dict[int, Point]:
+    """Onto a plane: equirectangular, true to scale where most of the places are."""
+    known = list(places)
+    if not known:
+        return {}
+    east = KM_PER_DEGREE * cos(radians(median(place.lat for place in known)))
+    return {place.id: Point(place.lon * east, -place.lat * KM_PER_DEGREE) for place in known}
+
+
+def areas_of(points: dict[int, Point]) -> list[dict[int, Point]]:
+    """Groups that lie apart, the largest first."""
+    groups = sorted(connected(points), key=lambda ids: (-len(ids), min(ids)))
+    large = [ids for ids in groups if len(ids) >= FEWEST]
+    if groups and not large:
+        return [points]
+    alone = []
+    for ids in groups[len(large) :]:
+        near = [group for group in large if distance(points, ids, group) <= JOIN_KM]
+        if near:
+            min(near, key=lambda group: distance(points, ids, group)).extend(ids)
+        else:
+            alone.append(ids)
+    return [{pk: points[pk] for pk in ids} for ids in [*large, *alone]]
+
+
+def connected(points: dict[int, Point]) -> list[list[int]]:
+    """Groups with an empty strip of APART_KM at least between them.
+
+    By squares of that side: those that touch belong together. Not by pairs of stations, of which a
+    large city has millions.
+    """
+    squares: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for pk, (x, y) in points.items():
+        squares[floor(x / APART_KM), floor(y / APART_KM)].append(pk)
+    groups = []
+    while squares:
+        square, ids = squares.popitem()
+        group, beside = list(ids), [square]
+        while beside:
+            column, row = beside.pop()
+            for near in [(column + i, row + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]:
+                if near in squares:
+                    group += squares.pop(near)
+                    beside.append(near)
+        groups.append(group)
+    return groups
+
+
+def distance(points: dict[int, Point], few: list[int], many: list[int]) -> float:
+    """Between the two that are nearest to each other."""
+    return min(
+        hypot(points[a].x - points[b].x, points[a].y - points[b].y) for a in few for b in many
+    )
+
+
+def fit(area: dict[int, Point], width: int, height: int) -> Pane:
+    """As large as the pane allows, in its middle."""
+    left, right = min(p.x for p in area.values()), max(p.x for p in area.values())
+    top, bottom = min(p.y for p in area.values()), max(p.y for p in area.values())
+    # A single station, or a street of them, is not blown up beyond 1 km across the pane.
+    scale = min(
+        (width - 2 * MARGIN) / max(right - left, 1.0),
+        (height - 2 * MARGIN) / max(bottom - top, 1.0),
+    )
+    x0 = (width - (right - left) * scale) / 2
+    y0 = (height - (bottom - top) * scale) / 2
+    points = {
+        pk: Point(round(x0 + (p.x - left) * scale, 1), round(y0 + (p.y - top) * scale, 1))
+        for pk, p in area.items()
+    }
+    return Pane(width, height, scale, points)
+
+
+def ruler(pane: Pane) -> tuple[str, float]:
+    """A round distance that is easy to see in the pane, and its length there."""
+    for km in (10, 5, 2, 1, 0.5):
+        if km * pane.units_per_km <= pane.width / 3:
+            break
+    return (f"{km} km" if km >= 1 else "500 m"), round(km * pane.units_per_km, 1)
+
+
+def arrow(start: Point, end: Point, gap: float = 6.0, head: float = 6.0) -> str:
+    """A path from near one point to near the other, bent so that the way back is another line."""
+    dx, dy = end.x - start.x, end.y - start.y
+    length = hypot(dx, dy)
+    if length <= 2 * gap + head:
+        return ""
+    ux, uy = dx / length, dy / length
+    bend = min(length / 6, 24.0)
+    middle = Point(start.x + dx / 2 - uy * bend, start.y + dy / 2 + ux * bend)
+    # The direction in which it arrives: along the bend, not along the straight line.
+    back = hypot(end.x - middle.x, end.y - middle.y)
+    vx, vy = (end.x - middle.x) / back, (end.y - middle.y) / back
+    tip = Point(end.x - vx * gap, end.y - vy * gap)
+    wings = [
+        Point(tip.x - head * (vx - side * vy / 2), tip.y - head * (vy + side * vx / 2))
+        for side in (1, -1)
+    ]
+    first = Point(start.x + ux * gap, start.y + uy * gap)
+    return (
+        f"M{first.x:.1f} {first.y:.1f}Q{middle.x:.1f} {middle.y:.1f} {tip.x:.1f} {tip.y:.1f}"
+        f"M{wings[0].x:.1f} {wings[0].y:.1f}L{tip.x:.1f} {tip.y:.1f}"
+        f"L{wings[1].x:.1f} {wings[1].y:.1f}"
+    )

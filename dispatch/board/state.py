@@ -1,0 +1,89 @@
+"""All that the board shows, read in a number of queries that does not grow with the city."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from ..models import FeedKind, StationFeed
+from .day import Hour, by_hour, first_hour, read_done, read_stockouts, with_work
+from .fills import Fill
+from .moves import (
+    Counts,
+    Crew,
+    Job,
+    Proposal,
+    read_counts,
+    read_holders,
+    read_jobs,
+    read_proposals,
+)
+from .picture import Picture, draw
+from .stops import Stop, read_stops
+
+
+class Feed(NamedTuple):
+    system: str
+    read_at: datetime | None
+    trouble: str
+
+
+@dataclass(frozen=True)
+class Numbers:
+    counts: Counts
+    empty: int
+    full: int
+    stockout_percent: float | None
+    bikes_today: int
+    feeds: list[Feed]
+
+    @property
+    def feed(self) -> Feed | None:
+        """The one that was read longest ago, one with a trouble before all others."""
+        never = datetime.min.replace(tzinfo=timezone.get_default_timezone())
+        return min(self.feeds, key=lambda f: (not f.trouble, f.read_at or never), default=None)
+
+
+@dataclass(frozen=True)
+class Board:
+    now: datetime
+    numbers: Numbers
+    stops: list[Stop]
+    picture: Picture
+    proposals: list[Proposal]
+    jobs: list[Job]
+    crews: list[Crew]
+    hours: list[Hour]
+
+
+def read_board(now: datetime) -> Board:
+    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = first_hour(now)
+    stops = read_stops(now)
+    proposals, jobs = read_proposals(stops, now), read_jobs(stops, now)
+    done = read_done(min(midnight, day))
+    today = [each for each in done if each.completed_at >= midnight]
+    counts = read_counts()
+    return Board(
+        now,
+        Numbers(
+            counts,
+            stops.count(Fill.EMPTY),
+            stops.count(Fill.FULL),
+            stops.stockout_percent,
+            sum(each.bikes for each in today),
+            read_feeds(),
+        ),
+        sorted(stops.values(), key=lambda stop: (-stop.need, stop.name, stop.id)),
+        draw(stops, proposals, jobs),
+        proposals,
+        jobs,
+        with_work(read_holders(), today),
+        by_hour(done, read_stockouts(day), len(stops), now),
+    )
+
+
+def read_feeds() -> list[Feed]:
+    feeds = StationFeed.objects.filter(kind=FeedKind.STATUS).order_by("system")
+    return [Feed(*row) for row in feeds.values_list("system", "read_at", "trouble")]

@@ -1,0 +1,38 @@
+"""A short key that changes whenever the board would look different, and costs little to read."""
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Max, Q, Sum
+from django.utils import timezone
+
+from ..models import Station, StationFeed, StationStatus, Suggestion, Task, TaskEvent
+from .day import first_hour
+
+
+def version_of(now: datetime, *, user: Any) -> str:
+    """Whatever an operation does has its event; the rest is what SQL, feeds and time do alone."""
+    old = now - timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
+    facts = [
+        user.pk,
+        sorted(user.get_all_permissions()),
+        timezone.localtime(now).date(),
+        first_hour(now),
+        TaskEvent.objects.aggregate(Max("id")),
+        Suggestion.objects.aggregate(Count("id"), Max("id"), Sum("priority"), Sum("qty")),
+        Suggestion.objects.filter(expires_at__lte=now).count(),
+        Task.objects.open().aggregate(Count("id"), Max("id")),
+        Task.objects.overdue().count(),
+        Station.objects.present().aggregate(Count("id")),
+        StationStatus.objects.aggregate(
+            Max("as_of"),
+            Sum("bikes"),
+            Sum("docks"),
+            working=Count("station", filter=Q(in_service=True)),
+            fresh=Count("station", filter=Q(as_of__gte=old)),
+        ),
+        [*StationFeed.objects.order_by("id").values_list("id", "made_at", "read_at", "trouble")],
+    ]
+    return sha256(repr(facts).encode()).hexdigest()[:20]
