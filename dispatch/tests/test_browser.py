@@ -1,121 +1,25 @@
 """The console and the API's pages in a real browser, served by a real gunicorn."""
 
-import os
-import shutil
-from contextlib import contextmanager
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
-from django.test import Client
-from playwright.sync_api import sync_playwright
 
 from dispatch import services
 from dispatch.models import ApiToken, Suggestion, Task, TaskEvent, User
 
+from .browser import too_wide
 from .factories import SuggestionFactory, TaskFactory, UserFactory
 from .hostile_texts import PAYLOADS, enter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SUGGESTIONS, TASKS, USERS, TOKENS = (
     f"/admin/dispatch/{kind}/" for kind in ("suggestion", "task", "user", "apitoken")
 )
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    program = shutil.which("chromium")
-    if program is None:
-        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        refuse("There is no Chromium here (`apt-get install chromium`): no browser test was run.")
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop in this thread; nothing here is asynchronous.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-class Tab:
-    """A page that is watched: `complaints` is what a console or a network tab would show."""
-
-    def __init__(self, context, url):
-        self.page = context.new_page()
-        self.url = url
-        self.complaints = []
-        self.page.on("console", self.on_console)
-        self.page.on("pageerror", lambda error: self.complain("error", error))
-        self.page.on("dialog", self.on_dialog)
-        self.page.on("request", self.on_request)
-
-    def complain(self, *what):
-        self.complaints.append((self.page.url.removeprefix(self.url), *map(str, what)))
-
-    def on_console(self, message):
-        if message.type in ("error", "warning"):
-            self.complain(message.type, message.text)
-
-    def on_dialog(self, dialog):
-        self.complain("dialog", dialog.message)
-        dialog.dismiss()
-
-    def on_request(self, request):
-        address = urlsplit(request.url)
-        if address.scheme not in ("data", "blob") and not request.url.startswith(self.url):
-            self.complain("request", request.url)
-
-    def open(self, path):
-        self.page.goto(self.url + path)
-
-    def press(self, selector):
-        with self.page.expect_navigation():
-            self.page.locator(selector).first.click()
-
-    def messages(self):
-        return self.page.locator(".messagelist li").all_inner_texts()
-
-
-@pytest.fixture
-def browse(chromium, server):
-    """Open a tab as that user, or as nobody."""
-
-    @contextmanager
-    def tab(user=None, **options):
-        with chromium.new_context(**options) as context:
-            if user is not None:
-                client = Client()
-                client.force_login(user)
-                cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value}
-                context.add_cookies([{**cookie, "url": server.url, "httpOnly": True}])
-            yield Tab(context, server.url)
-
-    return tab
-
-
 LONG = "an-unbroken-name-" * 6
-
-
-def too_wide(page):
-    """By how many pixels the page would scroll sideways, on a phone and on a desk."""
-    pixels = {}
-    for width in (390, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        over = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if over > 0:
-            pixels[width] = over
-    return pixels
 
 
 @pytest.mark.experiment
@@ -128,7 +32,8 @@ def test_every_page_loads_without_a_complaint_and_fits(browse):
     services.reassign_task(task.id, LONG, actor="maria", reason=LONG)
     task_page = f"{TASKS}{task.id}/change/"
     pages = [
-        "/admin/",
+        "/admin/board/",
+        "/admin/lists/",
         SUGGESTIONS,
         SUGGESTIONS + "add/",
         f"{SUGGESTIONS}{suggestion.id}/change/",
@@ -196,7 +101,14 @@ def test_what_others_write_is_shown_as_they_wrote_it_and_never_run(browse, serve
             text = tab.page.locator(part).text_content()
             assert [payload for payload in PAYLOADS if payload not in text] == [], where
 
-        for path in ("/admin/", SUGGESTIONS, TASKS, TOKENS, USERS, f"{USERS}{mallory.id}/change/"):
+        for path in (
+            "/admin/lists/",
+            SUGGESTIONS,
+            TASKS,
+            TOKENS,
+            USERS,
+            f"{USERS}{mallory.id}/change/",
+        ):
             tab.open(path)
             shows_all(path)
             if path in (SUGGESTIONS, TASKS):

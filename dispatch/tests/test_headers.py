@@ -25,7 +25,8 @@ ALWAYS = {
 SUGGESTIONS, TASKS, LOGIN = "/admin/dispatch/suggestion/", "/admin/dispatch/task/", "/admin/login/"
 # Path and status of what a signed-in dispatcher, or nobody, gets by GET.
 PAGES = [
-    ("/admin/", 200),
+    ("/admin/board/", 200),
+    ("/admin/lists/", 200),
     (SUGGESTIONS, 200),
     (SUGGESTIONS + "add/", 200),
     (TASKS, 200),

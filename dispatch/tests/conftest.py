@@ -1,0 +1,3 @@
+from .browser import browse, chromium
+
+__all__ = ["browse", "chromium"]
