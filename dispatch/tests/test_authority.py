@@ -3,6 +3,7 @@
 A door without an entry here fails the test.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from rest_framework.views import APIView
 from dispatch import services
 from dispatch.api import urls
 from dispatch.api.authentication import ApiTokenAuthentication
+from dispatch.board import urls as board_urls
 from dispatch.models import ApiToken, Suggestion, Task, TaskEvent, User
 from dispatch.roles import ROLES, make_roles
 
@@ -276,6 +278,7 @@ STAFF = {
     ("suggestion", "view"): {"dispatcher", "ml", "viewer"},
     ("suggestion", "add"): {"dispatcher", "ml"},
     ("suggestion", "approve"): {"dispatcher"},
+    ("suggestion", "fit"): {"dispatcher"},
     ("suggestion", "reject"): {"dispatcher"},
     ("suggestion", "raise"): {"dispatcher"},
     ("suggestion", "lower"): {"dispatcher"},
@@ -368,6 +371,32 @@ def test_each_role_at_each_door_of_the_console(console_rows, kind, name, role):
         assert everything() == before
     elif name != "view":
         assert everything() != before
+
+
+BOARD_DOORS = ("/admin/board/", "/admin/board/state.json", "/admin/board/stations/1/")
+
+
+@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@pytest.mark.parametrize("address", BOARD_DOORS)
+def test_each_role_at_each_door_of_the_board(console_rows, address, role):
+    browser = Client()
+    if role:
+        browser.force_login(account(role, is_staff=True))
+    before = everything()
+
+    answer = browser.get(address)
+
+    allowed = is_in(("suggestion", "view"), role) and is_in(("task", "view"), role)
+    assert answer.status_code == (200 if allowed else 302 if role is None else 403)
+    buttons = re.findall(r'formaction="/admin/dispatch/(\w+)/2/(\w+)/', answer.content.decode())
+    assert all(is_in(door, role) for door in buttons)
+    assert everything() == before
+
+
+def test_every_page_of_the_board_has_its_entry():
+    served = {str(route.pattern).replace("<int:number>", "1") for route in board_urls.urlpatterns}
+
+    assert {f"/admin/board/{path}" for path in served} == set(BOARD_DOORS)
 
 
 def test_an_account_without_staff_status_stays_outside_whatever_its_group(console_rows):
