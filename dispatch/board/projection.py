@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 KM_PER_DEGREE = 111.195
 # Stations that are nearer than this to each other are always in one area.
-APART_KM = 3.0
+APART_KM = 2.0
 # An area of fewer stations joins another, if one is not too far.
 FEWEST = 5
 JOIN_KM = 15.0
 MOST_PANES = 4
+WIDTH = 800
+LOWEST, HIGHEST = 240, 560
 MARGIN = 16
 
 
@@ -42,7 +44,7 @@ class Pane:
     points: dict[int, Point]
 
 
-def panes_of(places: Iterable[Place], width: int = 800, height: int = 560) -> list[Pane]:
+def panes_of(places: Iterable[Place]) -> list[Pane]:
     """The largest area at the left in full height, the others below each other at its right.
 
     Stations of areas beyond MOST_PANES are in none.
@@ -50,9 +52,9 @@ def panes_of(places: Iterable[Place], width: int = 800, height: int = 560) -> li
     first, *others = areas_of(project(places))[:MOST_PANES] or [{}]
     if not first:
         return []
-    if not others:
-        return [fit(first, width, height)]
-    left = width * 3 // 5
+    left, width = WIDTH * 3 // 5 if others else WIDTH, WIDTH
+    wanted = max(wish(first, left), sum(wish(area, width - left) for area in others))
+    height = min(max(wanted, LOWEST), HIGHEST)
     return [
         fit(first, left, height),
         *(fit(area, width - left, height // len(others)) for area in others),
@@ -114,19 +116,27 @@ def distance(points: dict[int, Point], few: list[int], many: list[int]) -> float
     )
 
 
+def extent(area: dict[int, Point]) -> tuple[Point, Point]:
+    """Its top left corner, and how wide and high it is."""
+    left, top = min(p.x for p in area.values()), min(p.y for p in area.values())
+    right, bottom = max(p.x for p in area.values()), max(p.y for p in area.values())
+    return Point(left, top), Point(right - left, bottom - top)
+
+
+def wish(area: dict[int, Point], width: int) -> int:
+    """The height of a pane which that area fills."""
+    _, size = extent(area)
+    return round((width - 2 * MARGIN) * size.y / max(size.x, 1.0)) + 2 * MARGIN
+
+
 def fit(area: dict[int, Point], width: int, height: int) -> Pane:
     """As large as the pane allows, in its middle."""
-    left, right = min(p.x for p in area.values()), max(p.x for p in area.values())
-    top, bottom = min(p.y for p in area.values()), max(p.y for p in area.values())
+    corner, size = extent(area)
     # A single station, or a street of them, is not blown up beyond 1 km across the pane.
-    scale = min(
-        (width - 2 * MARGIN) / max(right - left, 1.0),
-        (height - 2 * MARGIN) / max(bottom - top, 1.0),
-    )
-    x0 = (width - (right - left) * scale) / 2
-    y0 = (height - (bottom - top) * scale) / 2
+    scale = min((width - 2 * MARGIN) / max(size.x, 1.0), (height - 2 * MARGIN) / max(size.y, 1.0))
+    x0, y0 = (width - size.x * scale) / 2, (height - size.y * scale) / 2
     points = {
-        pk: Point(round(x0 + (p.x - left) * scale, 1), round(y0 + (p.y - top) * scale, 1))
+        pk: Point(round(x0 + (p.x - corner.x) * scale, 1), round(y0 + (p.y - corner.y) * scale, 1))
         for pk, p in area.items()
     }
     return Pane(width, height, scale, points)

@@ -125,7 +125,7 @@ def test_suggestions_are_listed_worst_first_and_no_more_than_one_can_read(dispat
     shown = parts(dispatcher)
 
     assert re.findall(r'id="p(\d+)"', shown["proposals"]) == [str(urgent.id), str(old.id)]
-    assert words(shown["decide"]) == "the first 2, worst first; all 3 in the list"
+    assert words(shown["decide"]) == "the first 2 of all 3"
     assert str(new.id) not in re.findall(r'id="a(\d+)"', shown["map"])
 
 
