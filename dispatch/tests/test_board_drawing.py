@@ -83,17 +83,17 @@ def test_a_pane_is_filled_true_to_scale_with_north_above():
 def test_one_station_is_in_the_middle_and_none_is_no_map():
     (pane,) = panes_of([Place(7, 37.75, -122.45)])
 
-    assert pane.points == {7: Point(400, 120)}
+    assert pane.points == {7: Point(400, 240)}
     assert panes_of([]) == []
 
 
 def test_panes_are_as_high_as_their_areas_within_reason():
     flat, square, high = (
         [Place(n, 37.0 + north * n, -122.0 + east * n) for n in range(20)]
-        for north, east in [(0.001, 0.01), (0.004, 0.009), (0.01, 0.001)]
+        for north, east in [(0.001, 0.01), (0.004, 0.008), (0.01, 0.001)]
     )
 
-    assert [panes_of(area)[0].height for area in (flat, square, high)] == [240, 460, 560]
+    assert [panes_of(area)[0].height for area in (flat, square, high)] == [480, 513, 560]
 
 
 def test_stations_on_one_spot_and_at_the_ends_of_the_earth_are_drawn_too():
