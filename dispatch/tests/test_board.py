@@ -118,6 +118,25 @@ def test_a_suggestion_is_shown_with_both_ends_as_they_are_now(dispatcher):
     assert "model" in told
 
 
+def test_a_suggestion_is_shown_with_what_speaks_against_it_and_what_fits(dispatcher, settings):
+    station(3, 18, 2, name="Ferry Pier")
+    station(4, 5, 6, name="Old Market")
+    TaskFactory(from_station_id=9, to_station_id=4, qty=2)
+    too_many = SuggestionFactory(from_station_id=3, to_station_id=4, qty=5)
+    few = SuggestionFactory(from_station_id=3, to_station_id=4, qty=4)
+
+    shown = parts(dispatcher)["proposals"]
+
+    assert "Old Market can take 4 of 5 bikes" in words(row(shown, f"p{too_many.id}"))
+    assert f"{SUGGESTIONS}{too_many.id}/fit/" in shown
+    assert words(row(shown, f"p{too_many.id}")).endswith("Approve Fit 4 Reject")
+    assert "can take" not in row(shown, f"p{few.id}")
+    assert "fit/" not in row(shown, f"p{few.id}")
+
+    settings.INVENTORY_GUARD = "off"
+    assert "can take" not in parts(dispatcher)["proposals"]
+
+
 def test_suggestions_are_listed_worst_first_and_no_more_than_one_can_read(dispatcher, monkeypatch):
     monkeypatch.setattr(moves, "MOST_TO_DECIDE", 2)
     old, urgent, new = SuggestionFactory(), SuggestionFactory(priority=9), SuggestionFactory()
