@@ -9,7 +9,7 @@ from dispatch.outages import LONGEST_GAP, tally
 EMPTY, FULL, CLOSED = OutageKind
 DAY = Period(date(2026, 5, 4), date(2026, 5, 4), UTC)
 EVENING = datetime(2026, 5, 4, 20, tzinfo=UTC)
-HOSTILE = "=HYPERLINK(\"x\")<script>alert('x')</script>\x1b[31m"
+HOSTILE = "=\x1b[31mHYPERLINK(1)<script>alert('x')</script>"
 
 
 def at(hour, minute=0):

@@ -85,6 +85,25 @@ def test_each_system_has_its_own_clusters_and_last_poll(day):
     assert told.watched == 2.5, "half an hour of 20: the system of which least is known"
 
 
+def test_what_was_polled_on_other_days_does_not_count(day):
+    for moment in (DAY.start - timedelta(seconds=1), DAY.end):
+        StatusPoll.objects.create(system="small", at=moment, in_service=4, empty=4, full=0)
+        FeedWatch.objects.create(system="small", started_at=moment, ended_at=moment)
+    outage(4, OutageKind.EMPTY, DAY.end)
+
+    told = report(DAY, EVENING)
+
+    assert told.polls == 9
+    assert told.stockouts.share.station_polls == 33
+    assert told.stockouts.empty.episodes == 4
+
+
+def test_nobody_watched_in_a_gap(day):
+    StatusPoll.objects.filter(at__gt=at(9), at__lt=at(10, 30)).delete()
+
+    assert report(DAY, EVENING).watched == 100 * 2.5 / 20
+
+
 def test_a_system_that_was_not_polled_in_the_period_is_not_in_it(day):
     Station.objects.create(id=9, system="old", name="Far", lat=37.7001, lon=-122.4)
     outage(9, OutageKind.EMPTY, at(0) - timedelta(days=9), at(0) - timedelta(days=8))
