@@ -39,7 +39,7 @@ def test_who_may_see_tasks_and_stations_may_see_the_figures(client, role):
 
     allowed = role in ("dispatcher", "ml", "viewer")
     assert client.get(PAGE).status_code == (200 if allowed else 403)
-    assert (PAGE in client.get("/admin/").content.decode()) == allowed
+    assert (PAGE in client.get("/admin/password_change/").content.decode()) == allowed
 
 
 def test_a_visitor_is_asked_to_sign_in(client):
