@@ -9,6 +9,8 @@ INT4_MAX = 2_147_483_647
 FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 LAST_YEAR = 9000
 LONGEST_ID = 200
+# Sums of what is kept must not leave the integers of the database.
+MOST_COUNTED = 100_000
 
 
 def identifier(value: Any) -> str | None:
@@ -43,14 +45,14 @@ def in_english(texts: list[Any]) -> Any:
 
 
 def count(value: Any) -> int | None:
-    """A whole number from zero up, or None."""
+    """A whole number from zero up that a station can have, or None."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if 0 <= value <= INT4_MAX else None
+    return value if 0 <= value <= MOST_COUNTED else None
 
 
 def truth(value: Any) -> bool:

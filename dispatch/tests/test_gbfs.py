@@ -200,7 +200,7 @@ def test_what_is_not_said_holds():
     assert row.reported_at is None
 
 
-@pytest.mark.parametrize("bikes", [None, -1, 2**31, "x", 1.5, True])
+@pytest.mark.parametrize("bikes", [None, -1, 100_001, 2**31, "x", 1.5, True])
 def test_a_status_without_a_number_of_bikes_is_a_bad_row(bikes):
     found = status(a_status("1", bikes), a_status("2"), a_status("3"))
 
