@@ -60,7 +60,6 @@ class StationAdmin(NamedLookups):
     list_display = ["number", "name", "fill", "state", "reported"]
     list_display_links = ["number", "name"]
     list_filter = [StateFilter, SystemFilter]
-    list_select_related = ["status"]
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False

@@ -192,10 +192,11 @@ def test_after_a_longer_gap_what_was_open_ended_with_the_last_poll_and_begins_an
 def test_systems_have_their_own_watches_and_outages(stations):
     sync([a_station("1", lat=40)], system="other")
     record([a_status("1", 0), a_status("2")])
-    record([a_status("1", 0)], minutes=120, system="other")
+    for minutes in (0, 120):
+        record([a_status("1", 0)], minutes, system="other")
 
     assert outages() == [(1, "empty", 0, None), (1_000_000, "empty", 120, None)]
-    assert watches() == [(0, 0), (120, 120)]
+    assert watches() == [(0, 0), (0, 0), (120, 120)]
 
 
 def test_the_poll_that_was_recorded_last_changes_nothing_when_it_comes_again(stations):
