@@ -85,6 +85,8 @@ export function watchForms(board, showPage) {
     for (const open of board.querySelectorAll("details.do[open]")) if (open !== menu) open.open = false;
   });
   board.addEventListener("keydown", (event) => {
+    // It would press the form's first button that can be pressed.
+    if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) event.preventDefault();
     if (event.repeat && event.key === "Enter" && event.target.closest("button")) event.preventDefault();
     const menu = event.target.closest("details.do[open]");
     if (event.key === "Escape" && menu) {
