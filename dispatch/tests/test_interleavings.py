@@ -90,7 +90,8 @@ def propose(rows):
 
 
 def claim(worker_id, key=None):
-    return lambda _: services.claim_next_task(worker_id, actor="api", key=key)
+    # In a transaction, so that the other can come between its statement and its COMMIT.
+    return lambda _: claims.claim_in_turn(worker_id, "api", key)
 
 
 def complete(rows):

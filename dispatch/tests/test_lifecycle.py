@@ -328,7 +328,7 @@ def test_a_double_tap_gives_one_task(settings, key):
 
     with background() as run:
         with transaction.atomic():
-            first = services.claims.claim_next_task.__wrapped__("van-1", actor="api", key=key)
+            first = services.claims.claim_in_turn.__wrapped__("van-1", "api", key)
             second = run(services.claim_next_task, "van-1", actor="api", key=key)
             wait_until_blocked(second)
         assert second.result(timeout=10) == first
