@@ -19,11 +19,10 @@ from baywheels.devdb import DATABASE, Cluster  # noqa: E402
 from baywheels.postgresql.programs import find_programs  # noqa: E402
 
 SHOW_CLAIM = """
-from django.db import connection, transaction
+from django.db import connection
 from dispatch.services.claims import claim_statement, lease
-with transaction.atomic(), connection.cursor() as cursor:
-    statement, queue = claim_statement()
-    print(" ".join(cursor.mogrify(statement, [*queue, "van-1", lease(), "api"]).split()), ";")
+with connection.cursor() as cursor:
+    print(" ".join(cursor.mogrify(claim_statement(), ["van-1", lease(), "api"]).split()), ";")
 """
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from .. import inventory
 from ..exceptions import Conflict, NotFound, Refusal
@@ -15,7 +15,7 @@ from ..models import EventKind, Move, Suggestion, Task
 from .events import record_task
 from .guard import rooms_of
 from .locks import take_turns
-from .rows import TASK_COLUMNS, task_from
+from .rows import TASK_COLUMNS, prepared, task_from
 from .suggestions import lock_suggestions, what_became_of
 
 MOST_NAMED = 3
@@ -182,7 +182,7 @@ def look(moves: Sequence[Move]) -> Situation:
     # Of two approvals of one move, or for the last docks, the second must see the first's task.
     take_turns(*(f"station {station_id}" for station_id in stations))
     situation = Situation({} if settings.INVENTORY_GUARD == "off" else rooms_of(stations))
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         parameters = {
             "from": [move.from_station_id for move in moves],
             "to": [move.to_station_id for move in moves],
@@ -201,7 +201,7 @@ def look(moves: Sequence[Move]) -> Situation:
 def write(verdicts: Sequence[Verdict], actor: str) -> dict[int, Approval | Refusal]:
     if not verdicts:
         return {}
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             APPROVE.format(columns=", ".join(TASK_COLUMNS)),
             [

@@ -11,7 +11,7 @@ from ..exceptions import Conflict, KeyReused, NotFound
 from ..models import OPEN_STATUSES, ClaimKey, EventKind, Task, TaskStatus
 from .events import change_task
 from .locks import lock_task, take_turns
-from .rows import TASK_COLUMNS, task_from
+from .rows import TASK_COLUMNS, prepared, task_from
 
 HOLDER_FIELDS = ["status", "worker_id", "attempt", "assigned_at", "lease_expires_at"]
 # The lock, the claim and its event in one round trip. It writes what `reassign_task` does.
@@ -90,24 +90,23 @@ def held_at_the_limit(worker_id: str) -> Task | None:
 
 
 def take_first_ready(worker_id: str, actor: str) -> Task | None:
-    statement, queue_parameters = claim_statement()
-    with connection.cursor() as cursor:
-        parameters: list[Any] = [*queue_parameters, worker_id, lease(), actor]
-        cursor.execute(statement, parameters)
+    parameters: list[Any] = [worker_id, lease(), actor]
+    with prepared() as cursor:
+        cursor.execute(claim_statement(), parameters)
         row = cursor.fetchone()
     return None if row is None else task_from(row)
 
 
 @cache
-def claim_statement() -> tuple[str, tuple[Any, ...]]:
+def claim_statement() -> str:
     """Compiled once: to build its three queries anew took half of a request's time
     (benchmarks/README.md)."""
     first = Task.objects.ready().dispatch_order().with_now()[:1]
     queue = first.select_for_update(skip_locked=True, no_key=True).only("id")
     # Django compiles a lock only inside a transaction. It sends nothing for this one.
-    with transaction.atomic():
-        sql, parameters = queue.query.sql_with_params()
-    return CLAIM.format(queue=sql, columns=", ".join(TASK_COLUMNS)), parameters
+    with transaction.atomic(), connection.cursor() as cursor:
+        sql = cursor.mogrify(*queue.query.sql_with_params())
+    return CLAIM.format(queue=sql, columns=", ".join(TASK_COLUMNS))
 
 
 def assign(task: Task, worker_id: str) -> None:

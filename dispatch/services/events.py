@@ -4,6 +4,7 @@ from typing import Any
 from django.db import connection
 
 from ..models import EventKind, Suggestion, Task, TaskEvent
+from .rows import prepared
 
 EVENT_FIELDS = (
     "kind",
@@ -53,14 +54,14 @@ def change_task(
     assignments = ", ".join(f"{name} = %s" for name in fields)
     columns = ", ".join(EVENT_FIELDS)
     places = ", ".join(["%s"] * len(EVENT_FIELDS))
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             CHANGE.format(assignments=assignments, columns=columns, places=places),
-            [*prepared(task, fields), task.pk, *prepared(event, EVENT_FIELDS)],
+            [*values_of(task, fields), task.pk, *values_of(event, EVENT_FIELDS)],
         )
 
 
-def prepared(row: Task | TaskEvent, fields: Sequence[str]) -> list[Any]:
+def values_of(row: Task | TaskEvent, fields: Sequence[str]) -> list[Any]:
     columns = {field.attname: field for field in row._meta.concrete_fields}
     return [columns[name].get_db_prep_save(getattr(row, name), connection) for name in fields]
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from ..inventory import Room
+from .rows import prepared
 
 # Bikes that an ended task moved after the count are promised still: the count has not seen them.
 ROOMS = """
@@ -49,7 +49,7 @@ def rooms_of(station_ids: Collection[int]) -> dict[int, Room]:
     Empty if no station has ever told how full it is: then there is nothing to guard.
     """
     max_age = timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         parameters: dict[str, Any] = {"ids": list(station_ids), "max_age": max_age}
         cursor.execute(ROOMS, parameters)
         rows = cursor.fetchall()

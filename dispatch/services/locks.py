@@ -1,10 +1,8 @@
 from functools import cache
 
-from django.db import connection
-
 from ..exceptions import NotFound
 from ..models import Task
-from .rows import task_from
+from .rows import prepared, task_from
 
 
 def take_turns(*subjects: str) -> None:
@@ -13,7 +11,7 @@ def take_turns(*subjects: str) -> None:
     Whoever names several names them in the same order. Only the statements after it see what the
     one before has committed: look then, not in one clever statement.
     """
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(subject, 0))"
             " FROM unnest(%s::text[]) AS subject",
@@ -23,7 +21,7 @@ def take_turns(*subjects: str) -> None:
 
 def lock_task(task_id: int) -> Task:
     """The row as it is under its lock, and `task.now`: the database's clock."""
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(lock_statement(), [task_id])
         row = cursor.fetchone()
     if row is None:

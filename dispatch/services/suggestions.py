@@ -1,12 +1,12 @@
 from collections.abc import Sequence
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from ..exceptions import NotFound
 from ..models import EventKind, Suggestion, TaskEvent
 from .events import record_suggestion
 from .priorities import shifted
-from .rows import SUGGESTION_COLUMNS, suggestion_from
+from .rows import SUGGESTION_COLUMNS, prepared, suggestion_from
 
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 LOCK = """
@@ -18,7 +18,7 @@ LOCK = """
 def lock_suggestions(ids: Sequence[int]) -> dict[int, Suggestion]:
     """Those that are there, in id order, as they are under their locks; each with its `now`."""
     suggestions = {}
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(LOCK.format(columns=", ".join(SUGGESTION_COLUMNS)), [list(ids)])
         for *columns, now in cursor.fetchall():
             suggestion = suggestion_from(columns)

@@ -41,6 +41,12 @@ class Pair:
     settings: dict[str, int] = field(default_factory=dict)
 
 
+@pytest.fixture(autouse=True)
+def compiled_before():
+    """Else the first schedule of all would have a step more than its repetitions."""
+    claims.claim_statement()
+
+
 # Rows to begin with
 
 
