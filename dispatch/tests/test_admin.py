@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from dispatch import services
-from dispatch.admin import TaskAdmin
+from dispatch.admin import TaskAdmin, moves
 from dispatch.exceptions import Conflict
 from dispatch.models import Suggestion, Task, TaskEvent
 
@@ -292,6 +292,27 @@ def test_a_search_for_too_many_words_finds_nothing_and_says_so(dispatcher):
     assert len(more.context["cl"].result_list) == 0
     assert "Search for at most 20 words." in more.content.decode()
     assert "Search for" not in twenty.content.decode()
+
+
+def test_words_are_searched_for_in_the_newest_rows_only_and_the_page_says_so(
+    dispatcher, monkeypatch
+):
+    monkeypatch.setattr(moves, "MOST_SEARCHED", 2)
+    TaskFactory(id=1, reason="Street fair at the pier", from_station_id=77)
+    TaskFactory(id=2, reason="The pier is closed")
+    said = "Only the newest 2 tasks were searched for words"
+
+    def found(**query):
+        page = dispatcher.get(TASKS, query)
+        return [task.id for task in page.context["cl"].result_list], said in page.content.decode()
+
+    assert found(q="pier") == ([2, 1], False)
+    TaskFactory(id=3, reason="Out of bikes", completed=True)
+    assert found(q="pier") == ([2], True)
+    # What has an index is found however old, and narrows what is searched.
+    assert found(q="77") == ([1], False)
+    assert found(q="77 pier") == ([1], False)
+    assert found(q="pier", status__exact="ready") == ([2, 1], False)
 
 
 def test_tasks_are_filtered_by_status_worker_and_day(dispatcher):
