@@ -1,15 +1,50 @@
-"""Django's PostgreSQL backend, cheaper where each request pays: a look at whether the kept
-connection still lives, and statements that are planned once."""
+"""Django's PostgreSQL backend, cheaper where each request pays (a look at whether the kept
+connection still lives, and statements that are planned once), and patient when PostgreSQL has no
+connection to spare."""
 
+import random
 import select
+import time
 from typing import Any
 
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 
+LONGEST_WAIT = 2.0
+# libpq tells why it was turned away in words only, without the code (53300). What a server says in
+# another language is not waited for.
+NONE_TO_SPARE = (
+    "too many clients",
+    "too many connections",
+    "remaining connection slots are reserved",
+    "no more connections allowed",
+)
+
+
+def has_none_to_spare(error: Exception) -> bool:
+    """Whether the server lives, and turned us away only because others hold its connections."""
+    return any(words in str(error) for words in NONE_TO_SPARE)
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     connection: Any
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Waits a little for a connection that others hold.
+
+        To fail at once would be worse for everybody: a thread without a connection is free again
+        before all the others, and so would answer most requests, with 503.
+        """
+        enough = time.monotonic() + LONGEST_WAIT
+        while True:
+            # At odds with the others that wait.
+            pause = random.uniform(0.05, 0.15)  # noqa: S311
+            try:
+                return super().get_new_connection(conn_params)
+            except self.Database.OperationalError as error:
+                if not has_none_to_spare(error) or time.monotonic() + pause > enough:
+                    raise
+            time.sleep(pause)
 
     def is_usable(self) -> bool:
         """Whether the server has hung up, or said anything at all to a client that asked nothing.

@@ -19,7 +19,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             DEFAULT.check_socket_dir()
             try:
                 return super().get_new_connection(conn_params)
-            except self.Database.OperationalError:
+            except self.Database.OperationalError as error:
+                if base.has_none_to_spare(error):
+                    raise
                 # Another process may start it meanwhile: connect again whatever this one did.
                 DEFAULT.start()
         except DevDbError as error:
