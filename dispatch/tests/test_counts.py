@@ -1,0 +1,169 @@
+"""What a request costs, in counts that are the same on every machine.
+
+A number that rises is a regression to explain or to mend; one that falls is to be written down.
+"""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from dispatch import services
+from dispatch.models import Suggestion, Task
+from dispatch.services.claims import claim_statement, lease
+
+from .factories import SuggestionFactory, TaskFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+CONSOLE = "/admin/dispatch/suggestion/"
+# Other tests' rolled back rows are still in the indexes, and would be counted.
+FILL = """
+    INSERT INTO tasks (from_station_id, to_station_id, qty, status, worker_id, attempt,
+                       created_at, assigned_at, completed_at, moved_qty)
+    SELECT 1 + n %% 500, 501 + n %% 499, 5, 'completed', 'van-' || n %% 50, 1, at, at, at, 5
+    FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 second') AS t (at);
+    ANALYZE tasks;
+    REINDEX TABLE tasks;
+"""
+
+
+def moves(number):
+    return [
+        {"from_station_id": 1 + n % 40, "to_station_id": 100 + n // 40, "qty": 5, "reason": "Full"}
+        for n in range(number)
+    ]
+
+
+def claim():
+    TaskFactory()
+    return "/dispatch/next", {"worker_id": "van-1"}
+
+
+def approve():
+    return "/task/approve", {"suggestion_id": SuggestionFactory().id}
+
+
+def complete():
+    return f"/task/{TaskFactory(assigned=True).id}/complete", None
+
+
+def extend():
+    return f"/task/{TaskFactory(assigned=True).id}/extend", {"worker_id": "van-1"}
+
+
+def release():
+    task = TaskFactory(assigned=True)
+    return f"/task/{task.id}/release", {"worker_id": "van-1", "reason": "Flat tyre"}
+
+
+def propose(number):
+    return lambda: ("/suggestions", moves(number))
+
+
+# With BEGIN and COMMIT, which are round trips too.
+REQUESTS = {
+    "claim": (claim, 3),
+    "approve": (approve, 7),
+    "complete": (complete, 4),
+    "extend": (extend, 4),
+    "release": (release, 4),
+    "propose 1": (propose(1), 7),
+    "propose 100": (propose(100), 7),
+    "propose 1,000": (propose(1000), 7),
+}
+LISTS = {
+    # And one more for each 2,000 rows.
+    "/suggestions": 1,
+    "/suggestions?limit=100": 1,
+    "/tasks": 1,
+    "/tasks?status=ready&station_id=100": 1,
+}
+APPROVE_MANY = 7
+# Who it is and what the list shows, before the first 200 are approved; the rest the same again.
+APPROVE_IN_CONSOLE = 7
+# What a claim touches: to find its task, and at most in all, with the entries that it writes into
+# ten indexes of tasks and three of events.
+SEARCH_BUFFERS, CLAIM_BUFFERS = 4, 40
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_takes_so_many_round_trips(client, name):
+    prepare, expected = REQUESTS[name]
+    path, body = prepare()
+
+    with CaptureQueriesContext(connection) as captured:
+        answer = client.post(path, body, content_type="application/json")
+
+    assert answer.status_code == 200, answer.content
+    assert len(captured) == expected, told(captured)
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_list_takes_so_many_round_trips_however_long(client, path):
+    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(30))
+    Task.objects.bulk_create(TaskFactory.build_batch(30))
+
+    with CaptureQueriesContext(connection) as captured:
+        answer = client.get(path)
+
+    assert len(answer.json()) == 30
+    assert len(captured) == LISTS[path], told(captured)
+
+
+@pytest.mark.parametrize("number", [50, 500])
+def test_approving_many_takes_as_many_round_trips_as_one(number):
+    ids = suggestion_ids(number)
+
+    with CaptureQueriesContext(connection) as captured:
+        approvals = services.approve_suggestions(ids, actor="maria")
+
+    assert len(approvals) == number
+    assert len(captured) == APPROVE_MANY, told(captured)
+
+
+@pytest.mark.parametrize(("number", "batches"), [(50, 1), (500, 3)])
+def test_approving_many_in_the_console_takes_so_many_for_200(client, number, batches):
+    client.force_login(UserFactory())
+    selected = {"action": "approve_selected", "_selected_action": suggestion_ids(number)}
+
+    with CaptureQueriesContext(connection) as captured:
+        client.post(CONSOLE, selected)
+
+    assert Task.objects.count() == number
+    assert len(captured) == APPROVE_IN_CONSOLE + batches * APPROVE_MANY, told(captured)
+
+
+@pytest.mark.parametrize("behind", [0, 20_000])
+def test_a_claim_reads_one_row_and_so_many_buffers_whatever_is_behind(behind):
+    Task.objects.bulk_create(TaskFactory.build_batch(1000))
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, [behind])
+        statement, queue = claim_statement()
+        parameters = [*queue, "van-1", lease(), "api"]
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+        ((plan,),) = cursor.fetchone()
+
+    (search,) = [each for each in nodes(plan["Plan"]) if each.get("Subplan Name") == "CTE next"]
+    scans = [each for each in nodes(search) if "Relation Name" in each]
+    assert [(scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [("task_queue", 1)]
+    assert buffers(search) == SEARCH_BUFFERS
+    assert buffers(plan["Plan"]) <= CLAIM_BUFFERS
+
+
+def told(captured):
+    return [query["sql"][:90] for query in captured]
+
+
+def suggestion_ids(number):
+    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(number))
+    return list(Suggestion.objects.values_list("id", flat=True))
+
+
+def nodes(plan):
+    yield plan
+    for each in plan.get("Plans", []):
+        yield from nodes(each)
+
+
+def buffers(plan):
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
