@@ -8,7 +8,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 
@@ -23,6 +25,14 @@ from django.db import connection
 from dispatch.services.claims import claim_statement, lease
 with connection.cursor() as cursor:
     print(" ".join(cursor.mogrify(claim_statement(), ["van-1", lease(), "api"]).split()), ";")
+"""
+SIGN_IN = """
+from django.conf import settings
+from django.test import Client
+from dispatch.models import User
+client = Client()
+client.force_login(User.objects.create_superuser("benchmark"))
+print(client.cookies[settings.SESSION_COOKIE_NAME].value)
 """
 
 
@@ -52,6 +62,14 @@ def scratch_cluster() -> Iterator[Callable[[str], str]]:
             yield database
         finally:
             cluster.stop()
+
+
+def copied(url: str, name: str) -> str:
+    """Another database with what this one holds; nobody may be connected to it."""
+    original = re.search(r"/(\w+)\?", url)[1]  # type: ignore[index]
+    with psycopg.connect(url.replace(f"/{original}?", "/postgres?"), autocommit=True) as database:
+        database.execute(f"CREATE DATABASE {name} TEMPLATE {original}")
+    return url.replace(f"/{original}?", f"/{name}?")
 
 
 def programs() -> Path:
@@ -108,3 +126,41 @@ def port_in(log: Path, server: subprocess.Popen[bytes]) -> int:
             return int(found[1])
         time.sleep(0.05)
     raise SystemExit(f"gunicorn does not serve:\n{log.read_text()}")
+
+
+class Browser:
+    """A kept-open connection of somebody who is signed in to the console and may do everything."""
+
+    def __init__(self, url: str, port: int) -> None:
+        session = manage(url, "shell", "--no-imports", "--command", SIGN_IN)
+        self.cookies = f"sessionid={session}"
+        self.connection = HTTPConnection("127.0.0.1", port, timeout=120)
+
+    def get(self, path: str) -> str:
+        return self.asked("GET", path, None, 200)
+
+    def post_form(self, path: str, page: str, fields: list[tuple[str, str]]) -> None:
+        """A form of a page that was shown. The answer leads to another page."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]  # type: ignore[index]
+        self.asked("POST", path, urlencode([("csrfmiddlewaretoken", token), *fields]), 302)
+
+    def post_json(self, path: str, body: str) -> str:
+        return self.asked("POST", path, body, 200, "application/json")
+
+    def asked(
+        self,
+        method: str,
+        path: str,
+        body: str | None,
+        expected: int,
+        content_type: str = "application/x-www-form-urlencoded",
+    ) -> str:
+        headers = {"Cookie": self.cookies, **({"Content-Type": content_type} if body else {})}
+        self.connection.request(method, path, body, headers)
+        answer = self.connection.getresponse()
+        text = answer.read().decode()
+        if cookie := re.search(r"csrftoken=\w+", answer.headers.get("Set-Cookie", "")):
+            self.cookies = f"{self.cookies.split(';')[0]}; {cookie[0]}"
+        if answer.status != expected:
+            raise SystemExit(f"{method} {path} answered {answer.status}: {text[:300]}")
+        return text
