@@ -26,24 +26,45 @@ def has_none_to_spare(error: Exception) -> bool:
     return any(words in str(error) for words in NONE_TO_SPARE)
 
 
+class Shortage:
+    """Since when this process is turned away: what its threads wait for together.
+
+    Were it each thread's own time, a request behind others would wait for theirs too.
+    """
+
+    began = met = float("-inf")
+
+    def seconds(self) -> float:
+        """Of a server that is full just now."""
+        now = time.monotonic()
+        if now - self.met > LONGEST_WAIT:
+            self.began = now
+        self.met = now
+        return now - self.began
+
+    def end(self) -> None:
+        self.met = float("-inf")
+
+
+shortage = Shortage()
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     connection: Any
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Waits a little for a connection that others hold.
-
-        To fail at once would be worse for everybody: a thread without a connection is free again
-        before all the others, and so would answer most requests, with 503.
-        """
-        enough = time.monotonic() + LONGEST_WAIT
+        """Waits a little for a connection that others hold."""
         while True:
             # At odds with the others that wait.
             pause = random.uniform(0.05, 0.15)  # noqa: S311
             try:
-                return super().get_new_connection(conn_params)
+                connection = super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
-                if not has_none_to_spare(error) or time.monotonic() + pause > enough:
+                if not has_none_to_spare(error) or shortage.seconds() + pause > LONGEST_WAIT:
                     raise
+            else:
+                shortage.end()
+                return connection
             time.sleep(pause)
 
     def is_usable(self) -> bool:

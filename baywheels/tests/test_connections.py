@@ -25,6 +25,11 @@ def one_at_a_time(transactional_db):
         cursor.execute(f"DROP ROLE {NAME}")
 
 
+@pytest.fixture(autouse=True)
+def no_shortage_so_far(monkeypatch):
+    monkeypatch.setattr(base, "shortage", base.Shortage())
+
+
 @contextmanager
 def held(parameters):
     names = ("host", "port", "user", "password", "dbname")
@@ -46,19 +51,37 @@ def test_a_connection_that_is_freed_meanwhile_is_waited_for(one_at_a_time, monke
         assert other.closed
 
 
-def test_after_two_seconds_there_is_no_more_waiting(one_at_a_time, monkeypatch):
-    clock = 100.0
+class Clock:
+    now = 100.0
 
-    def sleep(seconds):
-        nonlocal clock
-        clock += seconds
+    def monotonic(self):
+        return self.now
 
-    monkeypatch.setattr(base.time, "sleep", sleep)
-    monkeypatch.setattr(base.time, "monotonic", lambda: clock)
-    with held(one_at_a_time), pytest.raises(psycopg.OperationalError, match="too many connections"):
-        connect(one_at_a_time)
+    def sleep(self, seconds):
+        self.now += seconds
 
-    assert 101.8 < clock <= 102
+
+def test_after_two_seconds_nobody_waits_any_more_until_the_shortage_is_over(
+    one_at_a_time, monkeypatch
+):
+    clock = Clock()
+    monkeypatch.setattr(base, "time", clock)
+
+    def waited():
+        before = clock.now
+        with pytest.raises(psycopg.OperationalError, match="too many connections"):
+            connect(one_at_a_time)
+        return clock.now - before
+
+    with held(one_at_a_time):
+        assert 1.8 < waited() <= 2
+        # Behind those who waited, this one would have waited for them and then for itself.
+        assert waited() < 0.2
+        clock.now += 2.1
+        assert 1.8 < waited() <= 2
+        assert waited() < 0.2
+        connect(connection.get_connection_params())
+        assert 1.8 < waited() <= 2
 
 
 def test_a_database_that_is_not_there_is_not_waited_for(monkeypatch):
