@@ -4,7 +4,7 @@ A number that rises is a regression to explain or to mend; one that falls is to 
 """
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from dispatch import services
@@ -62,7 +62,7 @@ def propose(number):
 
 # With BEGIN and COMMIT, which are round trips too.
 REQUESTS = {
-    "claim": (claim, 3),
+    "claim": (claim, 1),
     "approve": (approve, 7),
     "complete": (complete, 4),
     "extend": (extend, 4),
@@ -86,6 +86,7 @@ APPROVE_IN_CONSOLE = 7
 SEARCH_BUFFERS, CLAIM_BUFFERS = 4, 40
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", REQUESTS)
 def test_a_request_takes_so_many_round_trips(client, name):
     prepare, expected = REQUESTS[name]
@@ -140,6 +141,10 @@ def test_a_claim_reads_one_row_and_so_many_buffers_whatever_is_behind(behind):
         cursor.execute(FILL, [behind])
         statement, queue = claim_statement()
         parameters = [*queue, "van-1", lease(), "api"]
+        # The first one of a connection reads the trigger, too.
+        with transaction.atomic():
+            cursor.execute(statement, parameters)
+            transaction.set_rollback(True)
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
         ((plan,),) = cursor.fetchone()
 
