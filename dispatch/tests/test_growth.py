@@ -42,3 +42,14 @@ def test_a_claim_with_a_million_completed_tasks_behind_it_touches_fewer_than_20_
 
     assert plan["Plan"]["Actual Rows"] == 1
     assert buffers(plan["Plan"]) < 20
+
+
+def test_a_fiftieth_of_the_tasks_may_be_dead_before_a_vacuum():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE oid = 'tasks'::regclass")
+        (options,) = cursor.fetchone()
+
+    assert set(options) == {
+        "autovacuum_vacuum_scale_factor=0.02",
+        "autovacuum_vacuum_threshold=1000",
+    }
