@@ -48,7 +48,7 @@ class Programs:
         # PGDATA and not -D, because pg_ctl passes -D unescaped to a shell.
         environment |= {"LC_ALL": "C", "PGDATA": str(data)}
         return subprocess.run(
-            [*_as_known_user(uid), str(self.folder / program), *arguments],
+            [*as_known_user(uid), str(self.folder / program), *arguments],
             cwd=data.parent,
             env=environment,
             input=stdin,
@@ -122,7 +122,7 @@ def _programs_in(folder: Path) -> Programs | None:
     return None
 
 
-def _as_known_user(uid: int) -> list[str]:
+def as_known_user(uid: int) -> list[str]:
     """A command's prefix: PostgreSQL refuses root, and initdb refuses a user without a name."""
     accounts = {account.pw_uid for account in pwd.getpwall()}
     if uid != 0 and uid in accounts:
