@@ -1,6 +1,7 @@
 """nginx and PgBouncer of one's own, on the files here: for tests and measurements."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -40,20 +41,6 @@ http {{
     include {folder}/site.conf;
 }}
 """
-# What is said last holds. Every user of the server may come in: the socket's folder is private.
-BESIDE_THE_POOLER = """
-%include {shipped}
-[databases]
-* = host={host} port={port}
-[pgbouncer]
-listen_addr =
-listen_port = {pooler_port}
-unix_socket_dir = {folder}
-logfile = {folder}/log
-pidfile = {folder}/pid
-auth_type = any
-{settings}
-"""
 
 
 def missing(program: str) -> str | None:
@@ -74,14 +61,9 @@ def nginx(ports: Sequence[int]) -> Iterator[str]:
     first, second = ports
     port = free_port()
     site = (HERE / "nginx.conf").read_text()
-    for shipped, ours in {
-        "listen 80;": f"listen 127.0.0.1:{port} backlog=4096;",
-        "127.0.0.1:8001": f"127.0.0.1:{first}",
-        "127.0.0.1:8002": f"127.0.0.1:{second}",
-    }.items():
-        if shipped not in site:
-            raise SystemExit(f"deploy/nginx.conf has no {shipped!r} to put another for.")
-        site = site.replace(shipped, ours)
+    site = _with(site, "    listen 80;", f"    listen 127.0.0.1:{port};")
+    site = _with(site, "    server 127.0.0.1:8001", f"    server 127.0.0.1:{first}")
+    site = _with(site, "    server 127.0.0.1:8002", f"    server 127.0.0.1:{second}")
     with tempfile.TemporaryDirectory(prefix="bw-") as folder:
         (Path(folder) / "site.conf").write_text(site)
         main = Path(folder) / "nginx.conf"
@@ -94,23 +76,30 @@ def nginx(ports: Sequence[int]) -> Iterator[str]:
 def pgbouncer(url: str, **settings: int) -> Iterator[str]:
     """The URL of the same database through it; settings override the file's."""
     server = conninfo_to_dict(url)
+    user, password = (str(server.get(name) or "") for name in ("user", "password"))
     with tempfile.TemporaryDirectory(prefix="bw-") as folder:
+        (Path(folder) / "users").write_text(f"{_quoted(user)} {_quoted(password)}\n")
         own = Path(folder) / "pgbouncer.ini"
-        own.write_text(
-            BESIDE_THE_POOLER.format(
-                shipped=HERE / "pgbouncer.ini",
-                host=server["host"],
-                port=server.get("port", 5432),
-                folder=folder,
-                pooler_port=POOLER_PORT,
-                settings="\n".join(f"{name} = {value}" for name, value in settings.items()),
-            )
-        )
+        ours = {
+            "listen_addr": "",
+            "unix_socket_dir": folder,
+            "logfile": "",
+            "pidfile": f"{folder}/pid",
+            # Nobody is asked for a password: the socket's folder is private.
+            "auth_type": "trust",
+            "auth_file": f"{folder}/users",
+            **settings,
+        }
+        text = (HERE / "pgbouncer.ini").read_text()
+        text = _with(text, "baywheels = .*", f"* = host={server['host']} port={server['port']}")
+        for name, value in ours.items():
+            text = _with(text, f"{name} = .*", f"{name} = {value}")
+        own.write_text(text)
         pooled = (
-            f"postgresql://{server.get('user', 'postgres')}@:{POOLER_PORT}{urlsplit(url).path}"
+            f"postgresql://{quote(user, safe='')}@:{POOLER_PORT}{urlsplit(url).path}"
             f"?host={quote(folder, safe='')}"
         )
-        with running("pgbouncer", "-q", str(own), ready=lambda: _answers(pooled)):
+        with running("pgbouncer", str(own), ready=lambda: _answers(pooled)):
             yield pooled
 
 
@@ -134,6 +123,18 @@ def running(program: str, *arguments: str, ready: Callable[[], bool]) -> Iterato
         finally:
             process.terminate()
             process.wait()
+
+
+def _with(text: str, shipped: str, ours: str) -> str:
+    """The text with the line that begins so begun otherwise: what is shipped must have it."""
+    changed, count = re.subn(f"^{shipped}", lambda _: ours, text, flags=re.MULTILINE)
+    if count != 1:
+        raise SystemExit(f"The files in deploy/ have {count} lines {shipped!r}, not one.")
+    return changed
+
+
+def _quoted(text: str) -> str:
+    return '"{}"'.format(text.replace('"', '""'))
 
 
 def free_port() -> int:
