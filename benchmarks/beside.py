@@ -1,0 +1,38 @@
+"""What measurements of one thing beside others have in common."""
+
+import shutil
+import statistics
+import sys
+from typing import Any
+
+from over_http import DEFAULTS
+
+from deploy import private
+
+
+def arguments() -> list[int]:
+    given = [int(each) for each in sys.argv[1:]]
+    return [*given, *DEFAULTS[len(given) :]]
+
+
+def needed(*programs: str) -> None:
+    for program in programs:
+        if not (shutil.which(program) or private.path_of(program)):
+            raise SystemExit(f"{program} is needed: apt-get install {program}")
+
+
+def told(results: dict[str, list[dict[str, Any]]]) -> None:
+    """Each beside the first."""
+    first = next(iter(results.values()))
+    print(
+        f"\n{'claim':14} {'a second':>9} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}   of the first"
+    )
+    for name, each in results.items():
+        columns = " ".join(
+            f"{statistics.median(one[key] for one in each):>8.1f}"
+            for key in ("rate", "p50", "p95", "p99")
+        )
+        ratio = statistics.median(
+            mine["rate"] / theirs["rate"] for mine, theirs in zip(each, first, strict=True)
+        )
+        print(f"{name:14}  {columns}   {ratio:.2f} x")
