@@ -139,8 +139,7 @@ def test_a_claim_reads_one_row_and_so_many_buffers_whatever_is_behind(behind):
     Task.objects.bulk_create(TaskFactory.build_batch(1000))
     with connection.cursor() as cursor:
         cursor.execute(FILL, [behind])
-        statement, queue = claim_statement()
-        parameters = [*queue, "van-1", lease(), "api"]
+        statement, parameters = claim_statement(), ["van-1", lease(), "api"]
         # The first one of a connection reads the trigger, too.
         with transaction.atomic():
             cursor.execute(statement, parameters)
