@@ -16,7 +16,7 @@ from deploy import private
 from .loads import assert_each_task_was_claimed_once, claim_all, make_tasks, workers_dying
 from .upstreams import need, upstream
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.experiment]
 
 AT_ONCE = 100
 LIMIT_SECONDS = 10
