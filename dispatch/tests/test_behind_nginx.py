@@ -46,9 +46,15 @@ def two_masters(workers=1):
 
 
 @pytest.fixture(scope="module")
-def service(django_db_setup, django_db_blocker):
+def two_for_all(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock(), two_masters() as (url, _, _):
         yield url
+
+
+@pytest.fixture
+def service(transactional_db, two_for_all):
+    """The same for all tests here; each finds the tables empty."""
+    return two_for_all
 
 
 @pytest.fixture
@@ -88,6 +94,7 @@ def is_refusal(answer, status):
 # Dying processes
 
 
+@pytest.mark.experiment
 @pytest.mark.django_db(transaction=True)
 def test_no_task_is_handed_out_twice_or_lost_while_both_servers_lose_processes():
     make_tasks(1200)
@@ -100,6 +107,7 @@ def test_no_task_is_handed_out_twice_or_lost_while_both_servers_lose_processes()
     assert_each_task_was_claimed_once(claimed)
 
 
+@pytest.mark.experiment
 @pytest.mark.django_db(transaction=True)
 def test_a_server_that_is_gone_is_not_missed():
     with two_masters() as (url, first, _):
@@ -154,6 +162,8 @@ def until_cut(clients, dripping, meanwhile):
     return [seconds.get(client) for client in clients]
 
 
+@pytest.mark.experiment
+@pytest.mark.django_db(transaction=True)
 def test_slow_clients_are_cut_off_and_take_nothing_from_others(service):
     taken = []
 
@@ -175,6 +185,7 @@ def test_slow_clients_are_cut_off_and_take_nothing_from_others(service):
     assert max(taken) < LIMIT_SECONDS / 2
 
 
+@pytest.mark.experiment
 def test_who_does_not_read_its_answer_holds_nothing_of_the_service_and_is_cut_off():
     body = b"x" * 30_000_000
 
@@ -258,6 +269,7 @@ def test_a_request_keeps_its_id_or_is_given_one(recorder):
     assert all(len(each) == 32 and each.isalnum() for each in made)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_largest_body_is_the_same_at_nginx_and_behind_it(service, server):
     fits, does_not = b"x" * 1_000_000, b"x" * 1_000_001
     json = {"Content-Type": "application/json"}
@@ -305,6 +317,7 @@ def test_what_nginx_itself_refuses_is_json(alone, status, request_text):
     assert ("Retry-After: 2" in answer) == (status == 502)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("length", "status"), [(4094, 200), (4095, 414)])
 def test_the_longest_request_line_of_nginx_is_that_of_gunicorn(service, length, status):
     line = "GET /tasks? HTTP/1.1".replace("?", "?".ljust(length - 19, "a"))

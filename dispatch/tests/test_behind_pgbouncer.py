@@ -29,9 +29,9 @@ from .loads import (
 from .upstreams import need
 
 pytestmark = [
+    pytest.mark.experiment,
     pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(240),
-    pytest.mark.experiment,
 ]
 
 POOL = 2
