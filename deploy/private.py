@@ -91,7 +91,9 @@ def pgbouncer(url: str, **settings: int) -> Iterator[str]:
             **settings,
         }
         text = (HERE / "pgbouncer.ini").read_text()
-        text = _with(text, "baywheels = .*", f"* = host={server['host']} port={server['port']}")
+        # Who is not among the users is looked up in the server, as this user.
+        place = f"* = host={server['host']} port={server['port']} auth_user={user}"
+        text = _with(text, "baywheels = .*", place)
         for name, value in ours.items():
             text = _with(text, f"{name} = .*", f"{name} = {value}")
         own.write_text(text)
