@@ -43,7 +43,7 @@ def claim_next_task(worker_id: str, *, actor: str, key: str | None = None) -> Ta
     """
     if key is None and not settings.TASKS_PER_WORKER and not connection.in_atomic_block:
         # One statement is a transaction of its own; a BEGIN and a COMMIT around it would be two
-        # more round trips, a fifth of a claim's time (benchmarks/README.md).
+        # more round trips, a sixth of a claim's time (docs/performance.md).
         return take_first_ready(worker_id, actor)
     return claim_in_turn(worker_id, actor, key)
 
@@ -99,8 +99,8 @@ def take_first_ready(worker_id: str, actor: str) -> Task | None:
 
 @cache
 def claim_statement() -> str:
-    """Compiled once: to build its three queries anew took half of a request's time
-    (benchmarks/README.md)."""
+    """Compiled once: to compile it anew took nearly as long as the whole rest of a claim
+    (docs/performance.md)."""
     first = Task.objects.ready().dispatch_order().with_now()[:1]
     queue = first.select_for_update(skip_locked=True, no_key=True).only("id")
     # Django compiles a lock only inside a transaction. It sends nothing for this one.

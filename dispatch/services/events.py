@@ -47,8 +47,7 @@ def change_task(
 ) -> None:
     """Save these fields of a task that is locked, and the event of it, in one statement.
 
-    So there is no change without its event; and it takes a third of the time that `save()` twice
-    does (benchmarks/README.md).
+    So there is no change without its event, and one round trip instead of two.
     """
     event = task_event(kind, task, actor, **details)
     assignments = ", ".join(f"{name} = %s" for name in fields)

@@ -1,7 +1,6 @@
 """Our own statements: the cursor that they run on, and their rows as instances.
 
-PostgreSQL plans each once for a connection, which takes a third off a claim there; instances made
-so are an eighth of a request cheaper than `raw()` (benchmarks/README.md).
+PostgreSQL plans each once for a connection, which takes a third off a claim (docs/performance.md).
 """
 
 from collections.abc import Sequence

@@ -94,7 +94,6 @@ def is_refusal(answer, status):
 # Dying processes
 
 
-@pytest.mark.experiment
 @pytest.mark.django_db(transaction=True)
 def test_no_task_is_handed_out_twice_or_lost_while_both_servers_lose_processes():
     make_tasks(1200)
@@ -107,7 +106,6 @@ def test_no_task_is_handed_out_twice_or_lost_while_both_servers_lose_processes()
     assert_each_task_was_claimed_once(claimed)
 
 
-@pytest.mark.experiment
 @pytest.mark.django_db(transaction=True)
 def test_a_server_that_is_gone_is_not_missed():
     with two_masters() as (url, first, _):
@@ -162,7 +160,6 @@ def until_cut(clients, dripping, meanwhile):
     return [seconds.get(client) for client in clients]
 
 
-@pytest.mark.experiment
 @pytest.mark.django_db(transaction=True)
 def test_slow_clients_are_cut_off_and_take_nothing_from_others(service):
     taken = []
@@ -185,7 +182,6 @@ def test_slow_clients_are_cut_off_and_take_nothing_from_others(service):
     assert max(taken) < LIMIT_SECONDS / 2
 
 
-@pytest.mark.experiment
 def test_who_does_not_read_its_answer_holds_nothing_of_the_service_and_is_cut_off():
     body = b"x" * 30_000_000
 
