@@ -25,8 +25,10 @@ CLAIM = """
         RETURNING tasks.*
     ),
     recorded AS (
-        INSERT INTO task_events (kind, task_id, suggestion_id, attempt, worker_id, actor, source)
-        SELECT 'claimed', id, suggestion_id, attempt, worker_id, %s, source FROM claimed
+        INSERT INTO task_events
+            (at, kind, task_id, suggestion_id, attempt, worker_id, actor, source)
+        SELECT assigned_at, 'claimed', id, suggestion_id, attempt, worker_id, %s, source
+        FROM claimed
     )
     SELECT {columns} FROM claimed
 """
