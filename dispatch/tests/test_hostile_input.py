@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPResponse, RemoteDisconnected
 from urllib.parse import urlsplit
 
@@ -54,7 +55,9 @@ def send(url, raw):
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), timeout=20) as connected:
         connected.sendall(raw)
-        connected.shutdown(socket.SHUT_WR)
+        # Who refuses early may have hung up already.
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_WR)
         with HTTPResponse(connected) as answer:
             answer.begin()
             return answer.status, answer.headers.get("Content-Type", ""), answer.read()
