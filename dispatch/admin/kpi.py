@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from ..exceptions import Refusal
 from ..kpi import Period, Report, period_of, report
-from ..kpi.charts import Chart, Series, bar_chart
+from ..kpi.charts import Chart, charts_by_hour
 from ..kpi.clusters import ClusterOutage
 from ..kpi.document import to_csv
 from ..kpi.periods import to_date
@@ -72,13 +72,10 @@ def worst_clusters(found: Report) -> list[tuple[str, ClusterOutage]]:
 
 
 def charts_of(found: Report) -> list[Chart]:
-    shares, work = found.stockouts.by_hour, found.work.by_hour
-    empty = Series("empty", "empty", [share.empty for share in shares])
-    full = Series("full", "full", [share.full for share in shares])
-    tasks = Series("done", "tasks", [hour.tasks for hour in work])
-    bikes = Series("done", "bikes", [hour.bikes for hour in work])
-    return [
-        bar_chart("Stations empty or full", HOURS, [empty, full], " %"),
-        bar_chart("Tasks done", HOURS, [tasks]),
-        bar_chart("Bikes moved", HOURS, [bikes]),
-    ]
+    work = found.work.by_hour
+    return charts_by_hour(
+        HOURS,
+        found.stockouts.by_hour,
+        [hour.tasks for hour in work],
+        [hour.bikes for hour in work],
+    )

@@ -49,16 +49,6 @@ class Counts:
         return self.waiting + self.on_the_way
 
 
-@dataclass(frozen=True)
-class Crew:
-    worker: str
-    open: int = 0
-    since: datetime | None = None
-    done: int = 0
-    bikes: int = 0
-    median_minutes: int | None = None
-
-
 def read_counts() -> Counts:
     tasks = Task.objects.open().aggregate(
         waiting=Count("id", filter=Q(status=TaskStatus.READY)),
@@ -104,10 +94,3 @@ def as_job(task: Task, stops: Stops, now: datetime) -> Job:
         "overdue" if late else task.status,
         since,
     )
-
-
-def read_holders() -> list[Crew]:
-    """Who has tasks now, and since when the longest."""
-    held = Task.objects.assigned().values("worker_id")
-    rows = held.annotate(open=Count("id"), since=Min("assigned_at")).order_by("since", "worker_id")
-    return [Crew(row["worker_id"] or "", open=row["open"], since=row["since"]) for row in rows]

@@ -6,19 +6,11 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
+from ..kpi import Hour, last_24_hours
 from ..models import FeedKind, StationFeed
-from .day import Hour, by_hour, first_hour, read_done, read_stockouts, with_work
+from .crews import Crew, read_done, read_holders, with_work
 from .fills import Fill
-from .moves import (
-    Counts,
-    Crew,
-    Job,
-    Proposal,
-    read_counts,
-    read_holders,
-    read_jobs,
-    read_proposals,
-)
+from .moves import Counts, Job, Proposal, read_counts, read_jobs, read_proposals
 from .picture import Picture, draw
 from .stops import Stop, read_stops
 
@@ -59,28 +51,25 @@ class Board:
 
 def read_board(now: datetime) -> Board:
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    day = first_hour(now)
     stops = read_stops(now)
     proposals, jobs = read_proposals(stops, now), read_jobs(stops, now)
-    done = read_done(min(midnight, day))
-    today = [each for each in done if each.completed_at >= midnight]
-    counts = read_counts()
+    done = read_done(since=midnight)
     return Board(
         now,
         Numbers(
-            counts,
+            read_counts(),
             stops.count(Fill.EMPTY),
             stops.count(Fill.FULL),
             stops.stockout_percent,
-            sum(each.bikes for each in today),
+            sum(each.bikes for each in done),
             read_feeds(),
         ),
         sorted(stops.values(), key=lambda stop: (-stop.need, stop.name, stop.id)),
         draw(stops, proposals, jobs),
         proposals,
         jobs,
-        with_work(read_holders(), today),
-        by_hour(done, read_stockouts(day), len(stops), now),
+        with_work(read_holders(), done),
+        last_24_hours(now, timezone.get_current_timezone()),
     )
 
 

@@ -9,7 +9,6 @@ from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 
 from ..models import Station, StationFeed, StationStatus, Suggestion, Task, TaskEvent
-from .day import first_hour
 
 
 def version_of(now: datetime, *, user: Any) -> str:
@@ -18,8 +17,7 @@ def version_of(now: datetime, *, user: Any) -> str:
     facts = [
         user.pk,
         sorted(user.get_all_permissions()),
-        timezone.localtime(now).date(),
-        first_hour(now),
+        f"{timezone.localtime(now):%F %H %z}",
         TaskEvent.objects.aggregate(Max("id")),
         Suggestion.objects.aggregate(Count("id"), Max("id"), Sum("priority"), Sum("qty")),
         Suggestion.objects.filter(expires_at__lte=now).count(),

@@ -21,9 +21,10 @@ from django.views.decorators.http import etag, require_GET
 from baywheels.console import BOARD_PERMISSIONS
 
 from ..exceptions import NotFound
+from ..kpi import Hour
+from ..kpi.charts import Chart, charts_by_hour
 from .buttons import may, with_buttons
 from .card import read_card
-from .charts import charts_of
 from .fills import BY_NEED
 from .markup import as_circles, as_rows
 from .state import read_board
@@ -96,6 +97,15 @@ def state_of(request: HttpRequest, now: datetime) -> dict[str, Any]:
         "may": may(request),
         "jobs": with_buttons(request, board.jobs),
     }
+
+
+def charts_of(hours: list[Hour]) -> list[Chart]:
+    return charts_by_hour(
+        [f"{hour.start:%H:%M}" for hour in hours],
+        [hour.share for hour in hours],
+        [hour.tasks for hour in hours],
+        [hour.bikes for hour in hours],
+    )
 
 
 def card_of(number: int, now: datetime) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10
 
+from .stockouts import Share
+
 WIDTH, HEIGHT = 240, 100
 FILLED = 0.8
 STEPS = (1, 2, 2.5, 5, 10)
@@ -43,9 +45,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Chart:
-    """`top`: what the upper edge stands for, in words. `legend`: empty with one series."""
+    """`total`: what all columns come to, and `top`: what the upper edge stands for, in words.
+    `legend`: empty with one series."""
 
     title: str
+    total: str
     summary: str
     top: str
     columns: list[Column]
@@ -63,8 +67,35 @@ class Chart:
         return max(1, len(self.columns) // 4)
 
 
+def charts_by_hour(
+    labels: Sequence[str], shares: Sequence[Share], tasks: Sequence[int], bikes: Sequence[int]
+) -> list[Chart]:
+    """What stations lacked, and what was done about it."""
+    empty = Series("empty", "empty", [share.empty for share in shares])
+    full = Series("full", "full", [share.full for share in shares])
+    out = mean_of(shares)
+    total = "not known" if out is None else f"{out:.1f} %"
+    return [
+        bar_chart("Stations empty or full", labels, [empty, full], " %", total),
+        count_chart("Tasks done", labels, Series("done", "tasks", tasks)),
+        count_chart("Bikes moved", labels, Series("done", "bikes", bikes)),
+    ]
+
+
+def count_chart(title: str, labels: Sequence[str], counts: Series) -> Chart:
+    total = f"{sum(count or 0 for count in counts.values):,}"
+    return bar_chart(title, labels, [counts], total=total)
+
+
+def mean_of(shares: Sequence[Share]) -> float | None:
+    """Of the stations without a bike or a dock, over all hours."""
+    polls = sum(share.station_polls for share in shares)
+    out = sum(share.station_polls * (share.either or 0) for share in shares)
+    return out / polls if polls else None
+
+
 def bar_chart(
-    title: str, labels: Sequence[str], stacked: Sequence[Series], unit: str = ""
+    title: str, labels: Sequence[str], stacked: Sequence[Series], unit: str = "", total: str = ""
 ) -> Chart:
     """Columns of the series' values on top of one another. `unit`: behind each number."""
     columns = list(zip(*(series.values for series in stacked), strict=True))
@@ -73,6 +104,7 @@ def bar_chart(
     step = WIDTH / max(1, len(labels))
     return Chart(
         title=title,
+        total=total,
         summary=summary(title, labels, totals, unit),
         top=f"{top:g}{unit}",
         columns=[

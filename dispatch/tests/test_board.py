@@ -12,7 +12,15 @@ from django.utils import timezone
 
 from dispatch import services
 from dispatch.board import moves
-from dispatch.models import Station, StationFeed, StationOutage, StationStatus, Suggestion, Task
+from dispatch.models import (
+    Station,
+    StationFeed,
+    StationOutage,
+    StationStatus,
+    StatusPoll,
+    Suggestion,
+    Task,
+)
 
 from .cities import city, station
 from .factories import SuggestionFactory, TaskFactory, UserFactory
@@ -239,6 +247,19 @@ def test_crews_are_told_with_what_they_have_and_did_today(dispatcher):
     crews = words(parts(dispatcher)["crews"])
 
     assert re.match(r"van-1 1 \d\d:\d\d van-2 1 4 20 min", crews)
+
+
+def test_the_last_24_hours_are_charts_with_what_they_come_to(dispatcher):
+    StatusPoll.objects.create(system="test", at=timezone.now(), in_service=20, empty=1, full=2)
+    task = TaskFactory(assigned=True, qty=4)
+    services.complete_task(task.id, actor="van-1")
+
+    day = parts(dispatcher)["day"]
+
+    told = words(day)
+    assert re.search(r"Stations empty or full 15.0 % .*Tasks done 1 .*Bikes moved 4 ", told), told
+    assert ":00: empty 5 %, full 10 %</title>" in day
+    assert ":00: bikes 4</title>" in day
 
 
 # What one can do

@@ -5,10 +5,8 @@ from math import hypot
 
 import pytest
 
-from dispatch.board.charts import charts_of
-from dispatch.board.day import Done, Stretch, by_hour, with_work
+from dispatch.board.crews import Crew, Done, with_work
 from dispatch.board.fills import Fill, Level, Limits
-from dispatch.board.moves import Crew
 from dispatch.board.projection import MARGIN, Place, Point, arrow, panes_of, ruler
 
 NOW = datetime(2026, 5, 4, 8, 30, tzinfo=UTC)
@@ -146,44 +144,7 @@ def test_what_is_closed_is_neither_empty_nor_full_and_what_is_old_is_not_known()
     assert Level(0, 20, True, None).fill(LIMITS, NOW) == Fill.UNKNOWN
 
 
-# The day
-
-
-def test_work_and_stockouts_fall_into_the_hours_in_which_they_were():
-    done = [
-        Done("van-1", NOW - 50 * MINUTE, NOW - 31 * MINUTE, 4),
-        Done("van-1", NOW - 50 * MINUTE, NOW - 30 * MINUTE, 3),
-        Done("van-2", NOW - 50 * MINUTE, NOW, 2),
-    ]
-    # 45 minutes of the hour before, and the half hour that has run.
-    out = [Stretch(NOW - 75 * MINUTE, None), Stretch(NOW - 3000 * MINUTE, NOW - 2000 * MINUTE)]
-
-    *_, before, now = by_hour(done, out, stations=10, now=NOW)
-
-    assert (before.tasks, before.bikes, now.tasks, now.bikes) == (1, 4, 2, 5)
-    assert before.stockout_percent == pytest.approx(100 * 45 / 600)
-    assert now.stockout_percent == pytest.approx(10)
-
-
-def test_without_stations_a_share_is_not_known_rather_than_none():
-    hours = by_hour([], [], stations=0, now=NOW)
-
-    assert len(hours) == 24
-    assert {hour.stockout_percent for hour in hours} == {None}
-    share, tasks, _ = charts_of(hours)
-    assert share.total == "not known"
-    assert share.bars[0].told.endswith("not known")
-    assert (tasks.total, tasks.bars[0].height) == ("0", 0)
-
-
-def test_a_chart_is_as_high_as_its_highest_hour():
-    done = [Done("van", NOW, NOW - 60 * n * MINUTE, 1) for n in (1, 1, 2)]
-
-    _, tasks, _ = charts_of(by_hour(done, [], 1, NOW))
-
-    assert [bar.height for bar in tasks.bars[-3:]] == [30, 60, 0]
-    assert tasks.bars[-2].told.endswith(": 2 tasks")
-    assert tasks.highest == "2"
+# The crews
 
 
 def test_a_crew_is_told_with_its_day_those_on_the_way_first():

@@ -3,7 +3,8 @@ from xml.etree import ElementTree
 import pytest
 from django.template.loader import render_to_string
 
-from dispatch.kpi.charts import HEIGHT, WIDTH, Series, bar_chart, round_up
+from dispatch.kpi.charts import HEIGHT, WIDTH, Series, bar_chart, charts_by_hour, round_up
+from dispatch.kpi.stockouts import Share
 
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
@@ -51,6 +52,23 @@ def test_every_sixth_of_24_hours_has_a_tick():
     chart = bar_chart("Tasks", HOURS, [Series("done", "tasks", range(24))])
 
     assert chart.ticks == ["00:00", "06:00", "12:00", "18:00"]
+
+
+def test_the_charts_of_hours_say_what_they_come_to():
+    shares = [Share(30, 10.0, 0.0, 10.0), Share(10, 20.0, 10.0, 30.0), Share(0)]
+
+    out, tasks, bikes = charts_by_hour(["a", "b", "c"], shares, [1, 1200, 0], [0, 0, 0])
+
+    # The first hour has three quarters of the polls.
+    assert [chart.total for chart in (out, tasks, bikes)] == ["15.0 %", "1,201", "0"]
+    assert out.columns[1].title == "b: empty 20 %, full 10 %"
+    assert out.columns[2].title == "c: not known"
+
+
+def test_without_polls_the_share_of_stations_that_were_out_is_not_known():
+    out, _, _ = charts_by_hour(["a"], [Share(0)], [0], [0])
+
+    assert out.total == "not known"
 
 
 @pytest.mark.parametrize(
