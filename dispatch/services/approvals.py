@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from .. import inventory
 from ..exceptions import Conflict, NotFound, Refusal
 from ..inventory import Room
 from ..models import EventKind, Move, Suggestion, Task
+from ..station_names import station_names
 from .events import record_task
 from .guard import rooms_of
 from .locks import take_turns
@@ -117,9 +119,10 @@ class Verdict:
 class Situation:
     """What bears upon moves that are to become tasks, and what those do that came before.
 
-    `rooms`: empty, if nobody asks the guard.
+    `stations`: all of their ends; `rooms`: empty, if nobody asks the guard.
     """
 
+    stations: list[int]
     rooms: dict[int, Room]
     same: dict[tuple[int, int], list[str]] = field(default_factory=dict)
     used_ids: set[int] = field(default_factory=set)
@@ -156,13 +159,20 @@ class Situation:
 
     def warnings(self, move: Move) -> list[str]:
         doubts = inventory.doubts(*self.ends(move)) if self.rooms else []
+        source, target = move.from_station_id, move.to_station_id
         return [
             *(
-                f"{who} already moves bikes from {move.from_station_id} to {move.to_station_id}."
-                for who in self.same.get((move.from_station_id, move.to_station_id), [])
+                f"{who} already moves bikes from {self.names[source]} to {self.names[target]}."
+                for who in self.same.get((source, target), [])
             ),
             *doubts,
         ]
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        if self.rooms:
+            return {number: room.name for number, room in self.rooms.items()}
+        return station_names(self.stations)
 
     def promise(self, suggestion: Suggestion, qty: int) -> None:
         source, target = suggestion.from_station_id, suggestion.to_station_id
@@ -181,7 +191,8 @@ def look(moves: Sequence[Move]) -> Situation:
     )
     # Of two approvals of one move, or for the last docks, the second must see the first's task.
     take_turns(*(f"station {station_id}" for station_id in stations))
-    situation = Situation({} if settings.INVENTORY_GUARD == "off" else rooms_of(stations))
+    rooms = {} if settings.INVENTORY_GUARD == "off" else rooms_of(stations)
+    situation = Situation(stations, rooms)
     with prepared() as cursor:
         parameters = {
             "from": [move.from_station_id for move in moves],

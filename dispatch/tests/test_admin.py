@@ -57,7 +57,7 @@ def test_approving_selected_works_row_by_row_and_says_truthfully_what_came_of_it
         "2 approved; 1 skipped: "
         f"Suggestion {suggestions[1].id} was already approved as task {taken.id}."
     )
-    assert warning.startswith(f"Task {taken.id}, ready, already moves bikes from 100 to 200.")
+    assert warning.startswith(f"Task {taken.id}, ready, already moves bikes from #100 to #200.")
     approved = Task.objects.exclude(id=taken.id).order_by("id")
     assert [task.suggestion_id for task in approved] == [suggestions[0].id, suggestions[2].id]
     assert set(TaskEvent.objects.exclude(task_id=taken.id).values_list("actor", flat=True)) == {

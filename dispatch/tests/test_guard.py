@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 from django.contrib.messages import get_messages
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dispatch import services
@@ -172,6 +173,32 @@ def test_as_much_as_fits_leaves_alone_what_fits_whole():
 
     assert approve(SuggestionFactory(qty=5).id, fit=True).task.qty == 5
     assert TaskEvent.objects.get().details == {}
+
+
+@pytest.mark.parametrize("mode", ["off", "warn"])
+def test_a_move_that_is_under_way_is_told_by_the_names_of_its_stations(settings, mode):
+    settings.INVENTORY_GUARD = mode
+    station(SOURCE, "Source St", 20, 20)
+    same = TaskFactory()
+
+    warnings = approve(SuggestionFactory().id).warnings
+
+    assert warnings[0] == (
+        f"Task {same.id}, ready, already moves bikes from Source St to #{TARGET}."
+    )
+
+
+def test_the_names_of_many_moves_that_are_under_way_are_asked_for_once(
+    settings, django_assert_num_queries
+):
+    settings.INVENTORY_GUARD = "off"
+    moves = [SuggestionFactory(to_station_id=TARGET + n % 5).id for n in range(20)]
+    with CaptureQueriesContext(connection) as few:
+        services.approve_suggestions(moves[:10], actor="maria")
+    with django_assert_num_queries(len(few)):
+        decisions = services.approve_suggestions(moves[10:], actor="maria")
+
+    assert all(approval.warnings for approval in decisions.values())
 
 
 @pytest.mark.parametrize("mode", ["warn", "refuse"])

@@ -373,7 +373,7 @@ def test_approving_a_move_that_an_open_task_makes_is_allowed_but_said(state):
 
     approval = services.approve_suggestion(suggestion.id, actor="maria")
 
-    sentence = f"Task {same.id}, {state}, already moves bikes from 100 to 200."
+    sentence = f"Task {same.id}, {state}, already moves bikes from #100 to #200."
     assert approval.warnings == [sentence]
     assert TaskEvent.objects.get().details == {"warnings": [sentence]}
     assert approval.task.status == "ready"
@@ -390,7 +390,7 @@ def test_of_two_approvals_of_the_same_move_at_once_the_second_is_told():
             waiting = run(services.approve_suggestion, second.id, actor="tom")
             wait_until_blocked(waiting)
         assert waiting.result(timeout=10).warnings == [
-            f"Task {task.id}, ready, already moves bikes from 100 to 200."
+            f"Task {task.id}, ready, already moves bikes from #100 to #200."
         ]
 
 
