@@ -121,20 +121,19 @@ class OperationsAdmin(NamedLookups):
                 f"<int:pk>/{operation.name}/",
                 self.admin_site.admin_view(self.button_view),
                 {"operation": operation},
-                name=self.button_name(operation),
             )
             for operation in self.operations
         ]
         return buttons + super().get_urls()
 
-    def button_name(self, operation: Operation) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}_{operation.name}"
-
     def button_url(self, operation: Operation, row: Any, **query: str) -> str:
+        return self.list_url() + self.button_path(operation, row, **query)
+
+    def button_path(self, operation: Operation, row: Any, **query: str) -> str:
+        """What follows the list's address."""
         if operation.of_claim:
             query["attempt"] = row.attempt
-        address = reverse(f"admin:{self.button_name(operation)}", args=[row.pk])
-        return f"{address}?{urlencode(query)}"
+        return f"{row.pk}/{operation.name}/?{urlencode(query)}"
 
     def button_view(self, request: HttpRequest, pk: int, operation: Operation) -> HttpResponse:
         if request.method != "POST":

@@ -25,12 +25,12 @@ def may(request: HttpRequest) -> set[str]:
 def with_buttons(request: HttpRequest, jobs: Iterable[Job]) -> list[tuple[Job, Buttons]]:
     """Each with what the user may do with it now, and where that is posted to."""
     tasks = operations_on(Task)
-    offered = tasks.offered(request)
+    offered, address = tasks.offered(request), tasks.list_url()
     return [
         (
             job,
             [
-                (operation, tasks.button_url(operation, job.task))
+                (operation, address + tasks.button_path(operation, job.task))
                 for operation in offered
                 if operation.possible(job.task)
             ],
