@@ -23,6 +23,11 @@ def point(lat: float, lon: float) -> Point:
     return across * math.cos(east), across * math.sin(east), EARTH_RADIUS * math.sin(north)
 
 
+def kilometres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
+    """Between two positions in degrees."""
+    return math.dist(point(lat, lon), point(other_lat, other_lon))
+
+
 class Grid:
     """Points sorted into cubes, so that neighbours are found without looking at everybody."""
 

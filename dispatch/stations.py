@@ -1,6 +1,5 @@
 """What is true of stations without asking the database."""
 
-import math
 from datetime import datetime, timedelta
 
 from .models import OutageKind
@@ -8,7 +7,6 @@ from .models import OutageKind
 # Between two polls. Nobody knows what was in a longer gap. A feed that is asked every ten minutes
 # leaves out three quarters of an hour now and then, and each gap ends all outages.
 LONGEST_GAP = timedelta(minutes=60)
-EARTH_RADIUS_KM = 6371.0
 
 
 def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
@@ -20,14 +18,6 @@ def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
     if docks == 0:
         return OutageKind.FULL
     return None
-
-
-def kilometres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    """Between two positions in degrees, as the crow flies."""
-    phi, other_phi = math.radians(lat), math.radians(other_lat)
-    half = math.sin((other_phi - phi) / 2) ** 2
-    half += math.cos(phi) * math.cos(other_phi) * math.sin(math.radians(other_lon - lon) / 2) ** 2
-    return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half)))
 
 
 def word_of(bikes: int, docks: int, in_service: bool, *, low: int, high: int) -> str:

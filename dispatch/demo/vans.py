@@ -1,11 +1,10 @@
 """Crews that take tasks and complete them over the API, as their phones would."""
 
-import math
 import uuid
 from typing import Any
 
 from ..city import City
-from ..globe import point
+from ..globe import kilometres
 from ..smoke import SmokeFailure, call
 
 NAMES = ["van-1", "van-2"]
@@ -77,4 +76,5 @@ class Van:
         places = [self.city.places[index] for index in ends if index is not None]
         if len(places) < 2:
             return ANY_KM
-        return math.dist(*(point(place.lat, place.lon) for place in places))
+        start, end = places
+        return kilometres(start.lat, start.lon, end.lat, end.lon)

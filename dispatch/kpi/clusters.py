@@ -5,22 +5,20 @@ It is out when none of its stations has a bike, or none has a dock. Closed ones 
 but one at least must be open. Counted are more than ten consecutive minutes of the peak hours.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import mean
 
+from ..globe import Grid, point
 from ..models import OutageKind
 from ..outages import Outage
-from ..stations import kilometres
 from .stretches import Stretch, common, merged, minutes
 
 THIRD_OF_A_MILE = 536.448
 NEAREST = 3
 LONGEST_ALLOWED_MINUTES = 10
-# Of latitude, and more than a third of a mile.
-BAND = 0.005
 
 Clusters = dict[int, frozenset[int]]
 
@@ -54,35 +52,20 @@ class ClusterFigures:
     minutes_beyond: float
 
 
-def clusters_of(places: Collection[Place]) -> Clusters:
-    by_latitude = sorted(places, key=lambda place: place.lat)
-    latitudes = [place.lat for place in by_latitude]
+def clusters_of(places: Sequence[Place]) -> Clusters:
+    points = [point(place.lat, place.lon) for place in places]
+    ids = [place.station_id for place in places]
+    grid = Grid(points, THIRD_OF_A_MILE / 1000)
     found = {}
-    for place in places:
-        # All that may be near, without a look at the rest of the city.
-        south = bisect_left(latitudes, place.lat - BAND)
-        north = bisect_right(latitudes, place.lat + BAND)
-        near = within_reach(distances(place, by_latitude[south:north]))
-        if len(near) < NEAREST:
-            near = within_reach(distances(place, places))
-        found[place.station_id] = frozenset({place.station_id} | near)
+    for station_id, at in zip(ids, points, strict=True):
+        near = [ids[index] for index, _ in grid.near(at)]
+        if len(near) <= NEAREST:
+            by_distance = sorted(
+                (math.dist(at, other), pk) for pk, other in zip(ids, points, strict=True)
+            )
+            near = [pk for _, pk in by_distance[: NEAREST + 1]]
+        found[station_id] = frozenset(near)
     return found
-
-
-def distances(place: Place, others: Iterable[Place]) -> list[tuple[float, int]]:
-    return [
-        (1000 * kilometres(place.lat, place.lon, other.lat, other.lon), other.station_id)
-        for other in others
-        if other is not place
-    ]
-
-
-def within_reach(distances: list[tuple[float, int]]) -> set[int]:
-    """`distances`: in metres, with whose they are."""
-    near = {station_id for distance, station_id in distances if distance <= THIRD_OF_A_MILE}
-    if len(near) < NEAREST:
-        near = {station_id for _, station_id in sorted(distances)[:NEAREST]}
-    return near
 
 
 def cluster_outages(

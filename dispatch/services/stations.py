@@ -8,9 +8,9 @@ from django.db.models.functions import Now
 
 from ..exceptions import Refusal
 from ..gbfs import Information, StationRow
+from ..globe import kilometres
 from ..models import FeedKind, FeedWatch, Station, StationAlias, StationFeed, StationOutage
 from ..numbering import new_names, number_stations
-from ..stations import kilometres
 from .feeds import Reading, check_age, note_read
 from .locks import take_turns
 from .outages import end_outages

@@ -2,7 +2,7 @@
 
 import math
 
-from dispatch.globe import Grid, areas, point
+from dispatch.globe import Grid, areas, kilometres, point
 
 KM = 1 / 111.195  # degrees of latitude
 
@@ -12,6 +12,11 @@ def test_a_degree_of_latitude_is_111_km_and_one_of_longitude_shrinks_with_its_co
 
     assert math.isclose(math.dist(here, point(60.1, 10)), 11.1195, rel_tol=1e-4)
     assert math.isclose(math.dist(here, point(60, 10.1)), 11.1195 / 2, rel_tol=1e-3)
+
+
+def test_a_distance_is_as_the_crow_flies():
+    assert math.isclose(kilometres(37.7862, -122.4049, 37.3297, -121.9018), 67.5, abs_tol=0.3)
+    assert kilometres(1, 2, 1, 2) == 0
 
 
 def test_neighbours_are_found_over_the_date_line_and_at_the_pole():

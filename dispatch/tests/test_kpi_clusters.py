@@ -12,7 +12,6 @@ from dispatch.kpi.clusters import (
     cluster_outages,
     clusters_of,
     figures_of,
-    within_reach,
 )
 from dispatch.kpi.periods import Period
 from dispatch.models import OutageKind
@@ -64,12 +63,9 @@ def test_all_within_a_third_of_a_mile_are_a_cluster():
     assert clusters[6] == {2, 3, 4, 5, 6}
 
 
-def test_the_third_of_a_mile_itself_belongs_to_it():
-    near = [(1.0, 1), (2.0, 2), (3.0, 3)]
-
+def test_a_third_of_a_mile_is_meant_to_the_centimetre():
     assert THIRD_OF_A_MILE == 536.448
-    assert within_reach([*near, (536.448, 4)]) == {1, 2, 3, 4}
-    assert within_reach([*near, (536.449, 4)]) == {1, 2, 3}
+    assert clusters_of(north(0, 1, 2, 3, 536.44, 536.46))[1] == {1, 2, 3, 4, 5}
 
 
 def test_the_three_nearest_belong_to_it_however_far():
@@ -77,6 +73,12 @@ def test_the_three_nearest_belong_to_it_however_far():
 
     assert clusters[1] == {1, 2, 3, 4}
     assert clusters[5] == {2, 3, 4, 5}
+
+
+def test_the_three_nearest_are_sought_in_all_directions():
+    far_east = [Place(n, 37.7, -122.3 + n / 10_000) for n in (5, 6, 7)]
+
+    assert clusters_of(north(0, 700, 800, 900) + far_east)[1] == {1, 2, 3, 4}
 
 
 def test_where_there_are_fewer_stations_all_are_one_cluster():

@@ -16,7 +16,7 @@ from dispatch.models import (
     StationOutage,
     StationStatus,
 )
-from dispatch.stations import is_old, kilometres, state_of, word_of
+from dispatch.stations import is_old, state_of, word_of
 
 from .concurrency import background, wait_until_blocked
 from .factories import MORNING, StationFactory
@@ -87,12 +87,6 @@ def test_a_report_is_old_past_the_limit_and_one_that_never_came_always():
     assert not is_old(at(0), at(60), timedelta(hours=1))
     assert is_old(at(0), at(61), timedelta(hours=1))
     assert is_old(None, at(0), timedelta(hours=1))
-
-
-def test_a_distance_is_that_of_a_great_circle():
-    assert kilometres(0, 0, 0, 1) == pytest.approx(111.195, abs=0.001)
-    assert kilometres(37.7862, -122.4049, 37.3297, -121.9018) == pytest.approx(67.5, abs=0.3)
-    assert kilometres(1, 2, 1, 2) == 0
 
 
 def test_a_poll_is_entered_under_the_stations_numbers(stations):
