@@ -1,10 +1,9 @@
 """The last 24 hours, hour by hour, in two queries."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from ..outages import Poll
 from . import queries
 from .stockouts import Share, share_of
 
@@ -30,11 +29,14 @@ def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:
         number = (done.heard_at - starts[0]) // HOUR
         tasks[number] += 1
         bikes[number] += done.bikes
-    polls: dict[int, list[Poll]] = defaultdict(list)
-    for _, poll in queries.polls_between(starts[0], starts[-1] + HOUR):
-        polls[(poll.at - starts[0]) // HOUR].append(poll)
+    polls = queries.hourly_polls(starts[0], starts[-1] + HOUR)
     return [
-        Hour(start.astimezone(zone), share_of(polls[number]), tasks[number], bikes[number])
+        Hour(
+            start.astimezone(zone),
+            share_of([polls[number]] if number in polls else []),
+            tasks[number],
+            bikes[number],
+        )
         for number, start in enumerate(starts)
     ]
 

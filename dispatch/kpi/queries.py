@@ -1,9 +1,10 @@
 """What the figures are made of, read from the tables."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, FloatField, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Extract, Floor
 
 from ..models import (
     EventKind,
@@ -29,6 +30,15 @@ def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
     fields = ("system", "at", "in_service", "empty", "full")
     for system, at, in_service, empty, full in polls.values_list(*fields).iterator():
         yield system, Poll(at, in_service, empty, full)
+
+
+def hourly_polls(start: datetime, end: datetime) -> dict[int, Poll]:
+    """Those of each hour after the start added up, by the hour's number from 0."""
+    seconds = Extract("at", "epoch", tzinfo=UTC, output_field=FloatField()) - start.timestamp()
+    polls = StatusPoll.objects.filter(at__gte=start, at__lt=end).order_by()
+    sums = (Max("at"), Sum("in_service"), Sum("empty"), Sum("full"))
+    rows = polls.values_list(Floor(seconds / 3600)).annotate(*sums)
+    return {int(hour): Poll(*of) for hour, *of in rows}
 
 
 def last_polls() -> dict[str, datetime]:
