@@ -3,15 +3,25 @@
 A number that rises is a regression to explain or to mend; one that falls is to be written down.
 """
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from dispatch import services
 from dispatch.models import Suggestion, Task
 from dispatch.services.claims import claim_statement, lease
+from dispatch.services.guard import ROOMS
 
-from .factories import SuggestionFactory, TaskFactory, UserFactory
+from .factories import (
+    StationFactory,
+    StationStatusFactory,
+    SuggestionFactory,
+    TaskFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -20,8 +30,9 @@ CONSOLE = "/admin/dispatch/suggestion/"
 FILL = """
     INSERT INTO tasks (from_station_id, to_station_id, qty, status, worker_id, attempt,
                        created_at, assigned_at, completed_at, moved_qty)
-    SELECT 1 + n %% 500, 501 + n %% 499, 5, 'completed', 'van-' || n %% 50, 1, at, at, at, 5
-    FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 second') AS t (at);
+    SELECT 1 + n %% %(stations)s, 501 + n %% %(stations)s, 5,
+           'completed', 'van-' || n %% 50, 1, at, at, at, 5
+    FROM generate_series(1, %(behind)s) AS n, LATERAL (SELECT now() - n * %(apart)s) AS t (at);
     ANALYZE tasks;
     REINDEX TABLE tasks;
 """
@@ -35,6 +46,7 @@ def moves(number):
 
 
 def claim():
+    claim_statement()  # compiled once for a process, in a transaction
     TaskFactory()
     return "/dispatch/next", {"worker_id": "van-1"}
 
@@ -86,6 +98,9 @@ APPROVE_IN_CONSOLE = 7
 # What a claim touches: to find its task, and at most in all, with the entries that it writes into
 # ten indexes of tasks and three of events.
 SEARCH_BUFFERS, CLAIM_BUFFERS = 4, 40
+# What two stations' rooms touch: a dozen of 20,000 completed tasks may be
+# newer than a count of their bikes.
+GUARD_BUFFERS = 20
 
 
 @pytest.mark.django_db(transaction=True)
@@ -140,20 +155,29 @@ def test_approving_many_in_the_console_takes_so_many_for_200(client, number, bat
 def test_a_claim_reads_one_row_and_so_many_buffers_whatever_is_behind(behind):
     Task.objects.bulk_create(TaskFactory.build_batch(1000))
     with connection.cursor() as cursor:
-        cursor.execute(FILL, [behind])
+        cursor.execute(FILL, {"behind": behind, "stations": 500, "apart": timedelta(seconds=1)})
         statement, parameters = claim_statement(), ["van-1", lease(), "api"]
         # The first one of a connection reads the trigger, too.
         with transaction.atomic():
             cursor.execute(statement, parameters)
             transaction.set_rollback(True)
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
-        ((plan,),) = cursor.fetchone()
+        plan = explain(statement, parameters)
 
-    (search,) = [each for each in nodes(plan["Plan"]) if each.get("Subplan Name") == "CTE next"]
+    (search,) = [each for each in nodes(plan) if each.get("Subplan Name") == "CTE next"]
     scans = [each for each in nodes(search) if "Relation Name" in each]
     assert [(scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [("task_queue", 1)]
     assert buffers(search) == SEARCH_BUFFERS
-    assert buffers(plan["Plan"]) <= CLAIM_BUFFERS
+    assert buffers(plan) <= CLAIM_BUFFERS
+
+
+def test_the_guard_reads_only_tasks_completed_since_a_status_can_be_fresh():
+    for number in (1, 501):
+        StationStatusFactory(station=StationFactory(id=number), as_of=timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, {"behind": 20_000, "stations": 500, "apart": timedelta(minutes=10)})
+    parameters = {"ids": [1, 501], "max_age": timedelta(hours=2)}
+
+    assert buffers(explain(ROOMS, parameters)) <= GUARD_BUFFERS
 
 
 def told(captured):
@@ -163,6 +187,13 @@ def told(captured):
 def suggestion_ids(number):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(number))
     return list(Suggestion.objects.values_list("id", flat=True))
+
+
+def explain(statement, parameters):
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+        ((plan,),) = cursor.fetchone()
+    return plan["Plan"]
 
 
 def nodes(plan):
