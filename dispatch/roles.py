@@ -33,17 +33,20 @@ def make_roles(apps: Any) -> None:
     Group = apps.get_model("auth", "Group")
     Permission = apps.get_model("auth", "Permission")
     ContentType = apps.get_model("contenttypes", "ContentType")
+    permissions = {}
+    for codename in {each for codenames in ROLES.values() for each in codenames}:
+        action, model = codename.split("_")
+        if model not in apps.all_models["dispatch"]:
+            continue
+        content_type, _ = ContentType.objects.get_or_create(app_label="dispatch", model=model)
+        names = dict(apps.get_model("dispatch", model)._meta.permissions)
+        permissions[codename], _ = Permission.objects.get_or_create(
+            content_type=content_type,
+            codename=codename,
+            defaults={"name": names.get(codename, f"Can {action} {model}")},
+        )
     for role, codenames in ROLES.items():
         group, _ = Group.objects.get_or_create(name=role)
-        for codename in codenames:
-            action, model = codename.split("_")
-            if model not in apps.all_models["dispatch"]:
-                continue
-            content_type, _ = ContentType.objects.get_or_create(app_label="dispatch", model=model)
-            names = dict(apps.get_model("dispatch", model)._meta.permissions)
-            permission, _ = Permission.objects.get_or_create(
-                content_type=content_type,
-                codename=codename,
-                defaults={"name": names.get(codename, f"Can {action} {model}")},
-            )
-            group.permissions.add(permission)
+        group.permissions.add(
+            *(permissions[codename] for codename in codenames if codename in permissions)
+        )

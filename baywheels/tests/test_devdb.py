@@ -13,6 +13,8 @@ import pytest
 
 from baywheels.devdb import Cluster, DevDbError
 
+pytestmark = pytest.mark.experiment
+
 PROJECT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 START = "import sys; from pathlib import Path; from baywheels.devdb import Cluster\n"

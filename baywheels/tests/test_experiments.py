@@ -52,6 +52,7 @@ def run(tmp_path):
     return run
 
 
+@pytest.mark.experiment
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_experiments_are_left_out_aloud(run, workers):
     passed, said = run("-n", workers)
@@ -60,6 +61,7 @@ def test_experiments_are_left_out_aloud(run, workers):
     assert LEFT_OUT in said
 
 
+@pytest.mark.experiment
 @pytest.mark.parametrize(
     ("arguments", "count"),
     [(["-m", "experiment"], 2), (["tests/test_both.py"], 3), (["-n", "1", "tests"], 3)],

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
@@ -21,7 +20,7 @@ from dispatch.api import urls
 from dispatch.api.authentication import ApiTokenAuthentication
 from dispatch.board import urls as board_urls
 from dispatch.models import ApiToken, Suggestion, Task, TaskEvent, User
-from dispatch.roles import ROLES, make_roles
+from dispatch.roles import ROLES
 
 from .factories import StationFactory, SuggestionFactory, TaskFactory, UserFactory
 
@@ -30,12 +29,6 @@ pytestmark = pytest.mark.django_db
 OWN, FOREIGN = "van-1", "van-2"
 ROOT = "superuser"
 EVERYBODY = {"dispatcher", "worker", "ml", "viewer", ROOT}
-
-
-@pytest.fixture
-def roles():
-    """As the migration makes them: tests with transactions of their own empty all tables."""
-    make_roles(apps)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from .cities import city, station
 from .factories import SuggestionFactory, TaskFactory, UserFactory
 from .hostile_texts import PAYLOADS
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.experiment, pytest.mark.django_db(transaction=True)]
 
 BOARD = "/admin/board/"
 
@@ -35,7 +35,6 @@ def said(page):
     return page.locator("#said li").all_inner_texts()
 
 
-@pytest.mark.experiment
 def test_a_dispatcher_approves_on_the_board_without_leaving_it(browse):
     city(10)
     first, second = suggest(priority=5), suggest(from_station_id=3)
@@ -59,7 +58,6 @@ def test_a_dispatcher_approves_on_the_board_without_leaving_it(browse):
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_a_dispatcher_approves_by_keyboard_and_is_then_at_the_next_one(browse):
     city(10)
     first, second = suggest(priority=5), suggest(from_station_id=3)
@@ -88,7 +86,6 @@ def test_a_dispatcher_approves_by_keyboard_and_is_then_at_the_next_one(browse):
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_many_are_approved_and_one_is_rejected_with_a_reason(browse):
     city(10)
     one, two, three = (suggest(from_station_id=number) for number in (1, 2, 3))
@@ -112,7 +109,6 @@ def test_many_are_approved_and_one_is_rejected_with_a_reason(browse):
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_a_task_that_a_worker_claims_is_shown_so_at_the_next_refresh(browse, server):
     city(10)
     task = TaskFactory(from_station_id=4, to_station_id=5)
@@ -132,7 +128,6 @@ def test_a_task_that_a_worker_claims_is_shown_so_at_the_next_refresh(browse, ser
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_of_two_dispatchers_who_approve_the_same_one_is_told(browse):
     city(10)
     suggestion = suggest()
@@ -153,7 +148,6 @@ def test_of_two_dispatchers_who_approve_the_same_one_is_told(browse):
     assert slow.complaints == quick.complaints == []
 
 
-@pytest.mark.experiment
 def test_a_refresh_leaves_alone_what_is_ticked_typed_focused_and_opened(browse):
     city(10)
     kept, other = suggest(), suggest(from_station_id=3)
@@ -187,7 +181,6 @@ def test_a_refresh_leaves_alone_what_is_ticked_typed_focused_and_opened(browse):
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_under_the_pointer_no_row_moves(browse):
     city(10)
     gone, stays = suggest(priority=5), suggest(from_station_id=3)
@@ -211,7 +204,6 @@ def test_under_the_pointer_no_row_moves(browse):
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_without_a_connection_the_board_says_so_and_recovers_by_itself(browse):
     city(10)
 
@@ -230,7 +222,6 @@ def test_without_a_connection_the_board_says_so_and_recovers_by_itself(browse):
     ] == []
 
 
-@pytest.mark.experiment
 def test_who_is_signed_out_meanwhile_is_told(browse):
     city(10)
     suggestion = suggest()
@@ -245,7 +236,6 @@ def test_who_is_signed_out_meanwhile_is_told(browse):
     assert Suggestion.objects.get() == suggestion
 
 
-@pytest.mark.experiment
 def test_the_map_is_one_stop_for_the_tab_key_and_arrow_keys_go_on(browse):
     city(40)
 
@@ -267,7 +257,6 @@ def test_the_map_is_one_stop_for_the_tab_key_and_arrow_keys_go_on(browse):
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 @pytest.mark.parametrize("hour", ["day", "night"])
 def test_the_board_fits_a_phone_and_a_desk_also_with_the_longest_names(browse, hour):
     station(4, 20, 0, name="A-very-long-name" * 12)

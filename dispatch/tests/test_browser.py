@@ -14,7 +14,7 @@ from .browser import too_wide
 from .factories import SuggestionFactory, TaskFactory, UserFactory
 from .hostile_texts import PAYLOADS, enter
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.experiment, pytest.mark.django_db(transaction=True)]
 
 SUGGESTIONS, TASKS, USERS, TOKENS = (
     f"/admin/dispatch/{kind}/" for kind in ("suggestion", "task", "user", "apitoken")
@@ -22,7 +22,6 @@ SUGGESTIONS, TASKS, USERS, TOKENS = (
 LONG = "an-unbroken-name-" * 6
 
 
-@pytest.mark.experiment
 def test_every_page_loads_without_a_complaint_and_fits(browse):
     maria = UserFactory(username="maria")
     services.create_token(maria, actor="maria", label=LONG[:100], worker_id=LONG)
@@ -135,7 +134,6 @@ def test_what_others_write_is_shown_as_they_wrote_it_and_never_run(browse, serve
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_a_dispatcher_approves_one_and_reads_what_came_of_it_where_the_list_was(browse):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(40))
     chosen = Suggestion.objects.order_by("id")[25]
@@ -156,7 +154,6 @@ def test_a_dispatcher_approves_one_and_reads_what_came_of_it_where_the_list_was(
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_a_dispatcher_approves_in_bulk_then_completes_and_releases(browse):
     suggestions = [SuggestionFactory(from_station_id=number) for number in (1, 2, 3)]
 
@@ -186,7 +183,6 @@ def test_a_dispatcher_approves_in_bulk_then_completes_and_releases(browse):
     assert tab.complaints == []
 
 
-@pytest.mark.experiment
 def test_a_dispatcher_rejects_with_a_reason_by_keyboard_alone(browse):
     SuggestionFactory()
     chosen = SuggestionFactory()

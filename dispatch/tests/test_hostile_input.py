@@ -21,13 +21,13 @@ from .factories import SuggestionFactory, TaskFactory, UserFactory
 from .hostile_corpus import APPROVE, BROKEN_HTTP, COMPLETE, GOOD_BODY, ID, JSON, NEXT, TASK, cases
 from .hostile_wide import GOOD, wide_cases
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 CASES = list(cases())
 
 
 @pytest.fixture
-def rows(transactional_db):
+def rows(db):
     """One of everything, so that no path answers 404 before it gets to the database."""
     SuggestionFactory(id=ID)
     TaskFactory(id=1)
@@ -128,7 +128,9 @@ def test_the_wide_corpus_has_ten_thousand_distinct_cases():
 @pytest.mark.experiment
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("auth", ["open", "required"])
-def test_whatever_is_one_step_away_from_right_is_refused_and_changes_nothing(rows, auth):
+def test_whatever_is_one_step_away_from_right_is_refused_and_changes_nothing(
+    transactional_db, rows, auth
+):
     _, secret = create_token(UserFactory(), actor="test", label="test")
     before = digest()
 
@@ -271,6 +273,7 @@ def test_odd_addresses_of_the_console_are_no_server_errors(admin_client, rows, k
         assert answer.status_code < 500, query
 
 
+@pytest.mark.experiment
 def test_odd_addresses_of_every_list_are_no_server_errors(admin_client, rows):
     create_token(UserFactory(), actor="test", label="test")
     for model in admin.site._registry:

@@ -2,12 +2,11 @@ import csv
 from io import StringIO
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dispatch.roles import ROLES, make_roles
+from dispatch.roles import ROLES
 
 from .factories import UserFactory
 from .kpi_days import HOSTILE, morning_of_work, small_city
@@ -31,8 +30,7 @@ def day():
 
 
 @pytest.mark.parametrize("role", [*sorted(ROLES), None])
-def test_who_may_see_tasks_and_stations_may_see_the_figures(client, role):
-    make_roles(apps)
+def test_who_may_see_tasks_and_stations_may_see_the_figures(client, roles, role):
     user = UserFactory(is_superuser=False)
     user.groups.set(Group.objects.filter(name=role))
     client.force_login(user)

@@ -17,18 +17,12 @@ from django.utils import timezone
 from dispatch import services
 from dispatch.exceptions import NotFound, Refusal
 from dispatch.models import ApiToken, Task, TaskEvent, User
-from dispatch.roles import make_roles
 
 from .factories import TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
 SECRET = re.compile(r"bw_[A-Za-z0-9_-]{43}")
-
-
-@pytest.fixture
-def roles():
-    make_roles(apps)
 
 
 def made(**fields):
