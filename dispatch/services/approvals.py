@@ -97,7 +97,7 @@ def decide(ids: Sequence[int], actor: str, fit: bool) -> dict[int, Approval | Re
     if len(suggestions) < len(ids):
         gone = what_became_of([each for each in ids if each not in suggestions])
         decisions = {suggestion_id: NotFound(sentence) for suggestion_id, sentence in gone.items()}
-    situation = look(list(suggestions.values()))
+    situation = look(list(suggestions.values()), fit)
     approvable = []
     for suggestion in suggestions.values():
         try:
@@ -119,7 +119,7 @@ class Verdict:
 class Situation:
     """What bears upon moves that are to become tasks, and what those do that came before.
 
-    `stations`: all of their ends; `rooms`: empty, if nobody asks the guard.
+    `stations`: all of their ends; `rooms`: empty, if nobody asks for them.
     """
 
     stations: list[int]
@@ -184,14 +184,17 @@ class Situation:
             self.rooms[target] = self.rooms[target].taking(qty)
 
 
-def look(moves: Sequence[Move]) -> Situation:
-    """Wait for whoever else makes tasks of these stations, then see what is there."""
+def look(moves: Sequence[Move], fit: bool) -> Situation:
+    """Wait for whoever else makes tasks of these stations, then see what is there.
+
+    `fit` needs the rooms, whether or not they are guarded.
+    """
     stations = sorted(
         {each for move in moves for each in (move.from_station_id, move.to_station_id)}
     )
     # Of two approvals of one move, or for the last docks, the second must see the first's task.
     take_turns(*(f"station {station_id}" for station_id in stations))
-    rooms = {} if settings.INVENTORY_GUARD == "off" else rooms_of(stations)
+    rooms = rooms_of(stations) if fit or settings.INVENTORY_GUARD != "off" else {}
     situation = Situation(stations, rooms)
     with prepared() as cursor:
         parameters = {
@@ -238,7 +241,7 @@ def create_task(task: Task, *, actor: str) -> Approval:
     The guard warns but does not refuse: who writes a task means it. Not durable: the console's
     form has a transaction.
     """
-    situation = look([task])
+    situation = look([task], fit=False)
     warnings = [*situation.warnings(task), *situation.objections(task)]
     task.save(force_insert=True)
     details = {"warnings": warnings} if warnings else {}

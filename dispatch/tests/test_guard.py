@@ -155,7 +155,9 @@ def test_what_cannot_be_known_passes_also_when_it_refuses(refusing):
     ]
 
 
-def test_as_much_as_fits_is_a_smaller_task_and_the_event_keeps_what_was_proposed(refusing):
+@pytest.mark.parametrize("mode", ["off", "warn", "refuse"])
+def test_as_much_as_fits_is_a_smaller_task_and_the_event_keeps_what_was_proposed(settings, mode):
+    settings.INVENTORY_GUARD = mode
     station(SOURCE, "Source St", 4, 20)
     station(TARGET, "Target St", 10, 3)
 
@@ -201,7 +203,7 @@ def test_the_names_of_many_moves_that_are_under_way_are_asked_for_once(
     assert all(approval.warnings for approval in decisions.values())
 
 
-@pytest.mark.parametrize("mode", ["warn", "refuse"])
+@pytest.mark.parametrize("mode", ["off", "warn", "refuse"])
 def test_where_nothing_fits_as_much_as_fits_is_refused(settings, mode):
     settings.INVENTORY_GUARD = mode
     station(SOURCE, "Source St", 0, 20)
