@@ -1,5 +1,7 @@
 """Stations as feeds tell of them: where they are, how full, and when they were empty or full."""
 
+from typing import Self
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -9,7 +11,7 @@ FIRST_OWN_NUMBER = 1_000_000
 
 
 class StationQuerySet(models.QuerySet["Station"]):
-    def present(self) -> "StationQuerySet":
+    def present(self) -> Self:
         """In their feed when it was last read."""
         return self.filter(gone_at__isnull=True)
 

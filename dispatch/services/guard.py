@@ -38,14 +38,17 @@ ROOMS = """
 """
 
 
+def max_age() -> timedelta:
+    return timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
+
+
 def rooms_of(station_ids: Collection[int]) -> dict[int, Room]:
     """One for each, in one query; its numbers are None without a count that is fresh enough.
 
     Empty if no station has ever told how full it is: then there is nothing to guard.
     """
-    max_age = timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
     with prepared() as cursor:
-        parameters: dict[str, Any] = {"ids": list(station_ids), "max_age": max_age}
+        parameters: dict[str, Any] = {"ids": list(station_ids), "max_age": max_age()}
         cursor.execute(ROOMS, parameters)
         rows = cursor.fetchall()
     return {station_id: Room(*of) for station_id, *of, any_told in rows if any_told}

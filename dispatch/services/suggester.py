@@ -9,8 +9,10 @@ from django.db.models.functions import Now
 from ..exceptions import Conflict
 from ..models import EventKind, TaskEvent
 from ..planning import Pair, PlannedMove, Rules, plan_moves
+from .feeds import database_now
+from .guard import max_age
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
-from .stands import max_age, read_standing
+from .stands import read_standing
 
 SOURCE = "suggester"
 # A move that a dispatcher has rejected is not proposed again for a while.
@@ -43,7 +45,7 @@ def suggest_moves(
     the status behind it is too old. Conflict: no station has a fresh status.
     """
     standing = read_standing(SOURCE)
-    if standing.now is None:
+    if not standing.stands:
         raise Conflict(
             f"No station has a status of the last {settings.STATUS_MAX_AGE_MINUTES} minutes:"
             " nothing was planned or changed."
@@ -61,7 +63,7 @@ def suggest_moves(
         moves=moves,
         stations=len(standing.stands),
         unknown=standing.unknown,
-        result=None if dry_run else replace_own(moves, standing.now + max_age(), actor),
+        result=None if dry_run else replace_own(moves, database_now() + max_age(), actor),
     )
 
 

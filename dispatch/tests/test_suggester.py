@@ -290,9 +290,7 @@ def test_arguments_that_mean_nothing_are_refused(arguments):
 
 def test_the_reading_takes_as_many_queries_for_two_stations_as_for_forty():
     def count():
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             services.suggest_moves(actor="test", dry_run=True)
         return len(queries)
 
@@ -303,4 +301,4 @@ def test_the_reading_takes_as_many_queries_for_two_stations_as_for_forty():
         station(number, number % 20, 20 - number % 20, km=number / 10)
         SuggestionFactory(from_station_id=number, to_station_id=number + 1)
 
-    assert count() == few == 6
+    assert count() == few == 5
