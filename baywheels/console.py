@@ -1,5 +1,3 @@
-from typing import Any
-
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -26,13 +24,14 @@ class ConsoleSite(admin.AdminSite):
     login_form = SignInForm
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        lists = path("lists/", self.admin_view(super().index), name="lists")
-        return [lists, *super().get_urls()]
+        return [
+            path("", self.admin_view(self.front), name="index"),
+            path("lists/", self.admin_view(self.index), name="lists"),
+            *super().get_urls(),
+        ]
 
-    def index(  # type: ignore[override]
-        self, request: HttpRequest, extra_context: Any = None
-    ) -> HttpResponse:
+    def front(self, request: HttpRequest) -> HttpResponse:
         """The board first, for who may see it; the lists of everything have their own address."""
         if request.user.has_perms(BOARD_PERMISSIONS):
             return redirect("board:page")
-        return super().index(request, extra_context)
+        return self.index(request)
