@@ -2,7 +2,6 @@
 connection still lives, and statements that are planned once), and patient when PostgreSQL has no
 connection to spare."""
 
-import random
 import select
 import time
 from typing import Any
@@ -11,6 +10,7 @@ from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 
 LONGEST_WAIT = 2.0
+PAUSE = 0.1
 # libpq tells why it was turned away in words only, without the code (53300). What a server says in
 # another language is not waited for.
 NONE_TO_SPARE = (
@@ -55,17 +55,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Waits a little for a connection that others hold."""
         while True:
-            # At odds with the others that wait.
-            pause = random.uniform(0.05, 0.15)  # noqa: S311
             try:
                 connection = super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
-                if not has_none_to_spare(error) or shortage.seconds() + pause > LONGEST_WAIT:
+                if not has_none_to_spare(error) or shortage.seconds() + PAUSE > LONGEST_WAIT:
                     raise
             else:
                 shortage.end()
                 return connection
-            time.sleep(pause)
+            time.sleep(PAUSE)
 
     def is_usable(self) -> bool:
         """Whether the server has hung up, or said anything at all to a client that asked nothing.
