@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import psycopg
 
@@ -66,7 +66,7 @@ def scratch_cluster() -> Iterator[Callable[[str], str]]:
 
 def copied(url: str, name: str) -> str:
     """Another database with what this one holds; nobody may be connected to it."""
-    original = re.search(r"/(\w+)\?", url)[1]  # type: ignore[index]
+    original = urlsplit(url).path[1:]
     with psycopg.connect(url.replace(f"/{original}?", "/postgres?"), autocommit=True) as database:
         database.execute(f"CREATE DATABASE {name} TEMPLATE {original}")
     return url.replace(f"/{original}?", f"/{name}?")
@@ -141,7 +141,8 @@ class Browser:
 
     def post_form(self, path: str, page: str, fields: list[tuple[str, str]]) -> None:
         """A form of a page that was shown. The answer leads to another page."""
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]  # type: ignore[index]
+        _, _, rest = page.partition('name="csrfmiddlewaretoken" value="')
+        token, _, _ = rest.partition('"')
         self.asked("POST", path, urlencode([("csrfmiddlewaretoken", token), *fields]), 302)
 
     def post_json(self, path: str, body: str) -> str:

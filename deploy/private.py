@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from baywheels.devdb import Cluster
 from baywheels.postgresql.programs import as_known_user
 
 HERE = Path(__file__).resolve().parent
@@ -160,8 +161,6 @@ def _answers(url: str) -> bool:
 
 def main() -> None:
     """python -m deploy.private COMMAND ...: run it on a new embedded server, through PgBouncer."""
-    from baywheels.devdb import Cluster  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "db")
         cluster.start()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
@@ -81,7 +82,7 @@ def read_stops(now: datetime) -> Stops:
     return Stops((stop.id, stop) for stop in as_stops(rows.order_by("id"), now))
 
 
-def as_stops(rows: Iterable[tuple], now: datetime) -> Iterable[Stop]:  # type: ignore[type-arg]
+def as_stops(rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterable[Stop]:
     bounds = limits()
     for pk, name, lat, lon, bikes, docks, in_service, as_of in rows:
         place = Place(pk, lat, lon)

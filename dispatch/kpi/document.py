@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from io import StringIO
@@ -74,11 +74,12 @@ def to_csv(report: Report) -> str:
 
 
 def figures(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    parts: Iterable[tuple[Any, Any]]
     match value:
         case dict():
             parts = value.items()
         case list():
-            parts = enumerate(value)  # type: ignore[assignment]
+            parts = enumerate(value)
         case _:
             yield name, value
             return
