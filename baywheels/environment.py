@@ -1,0 +1,112 @@
+"""How the settings read the environment: what is missing or wrong is one line and exit 1."""
+
+import os
+import re
+import secrets
+import zoneinfo
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from baywheels import devdb
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+SHORTEST_SECRET_KEY = 50
+# Ten years in minutes: more would be beyond the calendar, and then each claim an error.
+HIGHEST_NUMBER = 5_256_000
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+def refuse(message: str) -> "SystemExit":
+    return SystemExit(f"baywheels: {message}")
+
+
+def required(name: str) -> str:
+    value: str = env.str(name, default="").strip()
+    if not value:
+        raise refuse(f"{name} is not set; production (DATABASE_URL is set) needs it.")
+    return value
+
+
+def one_of(name: str, choices: tuple[str, ...], default: str) -> str:
+    value: str = env.str(name, default=default)
+    if value not in choices:
+        raise refuse(f"{name} must be {' or '.join(choices)}, not {value!r}.")
+    return value
+
+
+def whole_number(name: str, default: int) -> int:
+    try:
+        value: int = env.int(name, default=default)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= HIGHEST_NUMBER:
+        raise refuse(f"{name} must be a whole number, zero to {HIGHEST_NUMBER:,}.")
+    return value
+
+
+def yes_or_no(name: str, default: bool) -> bool:
+    """A word that is neither must not quietly mean no."""
+    value: str = env.str(name, default=str(default)).lower()
+    if value not in ("true", "false"):
+        raise refuse(f"{name} must be true or false, not {value!r}.")
+    return value == "true"
+
+
+def production_secret_key() -> str:
+    value = required("SECRET_KEY")
+    if len(value) < SHORTEST_SECRET_KEY or re.search(r"\s", value):
+        raise refuse(
+            f"SECRET_KEY must be {SHORTEST_SECRET_KEY} characters or more, without spaces."
+        )
+    return value
+
+
+def time_zone() -> str:
+    value: str = env.str("TIME_ZONE", default="UTC")
+    if value not in zoneinfo.available_timezones():
+        raise refuse(f"TIME_ZONE must be a name like Europe/Berlin, not {value!r}.")
+    return value
+
+
+def local_secret_key() -> str:
+    """Made once for this checkout; two processes that start at once agree on it."""
+    path = BASE_DIR / ".secret_key"
+    try:
+        if not path.exists():
+            draft = path.with_name(f".secret_key.{os.getpid()}")
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(64))
+            with suppress(FileExistsError):
+                os.link(draft, path)
+            draft.unlink()
+        return path.read_text()
+    except OSError as error:
+        raise refuse(f"{path}: {error.strerror}; set DATABASE_URL for production.") from None
+
+
+def database(url: str) -> dict[str, Any]:
+    if not url:
+        return {
+            "ENGINE": "baywheels.postgresql",
+            "NAME": devdb.DATABASE,
+            "USER": devdb.USER,
+            "HOST": str(devdb.DEFAULT.socket_dir),
+            "PORT": str(devdb.PORT),
+        }
+    form = refuse("DATABASE_URL must be of the form postgresql://user:password@host:5432/name.")
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise form
+    try:
+        config: dict[str, Any] = env.db_url_config(url, engine="baywheels.database")
+    except (ImproperlyConfigured, ValueError):
+        raise form from None
+    if not config["NAME"]:
+        raise form
+    return config
