@@ -58,7 +58,7 @@ def variants() -> dict[str, Callable[[], Any]]:
 
     from baywheels.database.base import DatabaseWrapper
     from dispatch import services
-    from dispatch.api.serializers import RowSerializer
+    from dispatch.api.serializers.answers import RowSerializer
     from dispatch.models import Task
     from dispatch.services import claims
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
-from .serializers import ErrorSerializer, TaskInFullSerializer
+from .serializers.answers import ErrorSerializer, TaskInFullSerializer
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -3,7 +3,8 @@ from .events import EventViewSet
 from .pages import HealthView, ReadinessView, RedocScriptView, RedocView
 from .stations import StationViewSet
 from .suggestions import SuggestionViewSet
-from .tasks import TaskListViewSet, TaskViewSet
+from .task_list import TaskListViewSet
+from .tasks import TaskViewSet
 
 __all__ = [
     "DispatchViewSet",

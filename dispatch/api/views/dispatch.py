@@ -12,7 +12,8 @@ from ...models import Task
 from ..authority import OWN, authority_of
 from ..errors import NoTaskReady
 from ..schema import BODY, TASK, answers, example
-from ..serializers import ClaimSerializer, TaskSerializer, valid
+from ..serializers.answers import TaskSerializer
+from ..serializers.requests import ClaimSerializer, valid
 
 KEY_HEADER = "Idempotency-Key"
 KEY = re.compile(r"[!-~]{1,255}", re.ASCII)

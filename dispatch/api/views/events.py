@@ -6,7 +6,8 @@ from rest_framework.viewsets import GenericViewSet
 from ...models import TaskEvent
 from ..pagination import AlwaysPaged
 from ..schema import REJECTED, answers, example
-from ..serializers import EventFilterSerializer, EventSerializer, valid_query
+from ..serializers.answers import EventSerializer
+from ..serializers.requests import EventFilterSerializer, valid_query
 
 
 @extend_schema_view(

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ..schema import example
-from ..serializers import HealthSerializer
+from ..serializers.answers import HealthSerializer
 
 
 class PublicView(APIView):

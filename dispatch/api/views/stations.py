@@ -7,7 +7,7 @@ from ... import exceptions
 from ...models import Station
 from ..pagination import LinkCursorPagination
 from ..schema import STATION, answers, example
-from ..serializers import StationSerializer
+from ..serializers.answers import StationSerializer
 
 
 @extend_schema_view(

@@ -24,16 +24,13 @@ from ...services import SuggestionRow
 from ..authority import authority_of
 from ..pagination import LinkCursorPagination
 from ..schema import BODY, PROPOSED_MOVE, REJECTED, SUGGESTION, SUGGESTION_DECIDED, answers, example
-from ..serializers import (
+from ..serializers.answers import (
     EventSerializer,
     PrioritizedSuggestionSerializer,
-    PrioritySerializer,
-    ProposalSerializer,
     ProposedSerializer,
-    RejectSerializer,
     SuggestionSerializer,
-    valid,
 )
+from ..serializers.requests import PrioritySerializer, ProposalSerializer, RejectSerializer, valid
 
 ROWS_AT_ONCE = 2_000
 LONGEST_IN_MEMORY = 2_000_000

@@ -1,20 +1,18 @@
 from typing import Any
 
-from django.db.models import Q, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
-from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from ... import exceptions, services
 from ...models import Task, TaskEvent
-from ...models.tasks import TaskQuerySet
 from ...services import Report
 from ..authority import OWN, authority_of
-from ..pagination import AlwaysPaged, NewestFirst
+from ..pagination import AlwaysPaged
 from ..schema import (
     BODY,
     CLAIMED,
@@ -26,72 +24,23 @@ from ..schema import (
     changes_task,
     example,
 )
-from ..serializers import (
+from ..serializers.answers import EventSerializer, TaskInFullSerializer, TaskSerializer
+from ..serializers.requests import (
     ApproveSerializer,
     CancelSerializer,
-    EventSerializer,
     HolderSerializer,
     PrioritySerializer,
     ReassignSerializer,
     ReleaseSerializer,
     ReportSerializer,
-    TaskFilterSerializer,
-    TaskInFullSerializer,
-    TaskSerializer,
     valid,
-    valid_query,
 )
+from .task_list import visible_tasks
 
 
 def one_line(sentences: list[str]) -> str:
     """For a header: of a station's name, only what can be printed."""
     return "".join(each for each in " ".join(sentences) if each.isprintable())
-
-
-@extend_schema_view(
-    list=extend_schema(
-        summary="Tasks, newest first",
-        description=(
-            "A worker's own open tasks: `?worker_id=user_456&status=assigned`. All filters may be "
-            "combined."
-        ),
-        parameters=[TaskFilterSerializer],
-        responses=answers(TaskInFullSerializer(many=True), 400, examples=[example(TASK_IN_FULL)]),
-        tags=["tasks"],
-    )
-)
-class TaskListViewSet(ListModelMixin, GenericViewSet[Task]):
-    authority = {"list": ["view_task", OWN]}
-    queryset = Task.objects.order_by("-id")
-    serializer_class = TaskInFullSerializer
-    pagination_class = NewestFirst
-
-    def get_queryset(self) -> QuerySet[Task]:
-        filters = valid_query(self.request, TaskFilterSerializer)
-        tasks = visible_tasks(self.request)
-        if filters.pop("overdue", None):
-            tasks = tasks.overdue()
-        return tasks.filter(*(condition(*each) for each in filters.items())).order_by("-id")
-
-
-def visible_tasks(request: Request) -> TaskQuerySet:
-    """All of them, or of a worker's token its own."""
-    caller = authority_of(request)
-    if caller.may("view_task"):
-        return Task.objects.all()
-    return Task.objects.filter(worker_id=caller.speak_for(None, anybody="view_task"))
-
-
-def condition(name: str, value: Any) -> Q:
-    match name:
-        case "station_id":
-            return Q(from_station_id=value) | Q(to_station_id=value)
-        case "created_before":
-            return Q(created_at__lt=value)
-        case "created_after":
-            return Q(created_at__gt=value)
-        case _:
-            return Q((name, value))
 
 
 @extend_schema_view(
