@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 
@@ -10,16 +9,16 @@ from ..inventory import Room
 from .rows import prepared
 
 # Bikes that an ended task moved after the count are promised still: the count has not seen them.
-# No fresh count is older than max_age: that bound alone is one that an index of completions can
-# use, without which each station's whole past is read (500 stations: 11 ms instead of 450).
+# No fresh count is older than max_age: that bound alone is one that an index of completions
+# can use, without which each station's whole past is read (500 stations: 11 ms instead of 450).
 ROOMS = """
     SELECT wanted.id, coalesce(stations.name, '#' || wanted.id),
            known.bikes, known.docks, coalesce(going_out, 0), coalesce(coming_in, 0),
            coalesce(known.in_service, true), EXISTS (SELECT FROM station_status)
-    FROM unnest(%(ids)s::integer[]) AS wanted (id)
+    FROM unnest(%s::integer[]) AS wanted (id)
     LEFT JOIN stations USING (id)
     LEFT JOIN station_status AS known
-        ON known.station_id = wanted.id AND known.as_of >= clock_timestamp() - %(max_age)s
+        ON known.station_id = wanted.id AND known.as_of >= clock_timestamp() - interval '{max_age}'
     CROSS JOIN LATERAL (
         SELECT sum(qty) FILTER (WHERE from_station_id = wanted.id),
                sum(qty) FILTER (WHERE to_station_id = wanted.id)
@@ -29,7 +28,7 @@ ROOMS = """
               AND (from_station_id = wanted.id OR to_station_id = wanted.id)
             UNION ALL
             SELECT from_station_id, to_station_id, moved_qty FROM tasks
-            WHERE status = 'completed' AND completed_at > now() - %(max_age)s
+            WHERE status = 'completed' AND completed_at > now() - interval '{max_age}'
               AND completed_at > known.as_of
               AND coalesce(reported_completed_at, completed_at) > known.as_of
               AND (from_station_id = wanted.id OR to_station_id = wanted.id)
@@ -42,13 +41,16 @@ def max_age() -> timedelta:
     return timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
 
 
+def rooms_statement() -> str:
+    return ROOMS.format(max_age=f"{settings.STATUS_MAX_AGE_MINUTES} minutes")
+
+
 def rooms_of(station_ids: Collection[int]) -> dict[int, Room]:
     """One for each, in one query; its numbers are None without a count that is fresh enough.
 
     Empty if no station has ever told how full it is: then there is nothing to guard.
     """
     with prepared() as cursor:
-        parameters: dict[str, Any] = {"ids": list(station_ids), "max_age": max_age()}
-        cursor.execute(ROOMS, parameters)
+        cursor.execute(rooms_statement(), [list(station_ids)])
         rows = cursor.fetchall()
     return {station_id: Room(*of) for station_id, *of, any_told in rows if any_told}

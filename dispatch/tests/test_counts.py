@@ -13,7 +13,7 @@ from django.utils import timezone
 from dispatch import services
 from dispatch.models import Suggestion, Task
 from dispatch.services.claims import claim_statement, lease
-from dispatch.services.guard import ROOMS
+from dispatch.services.guard import rooms_statement
 
 from .factories import (
     StationFactory,
@@ -175,9 +175,8 @@ def test_the_guard_reads_only_tasks_completed_since_a_status_can_be_fresh():
         StationStatusFactory(station=StationFactory(id=number), as_of=timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(FILL, {"behind": 20_000, "stations": 500, "apart": timedelta(minutes=10)})
-    parameters = {"ids": [1, 501], "max_age": timedelta(hours=2)}
 
-    assert buffers(explain(ROOMS, parameters)) <= GUARD_BUFFERS
+    assert buffers(explain(rooms_statement(), [[1, 501]])) <= GUARD_BUFFERS
 
 
 def told(captured):
