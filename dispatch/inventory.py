@@ -10,6 +10,7 @@ class Room:
 
     Promised: what open tasks will take out or bring, and what ended tasks have since the station
     was counted. What will be brought is no bike yet, what will be taken out no dock.
+    `counted`: some station was, once. Where none ever was, there is nothing to wonder about.
     """
 
     name: str
@@ -18,6 +19,7 @@ class Room:
     promised_out: int = 0
     promised_in: int = 0
     in_service: bool = True
+    counted: bool = True
 
     @property
     def to_give(self) -> int | None:
@@ -59,6 +61,10 @@ def doubts(source: Room, target: Room) -> list[str]:
     """What nobody can know, and what should make one wonder."""
     rooms = (source, target)
     return [
-        *(f"Whether {room.name} has room is not known." for room in rooms if room.bikes is None),
+        *(
+            f"Whether {room.name} has room is not known."
+            for room in rooms
+            if room.counted and room.bikes is None
+        ),
         *(f"{room.name} is out of service." for room in rooms if not room.in_service),
     ]

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +12,6 @@ from .. import inventory
 from ..exceptions import Conflict, NotFound, Refusal
 from ..inventory import Room
 from ..models import EventKind, Move, Suggestion, Task
-from ..station_names import station_names
 from .events import record_task
 from .guard import rooms_of
 from .locks import take_turns
@@ -119,11 +117,11 @@ class Verdict:
 class Situation:
     """What bears upon moves that are to become tasks, and what those do that came before.
 
-    `stations`: all of their ends; `rooms`: empty, if nobody asks for them.
+    `rooms`: of all their ends. They are only looked at if `guarded`.
     """
 
-    stations: list[int]
     rooms: dict[int, Room]
+    guarded: bool
     same: dict[tuple[int, int], list[str]] = field(default_factory=dict)
     used_ids: set[int] = field(default_factory=set)
 
@@ -155,47 +153,37 @@ class Situation:
         return self.rooms[move.from_station_id], self.rooms[move.to_station_id]
 
     def objections(self, move: Move) -> list[str]:
-        return inventory.objections(move.qty, *self.ends(move)) if self.rooms else []
+        return inventory.objections(move.qty, *self.ends(move)) if self.guarded else []
 
     def warnings(self, move: Move) -> list[str]:
-        doubts = inventory.doubts(*self.ends(move)) if self.rooms else []
-        source, target = move.from_station_id, move.to_station_id
+        source, target = self.ends(move)
+        others = self.same.get((move.from_station_id, move.to_station_id), [])
         return [
-            *(
-                f"{who} already moves bikes from {self.names[source]} to {self.names[target]}."
-                for who in self.same.get((source, target), [])
-            ),
-            *doubts,
+            *(f"{who} already moves bikes from {source.name} to {target.name}." for who in others),
+            *(inventory.doubts(source, target) if self.guarded else []),
         ]
-
-    @cached_property
-    def names(self) -> dict[int, str]:
-        if self.rooms:
-            return {number: room.name for number, room in self.rooms.items()}
-        return station_names(self.stations)
 
     def promise(self, suggestion: Suggestion, qty: int) -> None:
         source, target = suggestion.from_station_id, suggestion.to_station_id
         others = self.same.setdefault((source, target), [])
         if len(others) < MOST_NAMED:
             others.append(f"Suggestion {suggestion.pk}, approved with it,")
-        if self.rooms:
-            self.rooms[source] = self.rooms[source].giving(qty)
-            self.rooms[target] = self.rooms[target].taking(qty)
+        self.rooms[source] = self.rooms[source].giving(qty)
+        self.rooms[target] = self.rooms[target].taking(qty)
 
 
 def look(moves: Sequence[Move], fit: bool) -> Situation:
     """Wait for whoever else makes tasks of these stations, then see what is there.
 
-    `fit` needs the rooms, whether or not they are guarded.
+    `fit` looks at the rooms also where nobody guards them.
     """
     stations = sorted(
         {each for move in moves for each in (move.from_station_id, move.to_station_id)}
     )
     # Of two approvals of one move, or for the last docks, the second must see the first's task.
     take_turns(*(f"station {station_id}" for station_id in stations))
-    rooms = rooms_of(stations) if fit or settings.INVENTORY_GUARD != "off" else {}
-    situation = Situation(stations, rooms)
+    guarded = fit or settings.INVENTORY_GUARD != "off"
+    situation = Situation(rooms_of(stations), guarded)
     with prepared() as cursor:
         parameters = {
             "from": [move.from_station_id for move in moves],

@@ -14,7 +14,7 @@ from .rows import prepared
 ROOMS = """
     SELECT wanted.id, coalesce(stations.name, '#' || wanted.id),
            known.bikes, known.docks, coalesce(going_out, 0), coalesce(coming_in, 0),
-           coalesce(known.in_service, true), EXISTS (SELECT FROM station_status)
+           coalesce(known.in_service, true), EXISTS (SELECT FROM station_status) AS counted
     FROM unnest(%s::integer[]) AS wanted (id)
     LEFT JOIN stations USING (id)
     LEFT JOIN station_status AS known
@@ -46,11 +46,7 @@ def rooms_statement() -> str:
 
 
 def rooms_of(station_ids: Collection[int]) -> dict[int, Room]:
-    """One for each, in one query; its numbers are None without a count that is fresh enough.
-
-    Empty if no station has ever told how full it is: then there is nothing to guard.
-    """
+    """One for each, in one query; its numbers are None without a count that is fresh enough."""
     with prepared() as cursor:
         cursor.execute(rooms_statement(), [list(station_ids)])
-        rows = cursor.fetchall()
-    return {station_id: Room(*of) for station_id, *of, any_told in rows if any_told}
+        return {station_id: Room(*of) for station_id, *of in cursor.fetchall()}

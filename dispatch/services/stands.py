@@ -38,8 +38,8 @@ def read_standing(asker: str) -> Standing:
         bikes_in[end] += qty
     stands = []
     for station in stations:
-        room = rooms.get(station.pk)
-        if room is None or room.bikes is None or room.docks is None:
+        room = rooms[station.pk]
+        if room.bikes is None or room.docks is None:
             continue
         stands.append(
             Stand(

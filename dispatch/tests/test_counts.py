@@ -90,9 +90,7 @@ LISTS = {
     "/tasks": 1,
     "/tasks?status=ready&station_id=100": 1,
 }
-# One of them asks for the names of stations: the moves are the same, which is said of them, and no
-# status is known, with which the names would come.
-APPROVE_MANY = 8
+APPROVE_MANY = 7
 # Who it is and what the list shows, before the first 200 are approved; the rest the same again.
 APPROVE_IN_CONSOLE = 7
 # What a claim touches: to find its task, and at most in all, with the entries that it writes into
