@@ -12,10 +12,11 @@ from .. import inventory
 from ..exceptions import Conflict, NotFound, Refusal
 from ..inventory import Room
 from ..models import EventKind, Move, Suggestion, Task
+from ..models.tasks import OPEN_STATUSES
 from .events import record_task
-from .guard import rooms_of
+from .guard import read_rooms, rooms_statement
 from .locks import take_turns
-from .rows import TASK_COLUMNS, prepared, task_from
+from .rows import TASK_COLUMNS, one_round_trip, prepared, task_from
 from .suggestions import lock_suggestions, what_became_of
 
 MOST_NAMED = 3
@@ -23,12 +24,12 @@ MOST_NAMED = 3
 # What open tasks do, and what became of suggestions that had the same ids.
 RELATED = """
     SELECT tasks.id, status, from_station_id, to_station_id, suggestion_id
-    FROM tasks JOIN unnest(%(from)s::integer[], %(to)s::integer[]) AS move (from_id, to_id)
+    FROM tasks JOIN unnest(%s::integer[], %s::integer[]) AS move (from_id, to_id)
         ON from_station_id = move.from_id AND to_station_id = move.to_id
     WHERE status IN ('ready', 'assigned')
     UNION
     SELECT id, status, from_station_id, to_station_id, suggestion_id
-    FROM tasks WHERE suggestion_id = ANY(%(ids)s)
+    FROM tasks WHERE suggestion_id = ANY(%s)
     ORDER BY id
 """
 APPROVE = """
@@ -95,6 +96,8 @@ def decide(ids: Sequence[int], actor: str, fit: bool) -> dict[int, Approval | Re
     if len(suggestions) < len(ids):
         gone = what_became_of([each for each in ids if each not in suggestions])
         decisions = {suggestion_id: NotFound(sentence) for suggestion_id, sentence in gone.items()}
+    if not suggestions:
+        return decisions
     situation = look(list(suggestions.values()), fit)
     approvable = []
     for suggestion in suggestions.values():
@@ -163,11 +166,14 @@ class Situation:
             *(inventory.doubts(source, target) if self.guarded else []),
         ]
 
-    def promise(self, suggestion: Suggestion, qty: int) -> None:
-        source, target = suggestion.from_station_id, suggestion.to_station_id
+    def note(self, source: int, target: int, who: str) -> None:
         others = self.same.setdefault((source, target), [])
         if len(others) < MOST_NAMED:
-            others.append(f"Suggestion {suggestion.pk}, approved with it,")
+            others.append(who)
+
+    def promise(self, suggestion: Suggestion, qty: int) -> None:
+        source, target = suggestion.from_station_id, suggestion.to_station_id
+        self.note(source, target, f"Suggestion {suggestion.pk}, approved with it,")
         self.rooms[source] = self.rooms[source].giving(qty)
         self.rooms[target] = self.rooms[target].taking(qty)
 
@@ -180,23 +186,24 @@ def look(moves: Sequence[Move], fit: bool) -> Situation:
     stations = sorted(
         {each for move in moves for each in (move.from_station_id, move.to_station_id)}
     )
-    # Of two approvals of one move, or for the last docks, the second must see the first's task.
-    take_turns(*(f"station {station_id}" for station_id in stations))
     guarded = fit or settings.INVENTORY_GUARD != "off"
-    situation = Situation(rooms_of(stations), guarded)
-    with prepared() as cursor:
-        parameters = {
-            "from": [move.from_station_id for move in moves],
-            "to": [move.to_station_id for move in moves],
-            "ids": [move.pk for move in moves if isinstance(move, Suggestion)],
-        }
-        cursor.execute(RELATED, parameters)
-        for task_id, status, source, target, suggestion_id in cursor.fetchall():
-            if status in ("ready", "assigned"):
-                others = situation.same.setdefault((source, target), [])
-                if len(others) < MOST_NAMED:
-                    others.append(f"Task {task_id}, {status},")
-            situation.used_ids.add(suggestion_id)
+    with one_round_trip() as ask:
+        # Of two approvals of one move, or for the last docks, the second must see the first's task.
+        take_turns(*(f"station {station_id}" for station_id in stations))
+        rooms = ask(rooms_statement(), [stations])
+        related = ask(
+            RELATED,
+            [
+                [move.from_station_id for move in moves],
+                [move.to_station_id for move in moves],
+                [move.pk for move in moves if isinstance(move, Suggestion)],
+            ],
+        )
+    situation = Situation(read_rooms(rooms), guarded)
+    for task_id, status, source, target, suggestion_id in related.fetchall():
+        if status in OPEN_STATUSES:
+            situation.note(source, target, f"Task {task_id}, {status},")
+        situation.used_ids.add(suggestion_id)
     return situation
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
+from django.db.backends.utils import CursorWrapper
 
 from ..inventory import Room
 from .rows import prepared
@@ -49,4 +50,8 @@ def rooms_of(station_ids: Collection[int]) -> dict[int, Room]:
     """One for each, in one query; its numbers are None without a count that is fresh enough."""
     with prepared() as cursor:
         cursor.execute(rooms_statement(), [list(station_ids)])
-        return {station_id: Room(*of) for station_id, *of in cursor.fetchall()}
+        return read_rooms(cursor)
+
+
+def read_rooms(cursor: CursorWrapper) -> dict[int, Room]:
+    return {station_id: Room(*of) for station_id, *of in cursor.fetchall()}

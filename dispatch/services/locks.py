@@ -2,7 +2,11 @@ from functools import cache
 
 from ..exceptions import NotFound
 from ..models import Task
-from .rows import prepared, task_from
+from .rows import one_round_trip, prepared, task_from
+
+TURNS = """
+    SELECT pg_advisory_xact_lock(hashtextextended(subject, 0)) FROM unnest(%s::text[]) AS subject
+"""
 
 
 def take_turns(*subjects: str) -> None:
@@ -12,18 +16,15 @@ def take_turns(*subjects: str) -> None:
     one before has committed: look then, not in one clever statement.
     """
     with prepared() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(subject, 0))"
-            " FROM unnest(%s::text[]) AS subject",
-            [list(subjects)],
-        )
+        cursor.execute(TURNS, [list(subjects)])
 
 
 def lock_task(task_id: int) -> Task:
     """The row as it is under its lock, and `task.now`: the database's clock."""
-    with prepared() as cursor:
-        cursor.execute(lock_statement(), [task_id])
-        row = cursor.fetchone()
+    # With the BEGIN before it.
+    with one_round_trip() as ask:
+        cursor = ask(lock_statement(), [task_id])
+    row = cursor.fetchone()
     if row is None:
         raise NotFound(f"Task {task_id} not found.")
     *columns, now = row

@@ -3,7 +3,8 @@
 PostgreSQL plans each once for a connection, which takes a third off a claim (docs/performance.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 from django.db import connection
@@ -19,6 +20,23 @@ TASK_COLUMNS = [field.attname for field in Task._meta.concrete_fields]
 
 def prepared() -> CursorWrapper:
     return cast(DatabaseWrapper, connection).prepared_cursor()
+
+
+@contextmanager
+def one_round_trip() -> Iterator[Callable[[str, Sequence[Any]], CursorWrapper]]:
+    """Statements that are sent together, one after the other, and answered when all are sent.
+
+    Read their cursors behind the block. Each sees what was committed before it began.
+    """
+
+    def ask(statement: str, parameters: Sequence[Any]) -> CursorWrapper:
+        cursor = prepared()
+        cursor.execute(statement, parameters)
+        return cursor
+
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield ask
 
 
 def suggestion_from(row: Sequence[Any]) -> Suggestion:

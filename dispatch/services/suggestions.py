@@ -6,7 +6,7 @@ from ..exceptions import NotFound
 from ..models import EventKind, Suggestion, TaskEvent
 from .events import record_suggestion
 from .priorities import shifted
-from .rows import SUGGESTION_COLUMNS, prepared, suggestion_from
+from .rows import SUGGESTION_COLUMNS, one_round_trip, suggestion_from
 
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 LOCK = """
@@ -18,12 +18,13 @@ LOCK = """
 def lock_suggestions(ids: Sequence[int]) -> dict[int, Suggestion]:
     """Those that are there, in id order, as they are under their locks; each with its `now`."""
     suggestions = {}
-    with prepared() as cursor:
-        cursor.execute(LOCK.format(columns=", ".join(SUGGESTION_COLUMNS)), [list(ids)])
-        for *columns, now in cursor.fetchall():
-            suggestion = suggestion_from(columns)
-            suggestion.now = now
-            suggestions[suggestion.pk] = suggestion
+    # With the BEGIN before it.
+    with one_round_trip() as ask:
+        cursor = ask(LOCK.format(columns=", ".join(SUGGESTION_COLUMNS)), [list(ids)])
+    for *columns, now in cursor.fetchall():
+        suggestion = suggestion_from(columns)
+        suggestion.now = now
+        suggestions[suggestion.pk] = suggestion
     return suggestions
 
 

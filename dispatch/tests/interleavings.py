@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from functools import partial
@@ -86,6 +86,8 @@ class Side:
         with own.cursor() as cursor:
             cursor.execute(SESSION)
         own.execute_wrappers.append(self._before_statement)
+        # PostgreSQL runs also those one by one that are sent together: each has its gate here.
+        own.connection.pipeline = nullcontext
         own.commit = self._before("COMMIT", own.commit)
         own.rollback = self._before("ROLLBACK", own.rollback)
         return own.connection.info.backend_pid

@@ -72,7 +72,7 @@ def propose(number):
     return lambda: ("/suggestions", moves(number))
 
 
-# With BEGIN and COMMIT, which are round trips too.
+# Statements, with BEGIN and COMMIT. Round trips are fewer where some are sent together.
 REQUESTS = {
     "claim": (claim, 1),
     "approve": (approve, 7),
@@ -103,7 +103,7 @@ GUARD_BUFFERS = 50
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_takes_so_many_round_trips(client, name):
+def test_a_request_takes_so_many_statements(client, name):
     prepare, expected = REQUESTS[name]
     path, body = prepare()
 
@@ -115,7 +115,7 @@ def test_a_request_takes_so_many_round_trips(client, name):
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_list_takes_so_many_round_trips_however_long(client, path):
+def test_a_list_takes_so_many_statements_however_long(client, path):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(30))
     Task.objects.bulk_create(TaskFactory.build_batch(30))
 
@@ -127,7 +127,7 @@ def test_a_list_takes_so_many_round_trips_however_long(client, path):
 
 
 @pytest.mark.parametrize("number", [50, 500])
-def test_approving_many_takes_as_many_round_trips_as_one(number):
+def test_approving_many_takes_as_many_statements_as_one(number):
     ids = suggestion_ids(number)
 
     with CaptureQueriesContext(connection) as captured:
