@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Annotated
 
 import msgspec
@@ -170,7 +171,8 @@ def ingest_suggestions(
     `include_under_way`.
     `dry_run` counts, and waits for nobody. What `rows` raises undoes everything.
 
-    The transaction is open while `rows` is consumed: it must not come from a slow producer.
+    The transaction is open while `rows` is consumed: it must not come from a slow producer. Its
+    first row is asked for when the source has its turn.
     """
     check_source(source, replace)
     run = Run(source, replace)
@@ -225,9 +227,12 @@ def stage(run: Run, rows: Iterable[SuggestionRow], allow_empty: bool) -> None:
 
 def copy_rows(rows: Iterable[SuggestionRow]) -> int:
     number = 0
+    # Who makes the rows may ask the database for them before the first, which a COPY would forbid.
+    rows = iter(rows)
+    first = list(islice(rows, 1))
     # Django translates psycopg's errors in execute(), but not in copy().
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(COPY) as copy:
-        for row in rows:
+        for row in chain(first, rows):
             number += 1
             copy.write_row(msgspec.structs.astuple(row))
     return number

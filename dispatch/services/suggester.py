@@ -1,7 +1,8 @@
 """Moves that the service proposes itself, from how full the stations are."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -17,18 +18,16 @@ from .stands import read_standing
 SOURCE = "suggester"
 # A move that a dispatcher has rejected is not proposed again for a while.
 REJECTION_HOLDS = timedelta(hours=2)
-# They hold the rejections of that while, also where the suggester runs each minute.
-EVENTS_READ = 2000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Suggested:
     """`stations`: those with a fresh status, `unknown`: the others. `result` None: a dry run."""
 
-    moves: list[PlannedMove]
-    stations: int
-    unknown: int
-    result: IngestResult | None
+    moves: list[PlannedMove] = field(default_factory=list)
+    stations: int = 0
+    unknown: int = 0
+    result: IngestResult | None = None
 
 
 def suggest_moves(
@@ -41,15 +40,10 @@ def suggest_moves(
 ) -> Suggested:
     """Plan moves and put them in the place of the suggester's open suggestions, all or none.
 
-    Nobody else's are touched: like open tasks, they count as promised. A suggestion expires when
-    the status behind it is too old. Conflict: no station has a fresh status.
+    Nobody else's are touched: like open tasks, they count as promised. Where the suggester stops,
+    its suggestions expire after STATUS_MAX_AGE_MINUTES. Conflict: no station has a fresh status.
     """
-    standing = read_standing(SOURCE)
-    if not standing.stands:
-        raise Conflict(
-            f"No station has a status of the last {settings.STATUS_MAX_AGE_MINUTES} minutes:"
-            " nothing was planned or changed."
-        )
+    suggested = Suggested()
     rules = Rules(
         low=settings.LOW_FILL_PERCENT,
         high=settings.HIGH_FILL_PERCENT,
@@ -57,30 +51,26 @@ def suggest_moves(
         van_capacity=van_capacity,
         min_qty=min_qty,
     )
-    barred = standing.open | rejected_lately()
-    moves = plan_moves(standing.stands, rules, barred=barred, proposed=standing.own)
-    return Suggested(
-        moves=moves,
-        stations=len(standing.stands),
-        unknown=standing.unknown,
-        result=None if dry_run else replace_own(moves, database_now() + max_age(), actor),
-    )
+    if dry_run:
+        plan(suggested, rules)
+    else:
+        suggested.result = ingest_suggestions(
+            planned_rows(suggested, rules),
+            source=SOURCE,
+            actor=actor,
+            replace=True,
+            allow_empty=True,
+        )
+    return suggested
 
 
-def rejected_lately() -> set[Pair]:
-    newest = TaskEvent.objects.filter(source=SOURCE).order_by("-id")[:EVENTS_READ]
-    rejections = TaskEvent.objects.filter(
-        pk__in=newest.values("pk"), kind=EventKind.REJECTED, at__gte=Now() - REJECTION_HOLDS
-    )
-    return {
-        (details["from_station_id"], details["to_station_id"])
-        for details in rejections.values_list("details", flat=True)
-    }
-
-
-def replace_own(moves: list[PlannedMove], expires_at: datetime, actor: str) -> IngestResult:
-    rows = (
-        SuggestionRow(
+def planned_rows(suggested: Suggested, rules: Rules) -> Iterator[SuggestionRow]:
+    """Planned when the first one is asked for: in the turn of this source's ingest, and when it
+    knows what is open, so that no other plan and no rejection comes between look and entry."""
+    plan(suggested, rules)
+    expires_at = database_now() + max_age()
+    for move in suggested.moves:
+        yield SuggestionRow(
             from_station_id=move.from_station_id,
             to_station_id=move.to_station_id,
             qty=move.qty,
@@ -88,6 +78,25 @@ def replace_own(moves: list[PlannedMove], expires_at: datetime, actor: str) -> I
             priority=move.priority,
             expires_at=expires_at,
         )
-        for move in moves
+
+
+def plan(suggested: Suggested, rules: Rules) -> None:
+    standing = read_standing(SOURCE)
+    if not standing.stands:
+        raise Conflict(
+            f"No station has a status of the last {settings.STATUS_MAX_AGE_MINUTES} minutes:"
+            " nothing was planned or changed."
+        )
+    barred = standing.open | rejected_lately()
+    suggested.stations, suggested.unknown = len(standing.stands), standing.unknown
+    suggested.moves = plan_moves(standing.stands, rules, barred=barred, proposed=standing.own)
+
+
+def rejected_lately() -> set[Pair]:
+    rejections = TaskEvent.objects.filter(
+        source=SOURCE, kind=EventKind.REJECTED, at__gte=Now() - REJECTION_HOLDS
     )
-    return ingest_suggestions(rows, source=SOURCE, actor=actor, replace=True, allow_empty=True)
+    return {
+        (details["from_station_id"], details["to_station_id"])
+        for details in rejections.values_list("details", flat=True)
+    }

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -17,6 +17,7 @@ from dispatch.exceptions import Conflict
 from dispatch.models import Station, StationStatus, Suggestion, TaskEvent
 from dispatch.services import suggester
 
+from .concurrency import background, wait_until_blocked
 from .factories import SuggestionFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -147,6 +148,53 @@ def test_a_move_that_another_has_open_is_not_proposed_a_second_time():
     TaskFactory(from_station_id=1, to_station_id=2, qty=1)
 
     assert suggest().startswith("0 moves of 0 bikes")
+    assert routes() == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_move_that_is_rejected_while_the_plan_is_made_does_not_come_back(monkeypatch):
+    station(1, 20, 0)
+    station(2, 0, 20, km=1)
+    suggest()
+    plan = suggester.plan
+
+    def plan_and_be_rejected(*arguments):
+        plan(*arguments)
+        with background() as run:
+            run(reject, Suggestion.objects.get()).result(timeout=10)
+
+    monkeypatch.setattr(suggester, "plan", plan_and_be_rejected)
+    suggest()
+
+    assert routes() == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plan_that_waited_for_another_is_made_of_what_it_finds_then():
+    station(1, 20, 0)
+    station(2, 0, 20, km=1)
+
+    with background() as run:
+        with transaction.atomic():
+            services.locks.take_turns("ingest suggester")
+            waiting = run(services.suggest_moves, actor="test")
+            wait_until_blocked(waiting)
+            StationStatus.objects.update(bikes=10, docks=10)
+        waiting.result(timeout=10)
+
+    assert routes() == set()
+
+
+def test_much_that_happens_to_its_suggestions_makes_it_forget_no_rejection():
+    station(1, 20, 0)
+    station(2, 0, 20, km=1)
+    suggest()
+    reject(Suggestion.objects.get())
+    extended = TaskEvent(kind="extended", task_id=1, actor="van-1", source="suggester")
+    TaskEvent.objects.bulk_create([extended] * 2001)
+
+    suggest()
+
     assert routes() == set()
 
 
