@@ -220,6 +220,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PATH_CONVERTER_OVERRIDES": {"row_id": int},
     "ENUM_NAME_OVERRIDES": {"TaskStatus": "dispatch.models.TaskStatus"},
 }
 

@@ -118,7 +118,7 @@ class OperationsAdmin(NamedLookups):
     def get_urls(self) -> list[URLPattern]:
         buttons = [
             path(
-                f"<int:pk>/{operation.name}/",
+                f"<row_id:pk>/{operation.name}/",
                 self.admin_site.admin_view(self.button_view),
                 {"operation": operation},
             )

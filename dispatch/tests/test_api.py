@@ -182,6 +182,17 @@ def test_a_task_that_is_not_there_is_404(client, operation):
     assert (answer.status_code, answer.json()) == (404, {"detail": "Task 999 not found."})
 
 
+@pytest.mark.parametrize("path", ["/task/{}/complete", "/suggestions/{}/reject"])
+def test_no_row_is_looked_for_under_an_id_that_none_can_have(
+    client, path, django_assert_num_queries
+):
+    with django_assert_num_queries(0):
+        answer = client.post(path.format(10**20), {"reason": "No"}, "application/json")
+
+    assert answer.status_code == 404
+    assert answer.json()["detail"]
+
+
 # Safe retry
 
 

@@ -76,22 +76,22 @@ MOVE = {"from_station_id": 1, "to_station_id": 2, "qty": 3, "reason": "Full"}
 DOORS = {
     ("get", "suggestions"): Door(READERS),
     ("post", "suggestions"): Door({"dispatcher", "ml", ROOT}, MOVE),
-    ("post", "suggestions/<int:suggestion_id>/reject"): Door(DISPATCHERS, REASON),
-    ("post", "suggestions/<int:suggestion_id>/priority"): Door(DISPATCHERS, {"priority": 5}),
+    ("post", "suggestions/<row_id:suggestion_id>/reject"): Door(DISPATCHERS, REASON),
+    ("post", "suggestions/<row_id:suggestion_id>/priority"): Door(DISPATCHERS, {"priority": 5}),
     ("get", "tasks"): Door(EVERYBODY),
-    ("get", "task/<int:task_id>"): Door(EVERYBODY, foreign=404),
-    ("get", "task/<int:task_id>/events"): Door(EVERYBODY, foreign=404),
+    ("get", "task/<row_id:task_id>"): Door(EVERYBODY, foreign=404),
+    ("get", "task/<row_id:task_id>/events"): Door(EVERYBODY, foreign=404),
     ("post", "task/approve"): Door(DISPATCHERS, {"suggestion_id": 1}),
-    ("post", "task/<int:task_id>/complete"): Door(DISPATCHERS | {"worker"}, {}, foreign=409),
-    ("post", "task/<int:task_id>/extend"): Door({"worker", ROOT}, {}, foreign=409),
-    ("post", "task/<int:task_id>/release"): Door(DISPATCHERS | {"worker"}, REASON, foreign=409),
-    ("post", "task/<int:task_id>/reassign"): Door(DISPATCHERS, {"worker_id": "van-9", **REASON}),
-    ("post", "task/<int:task_id>/cancel"): Door(DISPATCHERS, REASON),
-    ("post", "task/<int:task_id>/priority"): Door(DISPATCHERS, {"priority": 5}),
+    ("post", "task/<row_id:task_id>/complete"): Door(DISPATCHERS | {"worker"}, {}, foreign=409),
+    ("post", "task/<row_id:task_id>/extend"): Door({"worker", ROOT}, {}, foreign=409),
+    ("post", "task/<row_id:task_id>/release"): Door(DISPATCHERS | {"worker"}, REASON, foreign=409),
+    ("post", "task/<row_id:task_id>/reassign"): Door(DISPATCHERS, {"worker_id": "van-9", **REASON}),
+    ("post", "task/<row_id:task_id>/cancel"): Door(DISPATCHERS, REASON),
+    ("post", "task/<row_id:task_id>/priority"): Door(DISPATCHERS, {"priority": 5}),
     ("post", "dispatch/next"): Door({"worker", ROOT}, {"worker_id": OWN}),
     ("get", "events"): Door(READERS),
     ("get", "stations"): Door(EVERYBODY),
-    ("get", "stations/<int:station_id>"): Door(EVERYBODY),
+    ("get", "stations/<row_id:station_id>"): Door(EVERYBODY),
 }
 CELLS = [(*door, role) for door in DOORS for role in (*sorted(EVERYBODY), None)]
 
@@ -124,8 +124,8 @@ def everything():
 
 
 def knock(client, method, path, role, task_id=2, body=None):
-    url = "/" + path.replace("<int:task_id>", str(task_id))
-    url = url.replace("<int:suggestion_id>", "1").replace("<int:station_id>", "1")
+    url = "/" + path.replace("<row_id:task_id>", str(task_id))
+    url = url.replace("<row_id:suggestion_id>", "1").replace("<row_id:station_id>", "1")
     headers = {"Authorization": f"Token {token_of(role)}"} if role else {}
     if method == "get":
         return client.get(url, headers=headers)
@@ -181,9 +181,9 @@ def test_a_worker_gets_nowhere_with_a_task_that_another_holds(client, required, 
     "path",
     [
         "dispatch/next",
-        "task/<int:task_id>/complete",
-        "task/<int:task_id>/extend",
-        "task/<int:task_id>/release",
+        "task/<row_id:task_id>/complete",
+        "task/<row_id:task_id>/extend",
+        "task/<row_id:task_id>/release",
     ],
 )
 def test_a_workers_token_speaks_for_no_other_worker(client, required, rows, path):

@@ -33,7 +33,7 @@ class StationViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Station]
     serializer_class = StationSerializer
     pagination_class = LinkCursorPagination
     lookup_url_kwarg = "station_id"
-    lookup_value_converter = "int"
+    lookup_value_converter = "row_id"
 
     def get_queryset(self) -> QuerySet[Station]:
         return super().get_queryset().select_related("status")

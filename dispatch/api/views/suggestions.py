@@ -93,7 +93,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         "priority": ["prioritize_suggestion"],
     }
     lookup_url_kwarg = "suggestion_id"
-    lookup_value_converter = "int"
+    lookup_value_converter = "row_id"
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         if {"limit", "cursor"} & request.query_params.keys():

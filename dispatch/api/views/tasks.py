@@ -65,7 +65,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     queryset = Task.objects.all()
     serializer_class = TaskInFullSerializer
     lookup_url_kwarg = "task_id"
-    lookup_value_converter = "int"
+    lookup_value_converter = "row_id"
 
     def get_object(self) -> Task:
         task = visible_tasks(self.request).filter(pk=self.kwargs["task_id"]).first()
