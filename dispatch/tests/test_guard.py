@@ -104,7 +104,8 @@ def test_a_count_that_is_too_old_or_was_never_made_is_not_known(settings):
     station(2, "Old", 5, 5, age_minutes=61)
     station(3, "Never", 5, 5, as_of=None)
 
-    assert [room.bikes for room in rooms_of([1, 2, 3]).values()] == [5, None, None]
+    rooms = rooms_of([1, 2, 3])
+    assert [rooms[number].bikes for number in (1, 2, 3)] == [5, None, None]
 
 
 def test_where_no_station_has_ever_told_there_is_nothing_to_guard():
@@ -313,6 +314,16 @@ def test_a_header_holds_a_stations_name_whatever_it_is(client):
     answer = post(client, suggestion_id=SuggestionFactory(qty=5).id)
     assert answer.status_code == 200
     assert "X-Evil" not in answer.headers
+
+
+def test_a_header_is_no_longer_than_a_proxy_takes(client):
+    station(SOURCE, "駅" * 200, 4, 20)
+    station(TARGET, "港" * 200, 10, 3)
+    TaskFactory.create_batch(3, qty=1)
+
+    answer = post(client, suggestion_id=SuggestionFactory(qty=5).id)
+
+    assert 500 < len(answer.headers["X-Warning"]) < 4000
 
 
 def test_the_console_approves_what_fits_and_says_so(client):

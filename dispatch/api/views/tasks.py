@@ -38,9 +38,12 @@ from ..serializers.requests import (
 from .task_list import visible_tasks
 
 
+MOST_IN_HEADER = 500
+
+
 def one_line(sentences: list[str]) -> str:
-    """For a header: of a station's name, only what can be printed."""
-    return "".join(each for each in " ".join(sentences) if each.isprintable())
+    """For a header: only what can be printed, and no more than a proxy takes, however encoded."""
+    return "".join(each for each in " ".join(sentences) if each.isprintable())[:MOST_IN_HEADER]
 
 
 @extend_schema_view(
