@@ -38,7 +38,7 @@ class Room:
 
 def fitting(qty: int, source: Room, target: Room) -> int:
     """How many of the bikes both stations can bear; what is not known does not limit."""
-    return min(qty, *(each for each in (source.to_give, target.to_take) if each is not None), qty)
+    return min([qty, *(each for each in (source.to_give, target.to_take) if each is not None)])
 
 
 def objections(qty: int, source: Room, target: Room) -> list[str]:

@@ -1,11 +1,11 @@
 """How full the stations are, and what is promised of it: what a plan of moves starts from."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
+from ..inventory import Room
 from ..models import Station, Suggestion, Task
 from ..planning import Pair, Stand
 from .guard import rooms_of
@@ -32,34 +32,35 @@ def read_standing(asker: str) -> Standing:
     tasks = Task.objects.open().values_list("from_station_id", "to_station_id").distinct()
     stations = list(Station.objects.present())
     rooms = rooms_of([station.pk for station in stations])
-    bikes_out, bikes_in = Counter[int](), Counter[int]()
     for start, end, qty in others:
-        bikes_out[start] += qty
-        bikes_in[end] += qty
-    stands = []
-    for station in stations:
-        room = rooms[station.pk]
-        if room.bikes is None or room.docks is None:
-            continue
-        stands.append(
-            Stand(
-                number=station.pk,
-                name=station.name,
-                lat=station.lat,
-                lon=station.lon,
-                bikes=room.bikes,
-                docks=room.docks,
-                in_service=room.in_service,
-                promised_in=room.promised_in + bikes_in[station.pk],
-                promised_out=room.promised_out + bikes_out[station.pk],
-                system=station.system,
-            )
-        )
+        if start in rooms:
+            rooms[start] = rooms[start].giving(qty)
+        if end in rooms:
+            rooms[end] = rooms[end].taking(qty)
+    stands = [stand for each in stations if (stand := stand_at(each, rooms[each.pk]))]
     return Standing(
         stands=stands,
         open={(start, end) for start, end, _ in others} | set(tasks),
         own={(start, end) for start, end, source, _ in suggested if source == asker},
         unknown=len(stations) - len(stands),
+    )
+
+
+def stand_at(station: Station, room: Room) -> Stand | None:
+    """None: nobody knows how full it is."""
+    if room.bikes is None or room.docks is None:
+        return None
+    return Stand(
+        number=station.pk,
+        name=station.name,
+        lat=station.lat,
+        lon=station.lon,
+        bikes=room.bikes,
+        docks=room.docks,
+        in_service=room.in_service,
+        promised_in=room.promised_in,
+        promised_out=room.promised_out,
+        system=station.system,
     )
 
 
