@@ -45,8 +45,8 @@ WELCOME = """
 AT_REST = """\
   The demo city is at rest: bikes move only when you complete a task. With --simulate it lives."""
 ALIVE = """\
-  The demo city lives: riders come and go, two vans work. What nobody decides for {seconds} s is
-  approved by the simulation."""
+  The demo city lives: riders come and go, two vans work. While hardly any task waits, what nobody
+  decides for {seconds} s is approved by the simulation."""
 
 
 class Command(BaseCommand):
