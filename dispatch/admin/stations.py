@@ -107,7 +107,7 @@ class StationAdmin(NamedLookups):
         stations: QuerySet[Station] = super().get_queryset(request).select_related("status")
         return stations
 
-    def get_search_results(
+    def search(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """A number finds the station, and those with it in their names."""

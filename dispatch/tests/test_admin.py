@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from dispatch import services
 from dispatch.admin import TaskAdmin, moves
@@ -292,6 +294,16 @@ def test_a_search_for_too_many_words_finds_nothing_and_says_so(dispatcher):
     assert len(more.context["cl"].result_list) == 0
     assert "Search for at most 20 words." in more.content.decode()
     assert "Search for" not in twenty.content.decode()
+
+
+@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model.__name__)
+def test_no_list_is_searched_for_many_words(dispatcher, model):
+    listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+    for words, refused in ((20, False), (21, True)):
+        page = dispatcher.get(listing, {"q": "a " * words})
+        assert ("Search for at most 20 words." in page.content.decode()) == refused
+        assert page.context["cl"].queryset.query.is_empty() == refused
 
 
 def test_words_are_searched_for_in_the_newest_rows_only_and_the_page_says_so(
