@@ -222,6 +222,21 @@ def test_without_a_connection_the_board_says_so_and_recovers_by_itself(browse):
     ] == []
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_of_an_operation_without_an_answer_it_is_not_said_that_it_was_refused(browse, status):
+    city(10)
+    suggestion = suggest()
+
+    with browse(UserFactory()) as tab:
+        tab.open(BOARD)
+        tab.page.route(
+            "**/approve/", lambda route: route.fulfill(status=status, json={"detail": "Try again."})
+        )
+        tab.page.locator(approve(suggestion)).click()
+        (told,) = said(tab.page)
+    assert told.startswith("No answer came: whether it was done is not known.")
+
+
 def test_who_is_signed_out_meanwhile_is_told(browse):
     city(10)
     suggestion = suggest()

@@ -24,6 +24,8 @@ export function watchForms(board, showPage) {
     form.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(address, { method: "POST", body });
+      // A proxy that stopped waiting, or a service that failed: it may be done all the same.
+      if (answer.status >= 500) throw new Error(answer.statusText);
       receive(new DOMParser().parseFromString(await answer.text(), "text/html"), address);
     } catch {
       say([["error", "No answer came: whether it was done is not known. Look here again before you repeat it."]]);
