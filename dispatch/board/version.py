@@ -8,11 +8,15 @@ from django.conf import settings
 from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 
-from ..models import Station, StationFeed, StationStatus, Suggestion, Task, TaskEvent
+from ..models import Station, StationFeed, StationStatus, Suggestion, Task, TaskEvent, TaskStatus
 
 
 def version_of(now: datetime, *, user: Any) -> str:
-    """Whatever an operation does has its event; the rest is what SQL, feeds and time do alone."""
+    """Whatever an operation does has its event; the rest is what SQL, feeds and time do alone.
+
+    Events get their numbers before they commit, so one may appear behind a higher one: what a task
+    can become while it is open changes a number of its own.
+    """
     old = now - timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
     facts = [
         user.pk,
@@ -21,7 +25,13 @@ def version_of(now: datetime, *, user: Any) -> str:
         TaskEvent.objects.aggregate(Max("id")),
         Suggestion.objects.aggregate(Count("id"), Max("id"), Sum("priority"), Sum("qty")),
         Suggestion.objects.filter(expires_at__lte=now).count(),
-        Task.objects.open().aggregate(Count("id"), Max("id")),
+        Task.objects.open().aggregate(
+            Count("id"),
+            Max("id"),
+            Sum("attempt"),
+            Sum("priority"),
+            ready=Count("id", filter=Q(status=TaskStatus.READY)),
+        ),
         Task.objects.overdue().count(),
         Station.objects.present().aggregate(Count("id")),
         StationStatus.objects.aggregate(

@@ -363,6 +363,12 @@ def test_nothing_is_sent_again_until_something_changes(dispatcher):
         lambda: Suggestion.objects.filter(pk=suggestion.id).update(expires_at=timezone.now()),
         lambda: Suggestion.objects.filter(pk=suggestion.id).delete(),
         lambda: services.prioritize_task(task.id, by=10, actor="tom"),
+        lambda: Task.objects.update(priority=20),
+        # By SQL: as it looks when the event of a claim, of a release commits behind a higher one.
+        lambda: Task.objects.update(
+            status="assigned", worker_id="van-1", assigned_at=timezone.now(), attempt=1
+        ),
+        lambda: Task.objects.update(status="ready", worker_id=None, assigned_at=None),
         lambda: TaskFactory(assigned=True, assigned_at=timezone.now() - 59.99 * MINUTE),
         lambda: Task.objects.filter(status="assigned").update(
             assigned_at=timezone.now() - 61 * MINUTE
