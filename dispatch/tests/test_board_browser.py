@@ -1,10 +1,13 @@
 """The board in a real browser: what a dispatcher does all day, and what must not get in the way."""
 
+from datetime import timedelta
+
 import pytest
 import requests
+from django.utils import timezone
 
 from dispatch import services
-from dispatch.models import Suggestion, Task, TaskEvent
+from dispatch.models import StationFeed, Suggestion, Task, TaskEvent
 
 from .browser import too_wide
 from .cities import city, station
@@ -125,6 +128,25 @@ def test_a_task_that_a_worker_claims_is_shown_so_at_the_next_refresh(browse, ser
         assert row.locator(".worker").inner_text() == "van-7"
         assert tab.page.locator(f"#b{task.id}.assigned").count() == 1
         assert tab.page.locator("[data-part=crews] .worker").inner_text() == "van-7"
+    assert tab.complaints == []
+
+
+def test_what_is_told_of_the_feed_under_the_pointer_is_as_new_as_the_rest(browse):
+    city(10)
+    StationFeed.objects.update(trouble="Down.", read_at=timezone.now() - timedelta(hours=3))
+
+    with browse(UserFactory()) as tab:
+        tab.open(BOARD)
+        link, time = tab.page.locator("#n-feed a"), tab.page.locator("#n-feed time")
+        assert link.get_attribute("title") == "test: Down."
+        before = time.get_attribute("title")
+        StationFeed.objects.update(trouble="", read_at=timezone.now())
+        settled(tab.page)
+        tab.page.get_by_text("age of the feed").wait_for()
+        assert link.get_attribute("title") is None
+        assert time.inner_text() == "<1 min"
+        assert time.get_attribute("title") == time.get_attribute("datetime").replace("T", " ")
+        assert time.get_attribute("title") != before
     assert tab.complaints == []
 
 

@@ -2,7 +2,7 @@
    opened, focused or scrolled stays as it is. Elements are the same if they have the same id. */
 
 // What people and the other scripts set; the server does not know it.
-const OURS = new Set(["open", "hidden", "tabindex", "title"]);
+const OURS = new Set(["open", "hidden", "tabindex"]);
 const held = new WeakMap();
 const pointer = matchMedia("(hover: hover)");
 
@@ -106,9 +106,7 @@ function align(node, wanted) {
     if (!OURS.has(name) && !wanted.hasAttribute(name)) node.removeAttribute(name);
   }
   for (const { name, value } of wanted.attributes) {
-    if (!OURS.has(name) || name === "title") {
-      if (node.getAttribute(name) !== value) node.setAttribute(name, value);
-    }
+    if (!OURS.has(name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
   morph(node, wanted);
 }
