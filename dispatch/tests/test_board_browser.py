@@ -33,6 +33,17 @@ def settled(page):
         page.locator("#refresh").click()
 
 
+def hold(page, address):
+    """The requests for it: they wait for the test to answer them."""
+    held = []
+
+    def keep(route):
+        held.append(route)
+
+    page.route(address, keep)
+    return held
+
+
 def said(page):
     page.locator("#said li").first.wait_for()
     return page.locator("#said li").all_inner_texts()
@@ -87,6 +98,29 @@ def test_a_dispatcher_approves_by_keyboard_and_is_then_at_the_next_one(browse):
         settled(tab.page)
         assert Suggestion.objects.count() == 1
     assert tab.complaints == []
+
+
+def test_a_slow_refresh_does_not_bring_back_what_was_approved_meanwhile(browse):
+    city(10)
+    suggestion = suggest()
+
+    with browse(UserFactory()) as tab:
+        tab.open(BOARD)
+        page = tab.page
+        old = page.request.get(f"{tab.url}{BOARD}state.json")
+        held = hold(page, "**/state.json")
+        with page.expect_request("**/state.json"):
+            page.locator("#refresh").click()
+        page.locator(approve(suggestion)).click()
+        said(page)
+        page.mouse.move(0, 0)
+        page.locator(f"#p{suggestion.id}").wait_for(state="detached")
+        # The next refresh is asked for as soon as this one is done with.
+        page.evaluate("setInterval(() => document.getElementById('refresh').click())")
+        with page.expect_request("**/state.json"):
+            held[0].fulfill(response=old)
+        assert page.locator(f"#p{suggestion.id}").count() == 0
+        assert page.locator(f"#t{Task.objects.get().id}").count() == 1
 
 
 def test_many_are_approved_and_one_is_rejected_with_a_reason(browse):

@@ -18,6 +18,8 @@ let ahead = heard - Date.parse(board.dataset.now);
 let failures = 0;
 let timer;
 let asking;
+// How many answers to forms were shown.
+let turn = 0;
 const shown = new Map();
 const listeners = [];
 
@@ -79,6 +81,7 @@ function complainOfSignIn() {
 }
 
 async function ask() {
+  const asked = turn;
   const answer = await fetch(board.dataset.state, {
     headers: { "If-None-Match": version },
     redirect: "manual",
@@ -89,6 +92,8 @@ async function ask() {
   if (answer.status !== 304) {
     if (!answer.ok) throw new Error(`The service answers ${answer.status}.`);
     const state = await answer.json();
+    // A form was answered meanwhile: this may have been read before what it did.
+    if (turn !== asked) return;
     ahead = Date.now() - Date.parse(state.now);
     show(state.parts);
     version = answer.headers.get("ETag");
@@ -120,6 +125,7 @@ function refresh() {
 
 /* The board as the answer to a form shows it. */
 function showPage(page) {
+  turn += 1;
   const parts = {};
   for (const part of page.querySelectorAll("#board [data-part]")) {
     parts[part.dataset.part] = part.innerHTML;
