@@ -44,6 +44,11 @@ def hold(page, address):
     return held
 
 
+def pick(page, number):
+    """A station on the map, also where a card lies over it."""
+    page.locator(f"circle#s{number}").dispatch_event("click")
+
+
 def said(page):
     page.locator("#said li").first.wait_for()
     return page.locator("#said li").all_inner_texts()
@@ -325,6 +330,65 @@ def test_the_map_is_one_stop_for_the_tab_key_and_arrow_keys_go_on(browse):
         page.keyboard.press("Escape")
         assert page.locator("#card").is_hidden()
         assert page.evaluate("document.activeElement.id") == f"s{number}"
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize("status", [None, 502, 503])
+def test_a_card_without_an_answer_says_so_and_shows_no_other_station(browse, status):
+    city(10)
+
+    with browse(UserFactory()) as tab:
+        tab.open(BOARD)
+        page = tab.page
+        pick(page, 4)
+        page.get_by_role("heading", name="Station 4").wait_for()
+        page.route(
+            "**/stations/5/",
+            lambda route: (
+                route.fulfill(status=status, content_type="text/html", body="<p>Down</p>")
+                if status
+                else route.abort()
+            ),
+        )
+        pick(page, 5)
+        page.locator("#card").get_by_text("No answer came: try again.").wait_for()
+        assert "Station 4" not in page.locator("#card").inner_text()
+        page.locator("#card .close").click()
+        assert page.locator("#card").is_hidden()
+        page.unroute_all()
+        pick(page, 5)
+        page.get_by_role("heading", name="Station 5").wait_for()
+
+
+def test_a_card_that_was_closed_or_left_for_another_while_it_loads_does_not_open(browse):
+    city(10)
+
+    with browse(UserFactory()) as tab:
+        tab.open(BOARD)
+        page = tab.page
+        held = hold(page, "**/stations/5/")
+
+        def answer_late():
+            with page.expect_response("**/stations/5/"):
+                held.pop().continue_()
+            # One that is asked for now is answered behind it.
+            page.evaluate("fetch('stations/7/').then((answer) => answer.text())")
+
+        pick(page, 4)
+        page.get_by_role("heading", name="Station 4").wait_for()
+        with page.expect_request("**/stations/5/"):
+            pick(page, 5)
+        page.locator("#card").press("Escape")
+        answer_late()
+        assert page.locator("#card").is_hidden()
+
+        with page.expect_request("**/stations/5/"):
+            pick(page, 5)
+        pick(page, 6)
+        page.get_by_role("heading", name="Station 6").wait_for()
+        answer_late()
+        assert page.locator("#card h3").inner_text() == "Station 6"
+        assert page.locator(".chosen").get_attribute("id") == "s6"
     assert tab.complaints == []
 
 

@@ -6,6 +6,7 @@ const AHEAD = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 export function watchCity(board, tellAges) {
   const map = board.querySelector(".map");
   const card = document.getElementById("card");
+  const noAnswer = document.getElementById("no-answer");
   const list = document.getElementById("station-list");
   const body = list.querySelector("tbody");
   const find = document.getElementById("find");
@@ -18,18 +19,26 @@ export function watchCity(board, tellAges) {
 
   async function fill() {
     const number = opened;
-    const answer = await fetch(`${board.dataset.stations}${number}/`, { redirect: "manual" }).catch(() => null);
-    if (number !== opened || !answer?.headers.get("Content-Type")?.startsWith("text/html")) return;
     const template = document.createElement("template");
-    template.innerHTML = await answer.text();
-    update(card, template.content);
+    template.innerHTML = await read(number).catch(() => "");
+    if (number !== opened) return;
+    if (template.innerHTML) update(card, template.content);
+    // One that shows the station already stays as it is: it says of when it is.
+    else if (!card.hasChildNodes()) card.append(noAnswer.content.cloneNode(true));
     tellAges();
   }
 
+  async function read(number) {
+    const answer = await fetch(`${board.dataset.stations}${number}/`, { redirect: "manual" });
+    return answer.ok || answer.status === 404 ? answer.text() : "";
+  }
+
   async function open(number, from) {
+    if (number !== opened) card.replaceChildren();
     opened = number;
     cameFrom = from;
     await fill();
+    if (number !== opened) return;
     mark();
     card.hidden = false;
     card.focus();
