@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from ..kpi import Hour, last_24_hours
@@ -17,7 +18,7 @@ from .stops import Stop, read_stops
 
 class Feed(NamedTuple):
     system: str
-    read_at: datetime | None
+    as_of: datetime | None
     trouble: str
 
 
@@ -32,9 +33,9 @@ class Numbers:
 
     @property
     def feed(self) -> Feed | None:
-        """The one that was read longest ago, one with a trouble before all others."""
+        """The one whose state is oldest, one with a trouble before all others."""
         never = datetime.min.replace(tzinfo=timezone.get_default_timezone())
-        return min(self.feeds, key=lambda f: (not f.trouble, f.read_at or never), default=None)
+        return min(self.feeds, key=lambda f: (not f.trouble, f.as_of or never), default=None)
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,7 @@ def read_board(now: datetime) -> Board:
 
 
 def read_feeds() -> list[Feed]:
+    """As of the feed's own time: a publisher that is stuck answers all the same."""
     feeds = StationFeed.objects.filter(kind=FeedKind.STATUS).order_by("system")
-    return [Feed(*row) for row in feeds.values_list("system", "read_at", "trouble")]
+    as_of = Coalesce("made_at", "read_at")
+    return [Feed(*row) for row in feeds.values_list("system", as_of, "trouble")]

@@ -102,6 +102,19 @@ def test_of_several_feeds_the_one_in_trouble_is_told(dispatcher):
     assert 'id="n-feed" class="alarm"' in numbers
 
 
+def test_a_feed_is_as_old_as_it_says_itself(dispatcher):
+    now = timezone.now()
+    feed = StationFeed.objects.create(system="bay", kind="status", source="x", read_at=now)
+
+    def told():
+        return re.search(r'id="n-feed".*datetime="([^"]*)"', parts(dispatcher)["numbers"])[1]
+
+    assert told() == timezone.localtime(now).isoformat()
+    feed.made_at = now - timedelta(hours=3)
+    feed.save()
+    assert told() == timezone.localtime(feed.made_at).isoformat()
+
+
 def test_without_stations_and_moves_the_board_says_so(dispatcher):
     page = words(dispatcher.get(BOARD).content.decode())
 
