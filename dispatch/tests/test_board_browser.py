@@ -421,11 +421,9 @@ def test_what_others_write_is_shown_on_the_board_and_never_run(browse):
     # Without the policy, so that what is not escaped would run.
     with browse(UserFactory(), bypass_csp=True) as tab:
         tab.open(BOARD + "?station=1")
-        suggest(from_station_id=1, reason="new")
+        new = suggest(from_station_id=1, reason=PAYLOADS[0])
         settled(tab.page)
-        tab.page.get_by_text("9 more", exact=False).or_(
-            tab.page.locator("[data-part=map]")
-        ).first.wait_for()
+        tab.page.locator(f"#p{new.id}").wait_for()
         for part in ("proposals", "stations", "jobs", "crews", "map"):
             text = tab.page.locator(f"[data-part={part}]").text_content()
             assert [payload for payload in PAYLOADS if payload not in text] == [], part
