@@ -219,7 +219,8 @@ class OperationsAdmin(NamedLookups):
     ) -> None:
         """Call the service for all ids, as the signed-in user, and say truthfully what came of it.
 
-        Each is a decision of its own: one refusal does not undo the others.
+        One refusal does not undo the others; a lock that is not had in time undoes its batch of
+        AT_ONCE.
         """
         tally = Tally()
         enough = time.monotonic() + LONGEST_SECONDS
@@ -251,7 +252,9 @@ def outcomes(
     except Refusal as refusal:
         yield refusal
     except OperationalError:
-        yield from (Refusal(f"{pk}: the database was busy; try it again.") for pk in ids)
+        # The connection may have been lost when it had committed.
+        why = "the database was busy or away; look whether it was done, then try again."
+        yield from (Refusal(f"{pk}: {why}") for pk in ids)
 
 
 @dataclass

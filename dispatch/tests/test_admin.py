@@ -442,7 +442,8 @@ def test_a_database_that_is_busy_amid_many_is_told_with_what_was_done(dispatcher
     answer = post_action(dispatcher, TASKS, "raise_selected", tasks)
 
     assert messages(answer) == [
-        f"2 raised; 1 skipped: {tasks[1].id}: the database was busy; try it again."
+        f"2 raised; 1 skipped: {tasks[1].id}: the database was busy or away; look whether it was"
+        " done, then try again."
     ]
 
 
