@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, Count, F, Min, Q, Value, When
+from django.db.models import Count, Min, Q
 
 from ..models import Suggestion, Task, TaskStatus
 from ..models.tasks import overdue_after
@@ -77,11 +77,10 @@ def read_proposals(stops: Stops, now: datetime) -> list[Proposal]:
 
 def read_jobs(stops: Stops, now: datetime) -> list[Job]:
     """What is on the way, longest first; then what waits, in the order in which it goes out."""
-    on_the_way = Case(When(status=TaskStatus.ASSIGNED, then=Value(0)), default=Value(1))
-    tasks = Task.objects.open().order_by(
-        on_the_way, F("assigned_at").asc(nulls_last=True), "-priority", "created_at", "id"
-    )
-    return [as_job(task, stops, now) for task in tasks[:MOST_IN_QUEUE]]
+    on_the_way = Task.objects.assigned().order_by("assigned_at", "id")[:MOST_IN_QUEUE]
+    waiting = Task.objects.ready().dispatch_order()[:MOST_IN_QUEUE]
+    tasks = [*on_the_way, *waiting][:MOST_IN_QUEUE]
+    return [as_job(task, stops, now) for task in tasks]
 
 
 def as_job(task: Task, stops: Stops, now: datetime) -> Job:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from dispatch import services
 from dispatch.board import moves
+from dispatch.board.stops import Stops
 from dispatch.models import (
     Station,
     StationFeed,
@@ -169,7 +170,7 @@ def test_suggestions_are_listed_worst_first_and_no_more_than_one_can_read(dispat
     assert str(new.id) not in re.findall(r'id="a(\d+)"', shown["map"])
 
 
-def test_tasks_are_listed_longest_on_the_way_first_then_as_they_go_out(dispatcher):
+def test_tasks_are_listed_longest_on_the_way_first_then_as_they_go_out(dispatcher, monkeypatch):
     now = timezone.now()
     later = TaskFactory(assigned=True, assigned_at=now - 5 * MINUTE)
     overdue = TaskFactory(assigned=True, assigned_at=now - 90 * MINUTE)
@@ -180,8 +181,24 @@ def test_tasks_are_listed_longest_on_the_way_first_then_as_they_go_out(dispatche
 
     ids = [overdue.id, later.id, urgent.id, waiting.id]
     assert re.findall(r'id="t(\d+)"', jobs) == [str(pk) for pk in ids]
+    monkeypatch.setattr(moves, "MOST_IN_QUEUE", 3)
+    assert re.findall(r'id="t(\d+)"', parts(dispatcher)["jobs"]) == [str(pk) for pk in ids[:3]]
     assert "overdue" in row(jobs, f"t{overdue.id}")
     assert "on the way" in row(jobs, f"t{later.id}")
+
+
+def test_of_a_long_queue_only_the_rows_that_are_shown_are_read():
+    Task.objects.bulk_create(TaskFactory.build_batch(3000))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tasks")
+
+    with CaptureQueriesContext(connection) as captured:
+        jobs = moves.read_jobs(Stops(), timezone.now())
+
+    assert len(jobs) == moves.MOST_IN_QUEUE
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + captured[-1]["sql"])
+        assert "task_queue" in str(cursor.fetchall())
 
 
 def test_moves_are_arrows_by_what_they_are(dispatcher):
