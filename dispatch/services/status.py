@@ -27,7 +27,8 @@ FIGURES = ("bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "
 
 @dataclass(frozen=True)
 class StatusResult:
-    """Counts of stations. `unknown`: given under ids that no station has; `changed`: rows written.
+    """Counts of stations. `changed`: rows written; `unknown`: rows that were passed over, because
+    no station that is in the system has that id, or because nothing tells how many docks are left.
 
     `is_new` False: it is the poll that was recorded last, and nothing was done.
     """
@@ -80,8 +81,11 @@ def record_status(status: Status, *, system: str, reading: Reading) -> StatusRes
 
 
 def match(rows: list[StatusRow], system: str, at: datetime) -> tuple[dict[int, StationStatus], int]:
-    """What the feed says of each station, and how many it names that nobody knows."""
-    aliases = StationAlias.objects.filter(system=system)
+    """What the feed says of each station, and how many of its rows say nothing of one.
+
+    Of one that is gone nothing is entered: nobody would end its outages.
+    """
+    aliases = StationAlias.objects.filter(system=system, station__gone_at=None)
     known = {
         name: (number, capacity)
         for name, number, capacity in aliases.values_list(

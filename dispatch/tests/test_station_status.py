@@ -149,6 +149,20 @@ def test_a_station_that_one_poll_lacks_keeps_its_status_and_its_outage(stations)
     assert outages() == [(1, "empty", 0, None)]
 
 
+def test_a_poll_that_still_tells_of_a_station_that_is_gone_begins_no_outage_of_it(stations):
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3")])
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=5)
+    sync([a_station("2"), a_station("uuid-3", legacy_id="3")])
+
+    result = record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=10)
+
+    assert (result.stations, result.empty, result.unknown) == (2, 0, 1)
+    assert outages() == [(1, "empty", 0, 5)]
+    sync([a_station("1"), a_station("2"), a_station("uuid-3", legacy_id="3")])
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=15)
+    assert outages() == [(1, "empty", 0, 5), (1, "empty", 15, None)]
+
+
 def test_outages_begin_and_end_with_the_polls_that_show_it(stations):
     record([a_status("1", 0), a_status("2", 5, 0), a_status("uuid-3")])
     record([a_status("1", 0), a_status("2", 5, 1), a_status("uuid-3", is_renting=0)], minutes=5)
