@@ -10,10 +10,14 @@ from ..exceptions import Refusal
 from .values import moment, one_line
 
 LONGEST_SYSTEM = 100
+LONGEST_TROUBLE = 500
 
 
 class BadFeed(Refusal):
-    """It is none, or too little of it can be read."""
+    """It is none, or too little of it can be read. One printable line, whatever a server said."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(one_line(why, LONGEST_TROUBLE))
 
 
 class FeedName(StrEnum):

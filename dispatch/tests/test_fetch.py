@@ -140,6 +140,31 @@ def test_a_trouble_that_lasts_is_told_after_three_attempts_without_what_is_secre
     assert "secret" not in str(error.value)
 
 
+def with_reason(code):
+    return lambda handler: handler.wfile.write(b"HTTP/1.1 %d No\0t\x1b[31m\r\n\r\n" % code)
+
+
+def no_status_line(handler):
+    handler.wfile.write(b"H\0I\x1b[31m" + b"x" * 900 + b"\r\n")
+
+
+def an_odd_encoding(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: b\0r\x1b[31m\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "answer", [with_reason(404), with_reason(503), no_status_line, an_odd_encoding]
+)
+def test_what_a_server_says_is_told_in_one_printable_line(site, pauses, answer):
+    url = site.serves("/feed", answer)
+
+    with pytest.raises(BadFeed, match="/feed: ") as error:
+        read(url, pauses)
+
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) <= 500
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
 def test_what_another_try_cannot_mend_is_told_at_once(site, pauses, status):
     url = site.serves("/feed", with_body(b"", status))
