@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from . import services
 from .exceptions import Refusal
-from .gbfs import Document, FeedName, Found, Validators, find_feed
+from .gbfs import LONGEST_SOURCE, Document, FeedName, Found, Validators, find_feed
 from .gbfs.documents import LONGEST_SYSTEM
 from .gbfs.values import one_line
 from .models import FeedKind, Station, StationFeed
@@ -38,6 +38,8 @@ def enter_feed(
     """
     if system is not None and (not system or one_line(system, LONGEST_SYSTEM) != system):
         raise Refusal(f"A system's name is one line of at most {LONGEST_SYSTEM} characters.")
+    if any(len(source) > LONGEST_SOURCE for source in sources):
+        raise Refusal(f"A SOURCE has at most {LONGEST_SOURCE} characters.")
     feeds = list(services.find_known_feeds(kind, system))
     owner = system or only({feed.system for feed in feeds if feed.source in sources})
     address = sources[0]

@@ -4,7 +4,7 @@ No database, settings or clock here; only `fetch` talks to the network.
 """
 
 from .documents import BadFeed, Document, FeedName, read_document
-from .fetch import NO_VALIDATORS, Answer, Validators, fetch
+from .fetch import LONGEST_SOURCE, NO_VALIDATORS, Answer, Validators, fetch
 from .sources import Found, find_feed
 from .stations import (
     BadRow,
@@ -17,6 +17,7 @@ from .stations import (
 )
 
 __all__ = [
+    "LONGEST_SOURCE",
     "NO_VALIDATORS",
     "Answer",
     "BadFeed",

@@ -24,6 +24,7 @@ DEADLINE, PAUSE = 60.0, 1.0
 ATTEMPTS = 3
 WORTH_ANOTHER_TRY = {429, 500, 502, 503, 504}
 NOT_MODIFIED = 304
+LONGEST_SOURCE = 2000
 LONGEST_VALIDATOR = {"ETag": 500, "Last-Modified": 100}
 
 
@@ -56,7 +57,7 @@ def is_address(source: str) -> bool:
         is_sound = bool(address.hostname) and address.port != 0 and source.isprintable()
     except ValueError:
         is_sound = False
-    if not is_sound or " " in source:
+    if not is_sound or " " in source or len(source) > LONGEST_SOURCE:
         raise BadFeed(f"{without_query(source)}: not an address.")
     if "@" in address.netloc:
         raise BadFeed("An address with a user or password in it is not read.")

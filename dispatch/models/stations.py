@@ -5,6 +5,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
+from ..gbfs import LONGEST_SOURCE
 from .moves import is_a_date
 
 FIRST_OWN_NUMBER = 1_000_000
@@ -157,7 +158,7 @@ class StationFeed(models.Model):
     id = models.BigAutoField(primary_key=True)
     system = models.CharField(max_length=100)
     kind = models.CharField(max_length=16, choices=FeedKind)
-    source = models.CharField(max_length=2000)
+    source = models.CharField(max_length=LONGEST_SOURCE)
     # Of the last good answer, for a conditional request.
     etag = models.CharField(max_length=500, blank=True, db_default="")
     last_modified = models.CharField(max_length=100, blank=True, db_default="")

@@ -322,6 +322,16 @@ def test_who_knows_the_systems_name_does_not_ask_for_it(site):
     assert [path for path, _ in site.requests] == ["/gbfs.json", "/status"]
 
 
+def test_a_discovery_document_leads_to_no_address_that_is_too_long_to_keep(site):
+    for length, refusal in ((2000, "status: 404"), (2001, "lists no station_status on the web")):
+        address = f"{site.url}/status?".ljust(length, "x")
+        site.serves("/status", with_body(b"", 404))
+        url = site.serves("/gbfs.json", with_body(discovery(station_status=address)))
+
+        with pytest.raises(BadFeed, match=refusal):
+            find_feed([url], FeedName.STATUS, {})
+
+
 @pytest.mark.parametrize("scheme", ["", "file://"])
 def test_a_discovery_document_cannot_make_us_read_a_file(site, tmp_path, scheme):
     file = tmp_path / "station_status.json"

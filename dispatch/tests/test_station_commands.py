@@ -121,6 +121,14 @@ def test_a_systems_name_is_one_short_line(information, name):
         run("sync_stations", information, system=name)
 
 
+@pytest.mark.parametrize("source", ["https://feeds.example/", "./"])
+def test_a_source_that_is_too_long_to_keep_is_refused(source):
+    for command in ("sync_stations", "poll_status"):
+        with pytest.raises(CommandError, match=r"^A SOURCE has at most 2000 characters\.$"):
+            run(command, source.ljust(2001, "x"), system="bay")
+    assert not StationFeed.objects.exists()
+
+
 def test_a_source_that_was_read_before_is_known_again(information, status):
     run("sync_stations", information, system="bay")
 
