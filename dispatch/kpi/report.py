@@ -69,7 +69,9 @@ def read_systems(start: datetime, end: datetime) -> list[System]:
     """Those that were polled in that time."""
     systems = {name: System(last) for name, last in queries.last_polls().items()}
     for name, poll in queries.polls_between(start, end):
-        systems[name].polls.append(poll)
+        # A system's very first poll may have come since.
+        if name in systems:
+            systems[name].polls.append(poll)
     systems = {name: system for name, system in systems.items() if system.polls}
     for station in queries.stations_after(start):
         if station.system in systems:

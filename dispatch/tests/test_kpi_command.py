@@ -114,6 +114,13 @@ def test_a_system_that_was_not_polled_in_the_period_is_not_in_it(day):
     assert report(DAY, EVENING).clusters.clusters == 4
 
 
+def test_a_system_whose_first_poll_comes_while_the_report_is_made_is_not_yet_in_it(day):
+    """Its watch was not there when the systems were read; its poll is when the polls are."""
+    StatusPoll.objects.create(system="new", at=at(13), in_service=1, empty=1, full=0)
+
+    assert report(DAY, EVENING).polls == 9
+
+
 def test_a_station_that_left_before_the_period_is_in_no_cluster(day):
     Station.objects.filter(pk=3).update(gone_at=at(0) - timedelta(days=1))
 
