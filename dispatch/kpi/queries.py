@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from django.db.models import Count, FloatField, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, FloatField, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Extract, Floor
 
 from ..models import (
@@ -48,12 +48,26 @@ def last_polls() -> dict[str, datetime]:
 
 
 def outages_between(start: datetime, end: datetime) -> Iterator[tuple[str, Outage]]:
-    """What lasted for any time of it, with its system, in the order of station and start."""
-    outages = StationOutage.objects.filter(
-        Q(ended_at__isnull=True) | Q(ended_at__gt=start), started_at__lt=end
-    ).order_by("station_id", "started_at")
+    """What lasted for any time of it, with its system, in the order of station and start.
+
+    And what ended when a closure began that reached over its start: that closure is part of it.
+    """
+    lasted = Q(ended_at__isnull=True) | Q(ended_at__gt=start)
+    closures = StationOutage.objects.filter(
+        lasted,
+        station=OuterRef("station"),
+        kind=OutageKind.CLOSED,
+        started_at=OuterRef("ended_at"),
+        started_at__lte=start,
+    )
     fields = ("station__system", "station_id", "kind", "started_at", "ended_at")
-    for system, station_id, kind, began, ended in outages.values_list(*fields):
+    outages = StationOutage.objects.filter(lasted, started_at__lt=end).values_list(*fields)
+    # Not joined by OR: no index would then serve either of the two.
+    before = StationOutage.objects.filter(Exists(closures), ended_at__lte=start).values_list(
+        *fields
+    )
+    found = outages.union(before, all=True).order_by("station_id", "started_at")
+    for system, station_id, kind, began, ended in found:
         yield system, Outage(station_id, OutageKind(kind), began, ended)
 
 

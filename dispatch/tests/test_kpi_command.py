@@ -1,6 +1,6 @@
 import csv
 import json
-from datetime import timedelta
+from datetime import UTC, timedelta
 from io import StringIO
 
 import pytest
@@ -8,13 +8,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dispatch.kpi import report
+from dispatch.kpi import Period, report
 from dispatch.kpi.clusters import ClusterFigures, ClusterOutage
 from dispatch.kpi.stockouts import KindFigures, Share
 from dispatch.kpi.work import Wait
 from dispatch.models import FeedWatch, OutageKind, Station, StationOutage, StatusPoll
 
-from .kpi_days import DAY, EVENING, HOSTILE, at, morning_of_work, outage, small_city
+from .kpi_days import CLOSED, DAY, EMPTY, EVENING, HOSTILE, at, morning_of_work, outage, small_city
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +96,27 @@ def test_what_was_polled_on_other_days_does_not_count(day):
     assert told.polls == 9
     assert told.stockouts.share.station_polls == 33
     assert told.stockouts.empty.episodes == 4
+
+
+@pytest.mark.parametrize("closed_at", [23, 24])
+def test_a_closure_over_midnight_belongs_to_the_outage_before_it_on_both_days(day, closed_at):
+    closing, opening = at(0) + timedelta(hours=closed_at), DAY.end + timedelta(hours=1)
+    outage(4, EMPTY, at(20), closing)
+    outage(4, CLOSED, closing, opening)
+    outage(4, EMPTY, opening, DAY.end + timedelta(hours=2))
+    # What no closure followed is over.
+    outage(3, EMPTY, at(20), at(23))
+    StatusPoll.objects.create(system="small", at=DAY.end, in_service=3, empty=0, full=0)
+    tuesday = DAY.last + timedelta(days=1)
+
+    on_tuesday, on_both = (
+        report(Period(first, tuesday, UTC), EVENING + timedelta(days=1)).stockouts
+        for first in (tuesday, DAY.first)
+    )
+
+    assert (on_tuesday.empty.episodes, on_tuesday.empty.minutes) == (1, 120)
+    assert on_both.empty.minutes == 4 * 60 + 3 * 60 + 4 * 60 + 120
+    assert on_tuesday.closed.minutes == 60
 
 
 def test_nobody_watched_in_a_gap(day):
