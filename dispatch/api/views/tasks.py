@@ -37,7 +37,6 @@ from ..serializers.requests import (
 )
 from .task_list import visible_tasks
 
-
 MOST_IN_HEADER = 500
 
 
