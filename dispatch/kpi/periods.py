@@ -67,10 +67,12 @@ def to_date(text: str) -> date:
     raise Refusal(f"{text[:40]!r} is not a date like 2026-05-04.")
 
 
-def period_of(first: date | None, last: date | None, today: date, zone: tzinfo) -> Period:
+def period_of(
+    first: date | None, last: date | None, today: date, zone: tzinfo, most: int = MOST_DAYS
+) -> Period:
     """Without a last day it ends today, without a first one it is a week.
 
-    Refusal: it ends before it begins, is too long or too long ago.
+    Refusal: it ends before it begins, is longer than `most` days or too long ago.
     """
     last = last or today
     if not EARLIEST <= last <= LATEST:
@@ -78,6 +80,7 @@ def period_of(first: date | None, last: date | None, today: date, zone: tzinfo) 
     first = first or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
         raise Refusal(f"The first day, {first}, lies after the last one, {last}.")
-    if (last - first).days >= MOST_DAYS:
-        raise Refusal(f"{first} to {last} is more than {MOST_DAYS} days.")
+    if (last - first).days >= most:
+        more = f" The command `kpi` takes up to {MOST_DAYS}." * (most < MOST_DAYS)
+        raise Refusal(f"{first} to {last} is more than {most} days.{more}")
     return Period(first, last, zone)

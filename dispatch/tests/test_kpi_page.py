@@ -91,7 +91,10 @@ def test_without_data_it_says_so(dispatcher):
     [
         ({"from": "yesterday"}, "&#x27;yesterday&#x27; is not a date like 2026-05-04."),
         ({"from": "2026-05-05", "to": "2026-05-04"}, "lies after the last one"),
-        ({"from": "2020-01-01", "to": "2026-05-04"}, "is more than 366 days."),
+        (
+            {"from": "2026-05-01", "to": "2026-06-01"},
+            "is more than 31 days. The command `kpi` takes up to 366.",
+        ),
         ({"to": "0001-01-01"}, "The days must lie between"),
         ({"from": "<script>"}, "&#x27;&lt;script&gt;&#x27; is not a date"),
         ({"from": "\0"}, "is not a date"),
@@ -102,6 +105,10 @@ def test_dates_that_make_no_period_are_answered_with_a_sentence(dispatcher, aske
 
     assert answer.status_code == 400
     assert why in answer.content.decode()
+
+
+def test_a_month_is_shown(dispatcher):
+    assert dispatcher.get(PAGE, {"from": "2026-05-01", "to": "2026-05-31"}).status_code == 200
 
 
 def test_the_figures_can_be_taken_along_as_csv(dispatcher, day):
