@@ -16,7 +16,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import etag, require_GET
+from django.views.decorators.http import etag, require_safe
 
 from baywheels.console import BOARD_PERMISSIONS
 
@@ -42,7 +42,7 @@ def for_viewers(view: View) -> View:
             raise PermissionDenied
         return view(request, **kwargs)
 
-    return require_GET(checked)
+    return require_safe(checked)
 
 
 @for_viewers
@@ -110,6 +110,6 @@ def charts_of(hours: list[Hour]) -> list[Chart]:
 
 def card_of(number: int, now: datetime) -> dict[str, Any]:
     try:
-        return {"card": read_card(number, now), "now": now}
+        return {"card": read_card(number, now)}
     except NotFound as missing:
-        return {"card": None, "missing": str(missing), "now": now}
+        return {"card": None, "missing": str(missing)}

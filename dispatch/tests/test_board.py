@@ -366,8 +366,10 @@ def test_the_console_begins_with_the_board_for_who_may_see_it(dispatcher):
 
 
 def test_the_board_is_read_and_nothing_else(dispatcher):
+    station(1)
     for address in (BOARD, STATE, f"{BOARD}stations/1/"):
         assert dispatcher.post(address).status_code == 405
+        assert dispatcher.head(address).status_code == 200
 
 
 # What it costs
