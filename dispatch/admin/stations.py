@@ -99,9 +99,11 @@ class StationAdmin(NamedLookups):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is to say."""
-        return [
-            name for name in self.fields or [] if getattr(obj, str(name), "?") not in (None, "")
-        ]
+        return [name for name in self.fields if self.told(obj, name) not in (None, "")]
+
+    def told(self, station: Station, name: str) -> Any:
+        of_ours = getattr(self, name, None)
+        return of_ours(station) if of_ours else getattr(station, name)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Station]:
         stations: QuerySet[Station] = super().get_queryset(request).select_related("status")

@@ -246,6 +246,8 @@ def test_a_stations_card_tells_all_of_it(dispatcher):
         "Ferry Pier",
         "Empty · station 1",
         "3 bikes, 0 docks",
+        # Without the script; with it "1 min ago".
+        f"as of {timezone.localtime(pier.status.as_of):%H:%M} Moves",
         f"+6 from Old Market, van-1 #{task.id}",
         f"2 to Old Market #{suggestion.id}",
         "to now",

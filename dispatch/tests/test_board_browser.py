@@ -327,6 +327,7 @@ def test_the_map_is_one_stop_for_the_tab_key_and_arrow_keys_go_on(browse):
         page.keyboard.press("Enter")
         page.locator("#card h3").wait_for()
         assert page.locator("#card h3").inner_text() == f"Station {number}"
+        assert page.locator("#card time.age").inner_text() == "1 min ago"
         page.keyboard.press("Escape")
         assert page.locator("#card").is_hidden()
         assert page.evaluate("document.activeElement.id") == f"s{number}"

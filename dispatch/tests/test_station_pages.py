@@ -1,5 +1,6 @@
 """Stations in the console and over the API, and their names wherever a move shows."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -102,6 +103,14 @@ def test_words_find_moves_by_the_names_of_their_stations(dispatcher, market):
     assert {task.pk for task in page.context["cl"].result_list} == {there.pk, back.pk}
 
 
+def test_the_page_that_asks_first_shows_no_reason_where_there_is_none(dispatcher, market):
+    task = TaskFactory(reason=None)
+
+    page = dispatcher.post(f"{TASKS}{task.pk}/cancel/").content.decode()
+
+    assert "→ #200</li>" in page
+
+
 # The list
 
 
@@ -201,6 +210,17 @@ def test_a_stations_page_shows_its_moves_its_outages_and_its_names(dispatcher, m
     assert "uuid-100" in page
     assert "2 of 35 bikes" in page
     assert 'name="_save"' not in page
+
+
+def test_a_stations_page_has_no_rows_for_what_its_feed_has_not_said(dispatcher, market):
+    def labels():
+        return set(re.findall(r"<label>([^<:]*)", html(dispatcher, f"{STATIONS}100/change/")))
+
+    of_status = {"Fill", "Out of order", "Reported"}
+    assert not labels() & of_status
+    assert {"State", "Number", "System", "Position"} <= labels()
+    StationStatusFactory(station=market)
+    assert of_status <= labels()
 
 
 def test_a_stations_page_needs_few_queries_however_much_goes_on_there(dispatcher, market):

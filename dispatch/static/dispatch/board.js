@@ -35,7 +35,7 @@ function tellAges() {
   const now = Date.now() - ahead;
   for (const time of document.querySelectorAll("time.age")) {
     time.title ||= time.dateTime.replace("T", " ");
-    const text = age((now - Date.parse(time.dateTime)) / 1000);
+    const text = age((now - Date.parse(time.dateTime)) / 1000) + (time.dataset.after ?? "");
     if (time.textContent !== text) time.textContent = text;
   }
   const seconds = Math.round((Date.now() - heard) / 1000);
