@@ -9,7 +9,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from ..models import OutageKind, Station, StationStatus, Suggestion, Task
-from ..models.tasks import OPEN_STATUSES
 from ..stations import is_old, word_of
 from .lookups import NamedLookups
 from .moves import INT4_MAX, ago
@@ -184,17 +183,22 @@ def word(status: StationStatus) -> str:
     )
 
 
+def moves_at(number: int) -> tuple[list[Task], list[Suggestion]]:
+    """Those from or to a station that are open or to decide, the most urgent first."""
+    at_it = Q(from_station_id=number) | Q(to_station_id=number)
+    tasks = Task.objects.open().filter(at_it).order_by("-priority", "id")
+    suggestions = Suggestion.objects.filter(at_it).order_by("-priority", "id")
+    return list(tasks[:MOST_MOVES]), list(suggestions[:MOST_MOVES])
+
+
 def surroundings(station: Station) -> dict[str, Any]:
     """What else there is to see on its page."""
-    at_station = Q(from_station_id=station.pk) | Q(to_station_id=station.pk)
-    tasks = Task.objects.filter(at_station, status__in=OPEN_STATUSES).order_by("-priority", "id")
-    suggestions = Suggestion.objects.filter(at_station).order_by("-priority", "id")
-    shown: list[Any] = [*tasks[:MOST_MOVES], *suggestions[:MOST_MOVES]]
-    attach_names(shown)
+    tasks, suggestions = moves_at(station.pk)
+    attach_names([*tasks, *suggestions])
     return {
         "station": station,
-        "tasks": [move for move in shown if isinstance(move, Task)],
-        "suggestions": [move for move in shown if isinstance(move, Suggestion)],
+        "tasks": tasks,
+        "suggestions": suggestions,
         "outages": station.outages.order_by("-started_at")[:MOST_OUTAGES],
         "aliases": station.aliases.order_by("id"),
     }

@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
+from ..admin.stations import moves_at
 from ..exceptions import NotFound
-from ..models import Station, StationOutage, StationStatus, Suggestion, Task
+from ..models import Station, StationOutage, StationStatus, Suggestion
+from ..station_names import station_names
 from .fills import Fill, Level
 from .moves import Job, as_job
 from .stops import Stop, Stops, limits
 
 MOST_OUTAGES = 5
-MOST_MOVES = 20
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,11 @@ def read_card(number: int, now: datetime) -> Card:
     station = Station.objects.select_related("status").filter(pk=number).first()
     if station is None:
         raise NotFound(f"Station #{number} is not known: no feed has named it.")
-    at_it = Q(from_station_id=number) | Q(to_station_id=number)
-    tasks = list(Task.objects.open().filter(at_it).order_by("id")[:MOST_MOVES])
-    proposed = list(Suggestion.objects.filter(at_it).order_by("-priority", "id")[:MOST_MOVES])
-    ends = {
+    tasks, proposed = moves_at(number)
+    names = station_names(
         end for move in [*tasks, *proposed] for end in (move.from_station_id, move.to_station_id)
-    }
-    names = Station.objects.filter(pk__in=ends).values_list("id", "name")
-    stops = Stops((pk, Stop(pk, name)) for pk, name in names)
+    )
+    stops = Stops((pk, Stop(pk, name)) for pk, name in names.items())
     outages = StationOutage.objects.filter(station=station).order_by("-started_at", "-id")
     status = getattr(station, "status", None)
     return Card(
