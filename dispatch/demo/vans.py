@@ -26,7 +26,10 @@ class Van:
         self.knows = False
 
     def drive(self) -> None:
-        """Whatever is due. OSError: the server is away; the next time it goes on from there."""
+        """Whatever is due. OSError: the server is away; SmokeFailure: it does not say what is held.
+
+        The next time it goes on from there.
+        """
         if self.task is None:
             self.set_out()
         elif self.done_at <= self.city.minute:

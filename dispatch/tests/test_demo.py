@@ -1,5 +1,7 @@
 """The invented city in the database: what an empty one is given, and how it lives."""
 
+import io
+import threading
 from collections import Counter
 from datetime import timedelta
 
@@ -14,15 +16,18 @@ from dispatch.demo import vans
 from dispatch.demo.seed import MOVES, seed
 from dispatch.demo.simulation import QUEUE, Simulation, patience
 from dispatch.invariants import violations
+from dispatch.management.commands import simulate_city
 from dispatch.models import (
     FeedWatch,
     Station,
+    StationFeed,
     StationOutage,
     StationStatus,
     Suggestion,
     Task,
     TaskEvent,
 )
+from dispatch.smoke import SmokeFailure
 from dispatch.stations import state_of
 
 from .factories import SuggestionFactory, TaskFactory
@@ -241,6 +246,74 @@ def test_the_simulation_decides_only_what_no_dispatcher_has_decided_for_long(ser
 
     assert Task.objects.count() == QUEUE
     assert set(TaskEvent.objects.values_list("kind", "actor")) == {("approved", "simulation")}
+
+
+class Impatient(threading.Event):
+    def wait(self, timeout=None):
+        return super().wait(0)
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """The event that ends the command; it waits for nothing and is deaf to signals."""
+    event = Impatient()
+    monkeypatch.setattr(simulate_city.threading, "Event", lambda: event)
+    monkeypatch.setattr(simulate_city.signal, "signal", lambda *_: None)
+    return event
+
+
+def test_the_city_lives_on_after_a_trouble_of_the_service_which_is_told_in_a_line(
+    stop, monkeypatch
+):
+    seed()
+    steps = []
+
+    def answer(method, url, *rest):
+        if len(steps) < 2:
+            steps.append("failed")
+            raise SmokeFailure("GET /tasks answered 503: <html>\n</html>")
+        steps.append("went well")
+        if len(steps) > 6:
+            stop.set()
+        task = {"id": 1, "from_station_id": 100, "to_station_id": 200, "qty": 1}
+        return [task] if method == "GET" else task
+
+    monkeypatch.setattr(vans, "call", answer)
+    err = io.StringIO()
+
+    call_command("simulate_city", "http://nowhere.invalid", speed=60, stderr=err)
+
+    assert steps[:3] == ["failed", "failed", "went well"]
+    assert err.getvalue() == "The demo city: GET /tasks answered 503: <html> </html>\n"
+
+
+def test_the_city_lives_on_after_a_refusal(stop, monkeypatch):
+    """As of a status that is older than the last one, where the clock was set back."""
+    seed()
+    StationFeed.objects.update(made_at=Now() + timedelta(hours=1))
+    steps = []
+
+    def step(simulation):
+        steps.append(simulation.steps)
+        if len(steps) == 3:
+            stop.set()
+        return Simulation.real_step(simulation)
+
+    monkeypatch.setattr(Simulation, "real_step", Simulation.step, raising=False)
+    monkeypatch.setattr(Simulation, "step", step)
+    err = io.StringIO()
+
+    call_command("simulate_city", "http://nowhere.invalid", stderr=err)
+
+    assert len(steps) == 3
+    assert err.getvalue().startswith("The demo city: The feed is old")
+    assert err.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("speed", ["-1", "61", "x"])
+def test_a_speed_out_of_range_is_refused(speed):
+    with pytest.raises(CommandError, match="--speed: invalid"):
+        call_command("simulate_city", "http://nowhere.invalid", f"--speed={speed}")
 
 
 @override_settings(PRODUCTION=True)

@@ -7,6 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
 from dispatch.demo.simulation import Simulation
+from dispatch.exceptions import Refusal
+from dispatch.smoke import SmokeFailure
 
 MOST_SPEED = 60
 
@@ -21,6 +23,8 @@ class Command(BaseCommand):
             "--speed",
             type=int,
             default=0,
+            choices=range(MOST_SPEED + 1),
+            metavar=f"0..{MOST_SPEED}",
             help="minutes of the city in a second; 0, the default: at rest",
         )
 
@@ -31,10 +35,16 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         simulation = Simulation(url, speed)
+        told_at = -1
         while not stopped.is_set():
             try:
                 simulation.run(stopped.wait)
             except (OperationalError, InterfaceError, OSError):
                 # The database or the server is away; the next round may find it back.
                 connection.close()
-                stopped.wait(1)
+            except (SmokeFailure, Refusal) as trouble:
+                # Once, until there was a step that went well.
+                if simulation.steps > told_at:
+                    told_at = simulation.steps
+                    self.stderr.write(f"The demo city: {' '.join(str(trouble).split())}")
+            stopped.wait(1)
