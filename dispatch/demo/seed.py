@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
+from django.db.models import Max
 from django.utils import timezone
 
 from .. import services
-from ..models import Station, Suggestion, TaskEvent
+from ..models import Station, StatusPoll, Suggestion, TaskEvent
 from ..services import SuggestionRow
-from .feed import AFTER_THE_PEAK, MORNING, city_in_the_morning, enter_stations, tell
+from .feed import AFTER_THE_PEAK, MORNING, SYSTEM, city_in_the_morning, enter_stations, tell
 
 ACTOR = "quickstart"
 SOURCE = "demo-model"
@@ -23,14 +24,21 @@ MOVES = [
 
 
 def seed() -> None:
-    """Into an empty database only: what somebody has made is not mixed with it."""
-    if any(model.objects.exists() for model in (Station, Suggestion, TaskEvent)):
+    """Into an empty database only: what somebody has made is not mixed with it.
+
+    One that was cut off, before it came to what is to decide, is gone on with.
+    """
+    others = Station.objects.exclude(system=SYSTEM)
+    if any(rows.exists() for rows in (others, Suggestion.objects, TaskEvent.objects)):
         return
     city = city_in_the_morning()
     enter_stations(city)
     now = timezone.now()
+    told = StatusPoll.objects.filter(system=SYSTEM).aggregate(last=Max("at"))["last"]
     for minutes_ago in range(AFTER_THE_PEAK - MORNING, -1, -POLL_MINUTES):
-        tell(city, now - timedelta(minutes=minutes_ago))
+        at = now - timedelta(minutes=minutes_ago)
+        if told is None or at > told:
+            tell(city, at)
         city.ride(POLL_MINUTES if minutes_ago else 0)
     rows = (
         SuggestionRow(

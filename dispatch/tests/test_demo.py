@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.test import override_settings
 
 from dispatch import services
-from dispatch.demo import vans
+from dispatch.demo import feed, vans
 from dispatch.demo.seed import MOVES, seed
 from dispatch.demo.simulation import QUEUE, Simulation, patience
 from dispatch.invariants import violations
@@ -23,6 +23,7 @@ from dispatch.models import (
     StationFeed,
     StationOutage,
     StationStatus,
+    StatusPoll,
     Suggestion,
     Task,
     TaskEvent,
@@ -30,7 +31,7 @@ from dispatch.models import (
 from dispatch.smoke import SmokeFailure
 from dispatch.stations import state_of
 
-from .factories import SuggestionFactory, TaskFactory
+from .factories import StationFactory, SuggestionFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
 live = pytest.mark.django_db(transaction=True)
@@ -94,6 +95,44 @@ def test_a_database_with_anything_in_it_is_left_alone(make):
 
     assert not Station.objects.exists()
     assert Suggestion.objects.count() + TaskEvent.objects.count() == 1
+
+
+def test_stations_of_another_system_are_left_alone():
+    StationFactory()
+
+    seed()
+
+    assert Station.objects.count() == 1
+    assert not Suggestion.objects.exists()
+
+
+@pytest.mark.parametrize("polls", [0, 1, 20, 37])
+def test_a_seed_that_was_cut_off_is_completed_by_the_next(monkeypatch, polls):
+    def tell(*args):
+        if StatusPoll.objects.count() == polls:
+            raise KeyboardInterrupt
+        feed.tell(*args)
+
+    def ingest(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr("dispatch.demo.seed.tell", tell)
+        cut_off.setattr(services, "ingest_suggestions", ingest)
+        with pytest.raises(KeyboardInterrupt):
+            seed()
+    assert Station.objects.count() == 60
+    assert StatusPoll.objects.count() == polls
+
+    seed()
+
+    assert (fill(100), fill(200)) == ((26, 0), (0, 35))
+    watch = FeedWatch.objects.get()
+    assert timedelta(hours=6) <= watch.ended_at - watch.started_at < timedelta(hours=6, minutes=10)
+    sources = Counter(Suggestion.objects.values_list("source", flat=True))
+    assert sources["demo-model"] == len(MOVES)
+    assert sources["suggester"] > 5
+    assert violations() == {}
 
 
 def test_at_rest_the_status_stays_fresh_and_only_a_completed_task_moves_bikes():
