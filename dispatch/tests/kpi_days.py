@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from dispatch.kpi import Period
 from dispatch.models import FeedWatch, OutageKind, Station, StationOutage, StatusPoll, TaskEvent
-from dispatch.outages import LONGEST_GAP, tally
+from dispatch.outages import tally
+from dispatch.stations import LONGEST_GAP
 
 EMPTY, FULL, CLOSED = OutageKind
 DAY = Period(date(2026, 5, 4), date(2026, 5, 4), UTC)

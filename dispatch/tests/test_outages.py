@@ -7,12 +7,13 @@ from django.db import IntegrityError
 
 from dispatch.gbfs import Status, StatusRow
 from dispatch.models import FeedWatch, OutageKind, Station, StationAlias, StationOutage, StatusPoll
-from dispatch.outages import Outage, Poll, Watch, history_of, tally
+from dispatch.outages import Outage, Poll, tally
 from dispatch.services.feeds import Reading
 from dispatch.services.status import record_status
 from dispatch.stations import LONGEST_GAP, state_of
 
 from .factories import MORNING
+from .outage_rules import Watch, history_of
 
 EMPTY, FULL, CLOSED = OutageKind
 
