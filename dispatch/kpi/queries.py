@@ -72,8 +72,9 @@ def outages_between(start: datetime, end: datetime) -> Iterator[tuple[str, Outag
 
 
 def stations_after(start: datetime) -> QuerySet[Station]:
-    """Those that had not gone by then."""
-    return Station.objects.filter(Q(gone_at__isnull=True) | Q(gone_at__gt=start)).order_by("id")
+    """Those that had not gone by then, and of which some poll has told."""
+    had_not_gone = Q(gone_at__isnull=True) | Q(gone_at__gt=start)
+    return Station.objects.filter(had_not_gone, status__isnull=False).order_by("id")
 
 
 def events_between(start: datetime, end: datetime) -> QuerySet[TaskEvent]:

@@ -3,7 +3,15 @@
 from datetime import UTC, date, datetime, timedelta
 
 from dispatch.kpi import Period
-from dispatch.models import FeedWatch, OutageKind, Station, StationOutage, StatusPoll, TaskEvent
+from dispatch.models import (
+    FeedWatch,
+    OutageKind,
+    Station,
+    StationOutage,
+    StationStatus,
+    StatusPoll,
+    TaskEvent,
+)
 from dispatch.outages import tally
 from dispatch.stations import LONGEST_GAP
 
@@ -21,6 +29,13 @@ def outage(station_id, kind, start, end=None):
     StationOutage.objects.create(station_id=station_id, kind=kind, started_at=start, ended_at=end)
 
 
+def station(number, system="small", **fields):
+    """One of which a poll has told."""
+    made = {"name": "More", "lat": 37.7, "lon": -122.4, **fields}
+    Station.objects.create(id=number, system=system, **made)
+    StationStatus.objects.create(station_id=number, bikes=5, docks=5)
+
+
 def small_city():
     """Four stations near one another, polled every half hour from 08:00 to 12:00.
 
@@ -28,9 +43,7 @@ def small_city():
     """
     for number in (1, 2, 3, 4):
         name = HOSTILE if number == 1 else f"Station {number}"
-        Station.objects.create(
-            id=number, system="small", name=name, lat=37.7 + number / 10_000, lon=-122.4
-        )
+        station(number, name=name, lat=37.7 + number / 10_000)
         outage(number, EMPTY, at(9), at(10))
     outage(1, FULL, at(11))
     outage(2, CLOSED, at(11))

@@ -14,7 +14,18 @@ from dispatch.kpi.stockouts import KindFigures, Share
 from dispatch.kpi.work import Wait
 from dispatch.models import FeedWatch, OutageKind, Station, StationOutage, StatusPoll
 
-from .kpi_days import CLOSED, DAY, EMPTY, EVENING, HOSTILE, at, morning_of_work, outage, small_city
+from .kpi_days import (
+    CLOSED,
+    DAY,
+    EMPTY,
+    EVENING,
+    HOSTILE,
+    at,
+    morning_of_work,
+    outage,
+    small_city,
+    station,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -64,14 +75,14 @@ def test_the_queries_are_as_many_whatever_the_city(day):
 
     before = queries()
     for number in range(100, 160):
-        Station.objects.create(id=number, system="small", name="More", lat=37.7, lon=-122.4)
+        station(number)
         outage(number, OutageKind.EMPTY, at(8), at(9))
 
     assert queries() == before == 7
 
 
 def test_each_system_has_its_own_clusters_and_last_poll(day):
-    Station.objects.create(id=9, system="other", name="Far", lat=37.7001, lon=-122.4)
+    station(9, "other", lat=37.7001)
     outage(9, OutageKind.EMPTY, at(13))
     FeedWatch.objects.create(system="other", started_at=at(13), ended_at=at(13, 30))
     for minute in (0, 30):
@@ -126,7 +137,7 @@ def test_nobody_watched_in_a_gap(day):
 
 
 def test_a_system_that_was_not_polled_in_the_period_is_not_in_it(day):
-    Station.objects.create(id=9, system="old", name="Far", lat=37.7001, lon=-122.4)
+    station(9, "old", lat=37.7001)
     outage(9, OutageKind.EMPTY, at(0) - timedelta(days=9), at(0) - timedelta(days=8))
     FeedWatch.objects.create(
         system="old", started_at=at(0) - timedelta(days=9), ended_at=at(0) - timedelta(days=8)
@@ -150,10 +161,17 @@ def test_a_station_that_left_before_the_period_is_in_no_cluster(day):
     assert told.clusters == ClusterFigures(3, 3, episodes=3, minutes_beyond=150)
 
 
+def test_a_station_of_which_no_poll_has_told_is_in_no_cluster(day):
+    """It would have neither been empty nor full, and so would keep its neighbours' clusters up."""
+    Station.objects.create(id=5, system="small", name="New", lat=37.7, lon=-122.4)
+
+    assert report(DAY, EVENING).clusters == ClusterFigures(4, 4, episodes=4, minutes_beyond=200)
+
+
 def test_the_worst_tenth_is_of_the_stations_that_were_ever_in_service(day):
     """Of 20, with 1 closed all day, 19 are left: the worst tenth is one station."""
     for number in range(5, 21):
-        Station.objects.create(id=number, system="small", name="More", lat=37.7, lon=-122.4)
+        station(number)
     assert report(DAY, EVENING).stockouts.worst_tenth == pytest.approx(100 * (120 + 60) / 300)
 
     outage(20, OutageKind.CLOSED, at(8))
