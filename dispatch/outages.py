@@ -19,6 +19,10 @@ class Outage:
     start: datetime
     end: datetime | None = None
 
+    def until(self, last: datetime) -> datetime:
+        """`last`: the system's last poll, until which what still lasts is known to."""
+        return self.end or max(last, self.start)
+
 
 @dataclass(frozen=True)
 class Poll:

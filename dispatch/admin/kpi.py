@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 from ..exceptions import Refusal
 from ..kpi import Period, Report, period_of, report
 from ..kpi.charts import Chart, charts_by_hour
-from ..kpi.clusters import ClusterOutage
 from ..kpi.document import to_csv
 from ..kpi.periods import to_date
+from ..kpi.stockouts import Episode
 
 NEEDED = ["dispatch.view_task", "dispatch.view_station"]
 CLUSTERS_SHOWN = 20
@@ -69,7 +69,7 @@ def as_file(found: Report) -> HttpResponse:
     )
 
 
-def worst_clusters(found: Report) -> list[tuple[str, ClusterOutage]]:
+def worst_clusters(found: Report) -> list[tuple[str, Episode]]:
     longest = sorted(found.cluster_outages, key=lambda outage: -outage.minutes)
     return [(found.names[outage.station_id], outage) for outage in longest[:CLUSTERS_SHOWN]]
 

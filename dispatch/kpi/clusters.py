@@ -14,7 +14,8 @@ from statistics import mean
 from ..globe import Grid, point
 from ..models import OutageKind
 from ..outages import Outage
-from .stretches import Stretch, common, merged, minutes
+from .stockouts import Episode
+from .stretches import Stretch, common, merged
 
 THIRD_OF_A_MILE = 536.448
 NEAREST = 3
@@ -28,20 +29,6 @@ class Place:
     station_id: int
     lat: float
     lon: float
-
-
-@dataclass(frozen=True)
-class ClusterOutage:
-    """`station_id`: whose cluster it is."""
-
-    station_id: int
-    kind: OutageKind
-    start: datetime
-    end: datetime
-
-    @property
-    def minutes(self) -> float:
-        return minutes(self.start, self.end)
 
 
 @dataclass(frozen=True)
@@ -70,15 +57,18 @@ def clusters_of(places: Sequence[Place]) -> Clusters:
 
 def cluster_outages(
     clusters: Clusters, outages: Collection[Outage], last: datetime, peaks: list[Stretch]
-) -> list[ClusterOutage]:
-    """Of one system, in the order of their start. `last`: its last poll; `peaks`: when to look."""
+) -> list[Episode]:
+    """Of one system, in the order of their start, each under the station whose cluster was out.
+
+    `last`: its last poll; `peaks`: when to look.
+    """
     found = []
     for kind in (OutageKind.EMPTY, OutageKind.FULL):
         lacking = stretches_of(outages, last, {kind})
         passed = stretches_of(outages, last, {kind, OutageKind.CLOSED})
         for station_id, members in clusters.items():
             out = common(stretches_out(members, lacking, passed), peaks)
-            found += [ClusterOutage(station_id, kind, *stretch) for stretch in out]
+            found += [Episode(station_id, kind, *stretch) for stretch in out]
     return sorted(
         (outage for outage in found if outage.minutes > LONGEST_ALLOWED_MINUTES),
         key=lambda outage: (outage.start, outage.station_id),
@@ -91,7 +81,7 @@ def stretches_of(
     found: dict[int, list[Stretch]] = {}
     for outage in outages:
         if outage.kind in kinds:
-            found.setdefault(outage.station_id, []).append((outage.start, outage.end or last))
+            found.setdefault(outage.station_id, []).append((outage.start, outage.until(last)))
     return {station_id: merged(stretches) for station_id, stretches in found.items()}
 
 
@@ -104,7 +94,7 @@ def stretches_out(
     return out
 
 
-def figures_of(clusters: Clusters, found: Collection[ClusterOutage]) -> ClusterFigures:
+def figures_of(clusters: Clusters, found: Collection[Episode]) -> ClusterFigures:
     return ClusterFigures(
         clusters=len(clusters),
         mean_size=mean(map(len, clusters.values())) if clusters else None,

@@ -9,9 +9,9 @@ from ..models import OutageKind, Station
 from ..outages import Outage, Poll
 from ..stations import LONGEST_GAP
 from . import queries
-from .clusters import ClusterFigures, ClusterOutage, Place, cluster_outages, clusters_of, figures_of
+from .clusters import ClusterFigures, Place, cluster_outages, clusters_of, figures_of
 from .periods import Period
-from .stockouts import Stockouts, closures, episodes, stockouts, within
+from .stockouts import Episode, Stockouts, closures, episodes, stockouts, within
 from .stretches import minutes
 from .work import SourceFigures, Work, by_source, work
 
@@ -26,7 +26,7 @@ class Report:
     watched: float | None
     stockouts: Stockouts
     clusters: ClusterFigures
-    cluster_outages: list[ClusterOutage]
+    cluster_outages: list[Episode]
     work: Work
     sources: list[SourceFigures]
     names: dict[int, str]
@@ -109,10 +109,10 @@ def always_closed(system: System) -> set[int]:
 
 def cluster_figures(
     systems: Iterable[System], period: Period
-) -> tuple[ClusterFigures, list[ClusterOutage]]:
+) -> tuple[ClusterFigures, list[Episode]]:
     """Clusters do not reach from one system into another."""
     clusters: dict[int, frozenset[int]] = {}
-    out: list[ClusterOutage] = []
+    out: list[Episode] = []
     for system in systems:
         own = clusters_of([Place(s.pk, s.lat, s.lon) for s in system.stations])
         peaks = period.peaks([poll.at for poll in system.polls])

@@ -54,7 +54,7 @@ def episodes(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
     """Outages as a rider has them: empty, or full, until the station is seen otherwise in service.
 
     A closure within one or right after it is part of it. `outages` of one system, in the order of
-    station and start; `last`: its last poll, as far as is known of those that still last.
+    station and start; `last`: its last poll.
     """
     for _, of_station in groupby(outages, key=lambda outage: outage.station_id):
         yield from episodes_of_station(of_station, last)
@@ -67,7 +67,7 @@ def episodes_of_station(outages: Iterable[Outage], last: datetime) -> Iterator[E
             yield episode
             episode = None
         if outage.kind != OutageKind.CLOSED:
-            end = outage.end or max(last, outage.start)
+            end = outage.until(last)
             episode = replace(
                 episode or Episode(outage.station_id, outage.kind, outage.start, end), end=end
             )
@@ -84,8 +84,7 @@ def goes_on(episode: Episode, outage: Outage) -> bool:
 def closures(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
     for outage in outages:
         if outage.kind == OutageKind.CLOSED:
-            end = outage.end or max(last, outage.start)
-            yield Episode(outage.station_id, outage.kind, outage.start, end)
+            yield Episode(outage.station_id, outage.kind, outage.start, outage.until(last))
 
 
 def within(period: Period, all_episodes: Iterable[Episode]) -> Iterator[Episode]:

@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dispatch.kpi import Period, report
-from dispatch.kpi.clusters import ClusterFigures, ClusterOutage
-from dispatch.kpi.stockouts import KindFigures, Share
+from dispatch.kpi.clusters import ClusterFigures
+from dispatch.kpi.stockouts import Episode, KindFigures, Share
 from dispatch.kpi.work import Wait
 from dispatch.models import FeedWatch, OutageKind, Station, StationOutage, StatusPoll
 
@@ -61,7 +61,7 @@ def test_a_report_has_the_figures_that_were_worked_out_by_hand(day):
     assert told.stockouts.closed == KindFigures(1, 1, 60, 60)
     assert told.stockouts.long_episodes == 0
     assert told.clusters == ClusterFigures(4, 4, episodes=4, minutes_beyond=200)
-    assert told.cluster_outages[0] == ClusterOutage(1, OutageKind.EMPTY, at(9), at(10))
+    assert told.cluster_outages[0] == Episode(1, OutageKind.EMPTY, at(9), at(10))
     assert told.work.bikes_per_hour == 6 / 20
     assert told.work.approval_to_claim == Wait(1, 10, 10)
     assert told.work.claim_to_completion == Wait(1, 20, 20)
