@@ -1,11 +1,12 @@
 """The last 24 hours, hour by hour, in two queries."""
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from . import queries
 from .stockouts import Share, share_of
+from .stretches import HOURS
+from .work import hour_by_hour
 
 HOUR = timedelta(hours=1)
 
@@ -23,19 +24,17 @@ class Hour:
 def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:
     """Oldest first. Days on which the clock is changed have their hours too: 24 real ones."""
     starts = starts_of_hours(now, zone)
-    tasks: Counter[int] = Counter()
-    bikes: Counter[int] = Counter()
-    for done in queries.completions_between(starts[0], starts[-1] + HOUR):
-        number = (done.heard_at - starts[0]) // HOUR
-        tasks[number] += 1
-        bikes[number] += done.bikes
+    work = hour_by_hour(
+        queries.completions_between(starts[0], starts[-1] + HOUR),
+        lambda at: (at - starts[0]) // HOUR,
+    )
     polls = queries.hourly_polls(starts[0], starts[-1] + HOUR)
     return [
         Hour(
             start.astimezone(zone),
             share_of([polls[number]] if number in polls else []),
-            tasks[number],
-            bikes[number],
+            work[number].tasks,
+            work[number].bikes,
         )
         for number, start in enumerate(starts)
     ]
@@ -43,4 +42,4 @@ def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:
 
 def starts_of_hours(now: datetime, zone: tzinfo) -> list[datetime]:
     this_hour = now.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
-    return [this_hour - HOUR * (23 - number) for number in range(24)]
+    return [this_hour - HOUR * (23 - number) for number in HOURS]

@@ -9,11 +9,10 @@ from statistics import median
 from ..models import OutageKind
 from ..outages import Outage, Poll
 from .periods import PEAK_HOURS, Period
-from .stretches import minutes
+from .stretches import HOURS, minutes
 
 LONG_MINUTES = 60
 WORST_SHOWN = 10
-HOURS = range(24)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+# Of a day.
+HOURS = range(24)
+
 Stretch = tuple[datetime, datetime]
 
 

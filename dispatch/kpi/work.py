@@ -1,16 +1,14 @@
 """How quickly moves are decided, claimed and done, and how many bikes they move. No database."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from ..models import EventKind
 from .periods import Period
-from .stretches import Stretch, minutes
-
-HOURS = range(24)
+from .stretches import HOURS, Stretch, minutes
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class HourOfWork:
-    """Of the day, over all days of a period."""
+    """Of the day, over all days of a period; or one of the last 24."""
 
     tasks: int
     bikes: int
@@ -95,25 +93,33 @@ def work(
     now: datetime,
 ) -> Work:
     """All of them in the period. `first_claims`: from the approval to the first claim."""
-    tasks: Counter[int] = Counter()
-    bikes: Counter[int] = Counter()
-    for done in completions:
-        hour = period.hour_of(done.heard_at)
-        tasks[hour] += 1
-        bikes[hour] += done.bikes
+    bikes = sum(done.bikes for done in completions)
     past = (min(now, period.end) - period.start) / timedelta(hours=1)
     return Work(
         tasks_done=len(completions),
-        bikes_moved=bikes.total(),
-        bikes_per_hour=bikes.total() / past if past > 0 else None,
+        bikes_moved=bikes,
+        bikes_per_hour=bikes / past if past > 0 else None,
         approval_to_claim=wait_of(first_claims),
         claim_to_completion=wait_of(
             (done.claimed_at, done.done_at or done.heard_at)
             for done in completions
             if done.claimed_at is not None
         ),
-        by_hour=[HourOfWork(tasks[hour], bikes[hour]) for hour in HOURS],
+        by_hour=hour_by_hour(completions, period.hour_of),
     )
+
+
+def hour_by_hour(
+    completions: Iterable[Completion], hour_of: Callable[[datetime], int]
+) -> list[HourOfWork]:
+    """24 of them, by the numbers that `hour_of` gives to when it was heard."""
+    tasks: Counter[int] = Counter()
+    bikes: Counter[int] = Counter()
+    for done in completions:
+        hour = hour_of(done.heard_at)
+        tasks[hour] += 1
+        bikes[hour] += done.bikes
+    return [HourOfWork(tasks[hour], bikes[hour]) for hour in HOURS]
 
 
 def by_source(decisions: Iterable[Decision]) -> Iterator[SourceFigures]:
