@@ -15,7 +15,7 @@ Cell = tuple[int, int, int]
 def point(lat: float, lon: float) -> Point:
     """A place in space, its origin the earth's centre: `math.dist` of two is their distance.
 
-    The straight line is shorter than the way along the ground by a millimetre in 3 km. It knows no
+    The straight line is shorter than the way along the ground by a millimetre in 10 km. It knows no
     date line and no shrinking of degrees towards the poles.
     """
     north, east = math.radians(lat), math.radians(lon)
