@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from dispatch.kpi import Period, report
 from dispatch.kpi.clusters import ClusterFigures
@@ -251,11 +252,14 @@ def test_without_data_it_says_so_and_claims_nothing():
     assert empty["sources"] == []
 
 
-def test_without_dates_it_is_the_week_that_ends_today():
+def test_without_dates_it_is_the_week_that_ends_today(day, monkeypatch):
+    monkeypatch.setattr(timezone, "now", lambda: EVENING)
+
     told = json.loads(kpi("--json"))
 
-    assert told["from"] < told["to"]
-    assert kpi("--json", f"--from={told['from']}", f"--to={told['to']}") == kpi("--json")
+    assert (told["from"], told["to"]) == ("2026-04-28", "2026-05-04")
+    assert json.loads(kpi("--json", "--from=2026-04-28", "--to=2026-05-04")) == told
+    assert told["status_polls"] == 9
 
 
 @pytest.mark.parametrize(
