@@ -10,11 +10,11 @@ import sys
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from conftest import ROOT, database_url
 from dispatch.gbfs import Answer, Validators, sources
-from dispatch.management.commands import poll_status
+from dispatch.management.commands import export_stations, poll_status
 from dispatch.management.commands.poll_status import until_next
 from dispatch.models import Station, StationFeed, StationStatus
 
@@ -326,6 +326,38 @@ def test_the_export_goes_to_a_file_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["stations.csv"]
     with pytest.raises(CommandError, match="No such file"):
         run("export_stations", "--out", str(tmp_path / "none" / "x.csv"))
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), OperationalError("gone")])
+def test_an_export_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, error):
+    def write(file):
+        file.write("number")
+        raise error
+
+    monkeypatch.setattr(export_stations, "write", write)
+    out = tmp_path / "stations.csv"
+    out.write_text("old")
+
+    with pytest.raises(CommandError, match=r"No space left|The database is not available: gone"):
+        run("export_stations", "--out", str(out))
+
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"stations.csv": "old"}
+
+
+@pytest.mark.parametrize("command", ["sync_stations", "poll_status", "export_stations"])
+def test_a_database_that_is_away_is_told_in_a_line(information, command):
+    def away(*args):
+        raise OperationalError("connection refused\n\tIs the server running?")
+
+    sources = [] if command == "export_stations" else [information]
+    with (
+        connection.execute_wrapper(away),
+        pytest.raises(
+            CommandError,
+            match=r"^The database is not available: connection refused Is the server running\?$",
+        ),
+    ):
+        run(command, *sources)
 
 
 def test_a_recorded_poll_is_seen_by_the_command(status):

@@ -1,10 +1,12 @@
 import csv
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError
 from django.db.models import Prefetch
 
 from dispatch.csv_cells import safe_cell
@@ -20,17 +22,28 @@ class Command(BaseCommand):
         parser.add_argument("--out", type=Path, metavar="FILE", help="else to standard output")
 
     def handle(self, *args: Any, out: Path | None, **options: Any) -> None:
-        if out is None:
-            write(self.stdout)
-            return
-        draft = out.with_name(f"{out.name}.{os.getpid()}.part")
         try:
-            with draft.open("w", encoding="utf-8", newline="") as file:
-                write(file)
-            # Who reads it meanwhile finds the old one or the new one whole.
-            draft.replace(out)
-        except OSError as error:
-            raise CommandError(f"{out}: {error.strerror or error}.") from None
+            if out is None:
+                write(self.stdout)
+            else:
+                write_file(out)
+        except (OperationalError, InterfaceError) as error:
+            reason = " ".join(str(error).split())
+            raise CommandError(f"The database is not available: {reason}") from None
+
+
+def write_file(out: Path) -> None:
+    """Who reads it meanwhile finds the old one or the new one whole."""
+    draft = out.with_name(f"{out.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            write(file)
+        draft.replace(out)
+    except OSError as error:
+        raise CommandError(f"{out}: {error.strerror or error}.") from None
+    finally:
+        with suppress(OSError):
+            draft.unlink()
 
 
 class Writable(Protocol):

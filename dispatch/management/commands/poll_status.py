@@ -64,15 +64,15 @@ class Command(BaseCommand):
             self.poll(options)
         except Refusal as refusal:
             self.stderr.write(str(refusal))
-        except (OperationalError, InterfaceError) as error:
-            reason = " ".join(str(error).split())
-            self.stderr.write(f"The database is not available: {reason}")
-        else:
-            return True
-        return False
+            return False
+        return True
 
     def poll(self, options: dict[str, Any]) -> None:
-        entered = enter_feed(options["sources"], FeedKind.STATUS, options["system"], enter)
+        try:
+            entered = enter_feed(options["sources"], FeedKind.STATUS, options["system"], enter)
+        except (OperationalError, InterfaceError) as error:
+            reason = " ".join(str(error).split())
+            raise Refusal(f"The database is not available: {reason}") from None
         self.stdout.write(as_json(entered) if options["json"] else tell(entered))
         self.stdout.flush()
 

@@ -3,6 +3,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError
 
 from dispatch import services
 from dispatch.exceptions import Refusal
@@ -50,6 +51,9 @@ class Command(BaseCommand):
             entered = enter_feed(sources, FeedKind.INFORMATION, system, enter)
         except Refusal as refusal:
             raise CommandError(str(refusal)) from None
+        except (OperationalError, InterfaceError) as error:
+            reason = " ".join(str(error).split())
+            raise CommandError(f"The database is not available: {reason}") from None
         result = entered.result
         if options["json"]:
             told = asdict(result) if result else {"unmodified": True}
