@@ -12,3 +12,10 @@ class Conflict(Refusal):
 
 class KeyReused(Refusal):
     """An idempotency key came again with another request."""
+
+
+class DatabaseAway(Refusal):
+    """PostgreSQL does not answer. In one line, for commands."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"The database is not available: {' '.join(str(error).split())}")

@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Prefetch
 
 from dispatch.csv_cells import safe_cell
+from dispatch.exceptions import DatabaseAway
 from dispatch.models import Station, StationAlias
 
 COLUMNS = ("number", "system", "feed_ids", "name", "lat", "lon", "capacity", "gone_at")
@@ -28,8 +29,7 @@ class Command(BaseCommand):
             else:
                 write_file(out)
         except (OperationalError, InterfaceError) as error:
-            reason = " ".join(str(error).split())
-            raise CommandError(f"The database is not available: {reason}") from None
+            raise CommandError(str(DatabaseAway(error))) from None
 
 
 def write_file(out: Path) -> None:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
 from dispatch import services
-from dispatch.exceptions import Refusal
+from dispatch.exceptions import DatabaseAway, Refusal
 from dispatch.feed_input import Entered, enter_feed
 from dispatch.gbfs import Document, read_status
 from dispatch.models import FeedKind
@@ -71,8 +71,7 @@ class Command(BaseCommand):
         try:
             entered = enter_feed(options["sources"], FeedKind.STATUS, options["system"], enter)
         except (OperationalError, InterfaceError) as error:
-            reason = " ".join(str(error).split())
-            raise Refusal(f"The database is not available: {reason}") from None
+            raise DatabaseAway(error) from None
         self.stdout.write(as_json(entered) if options["json"] else tell(entered))
         self.stdout.flush()
 

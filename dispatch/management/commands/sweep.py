@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
 from dispatch import services
+from dispatch.exceptions import DatabaseAway
 
 ACTOR = "sweep"
 
@@ -40,8 +41,7 @@ class Command(BaseCommand):
                 self.sweep(stopped)
             except (OperationalError, InterfaceError) as error:
                 # The next round may find it back.
-                reason = " ".join(str(error).split())
-                self.stderr.write(f"The database is not available: {reason}")
+                self.stderr.write(str(DatabaseAway(error)))
             # Nothing idle is kept open, and no connection that a restart has broken.
             connection.close()
             stopped.wait(every)
