@@ -247,7 +247,7 @@ def test_polling_goes_on_after_trouble(status, monkeypatch):
 
     monkeypatch.setattr(poll_status, "enter_feed", enter_feed)
     monkeypatch.setattr(poll_status.connection, "close", lambda: None)
-    monkeypatch.setattr(poll_status.time, "sleep", sleep)
+    monkeypatch.setattr(poll_status, "pause", sleep)
     monkeypatch.setattr(poll_status.signal, "signal", lambda *_: None)
     out, err = io.StringIO(), io.StringIO()
 

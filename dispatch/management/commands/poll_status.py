@@ -2,7 +2,6 @@ import json
 import random
 import signal
 import sys
-import time
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from dispatch.exceptions import DatabaseAway, Refusal
 from dispatch.feed_input import Entered, enter_feed
 from dispatch.gbfs import Document, read_status
 from dispatch.models import FeedKind
+from dispatch.pauses import pause
 from dispatch.services import Reading, StatusResult
 
 # Seconds. After trouble it asks less and less often, but no less than this.
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             troubles = 0 if self.goes_well(options) else troubles + 1
             # Nothing idle is kept open, and no connection that a restart has broken.
             connection.close()
-            time.sleep(until_next(every, troubles))
+            pause(until_next(every, troubles))
 
     def goes_well(self, options: dict[str, Any]) -> bool:
         try:

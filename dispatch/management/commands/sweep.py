@@ -8,6 +8,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from dispatch import services
 from dispatch.exceptions import DatabaseAway
+from dispatch.pauses import pause
 
 ACTOR = "sweep"
 
@@ -44,7 +45,7 @@ class Command(BaseCommand):
                 self.stderr.write(str(DatabaseAway(error)))
             # Nothing idle is kept open, and no connection that a restart has broken.
             connection.close()
-            stopped.wait(every)
+            pause(every, stopped.is_set)
 
     def sweep(self, stopped: threading.Event) -> None:
         result = services.sweep(actor=ACTOR, stopped=stopped.is_set)
