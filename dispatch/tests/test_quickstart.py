@@ -112,7 +112,7 @@ def test_check_runs_the_whole_loop_and_exits_0(tmp_path):
     )
 
     steps = [line.split()[0] for line in printed.splitlines()]
-    assert steps == ["ingested", "approved", "claimed", "completed", "The"], errors
+    assert steps == ["Preparing", "ingested", "approved", "claimed", "completed", "The"], errors
     assert not Cluster(tmp_path / "db").is_running()
 
 
@@ -127,6 +127,14 @@ def test_a_used_port_is_one_line_and_starts_nothing(tmp_path):
     assert process.returncode == 1
     assert errors == f"CommandError: Port {port} cannot be used: choose another with --port.\n"
     assert not (tmp_path / "db").exists()
+
+
+def test_a_speed_is_of_the_living_city_only(tmp_path):
+    process = quickstart(tmp_path, "--port", str(free_port()), "--speed", "10")
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert errors == "CommandError: --speed is that of the living city: give --simulate, too.\n"
 
 
 def test_a_missing_binary_is_one_line(tmp_path, monkeypatch):

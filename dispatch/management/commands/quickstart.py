@@ -31,9 +31,9 @@ WELCOME = """
     curl {url}/suggestions
     curl -X POST {url}/task/approve \\
       -H "Content-Type: application/json" -d '{{"suggestion_id": {id}}}'
-    curl -X POST {url}/dispatch/next -H "Idempotency-Key: try-1" \\
+    curl -X POST {url}/dispatch/next -H "Idempotency-Key: {key}" \\
       -H "Content-Type: application/json" -d '{{"worker_id": "worker_123"}}'
-    curl -X POST {url}/task/{task}/complete
+    curl -X POST {url}/task/{task}/complete     # the id that the claim answered
 
   As an ML job would:
 
@@ -68,17 +68,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--speed",
             type=int,
-            default=1,
             choices=range(1, 61),
             metavar="1..60",
             help="with --simulate: minutes of the city in a second (1)",
         )
 
     def handle(
-        self, *args: Any, port: int, check: bool, simulate: bool, speed: int, **options: Any
+        self, *args: Any, port: int, check: bool, simulate: bool, speed: int | None, **options: Any
     ) -> None:
         if settings.PRODUCTION:
             raise CommandError("DATABASE_URL is set: quickstart is for the local trial only.")
+        if speed and not simulate:
+            raise CommandError("--speed is that of the living city: give --simulate, too.")
         refuse_used_port(port)
         # Ctrl-C and a `kill` end the same way, also where a shell started it with & and so deaf.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,7 +89,7 @@ class Command(BaseCommand):
         except DevDbError as error:
             raise CommandError(str(error)) from error
         try:
-            self.serve(port, check, speed if simulate else 0)
+            self.serve(port, check, (speed or 1) if simulate else 0)
         except KeyboardInterrupt:
             self.stdout.write("\nStopped.")
         finally:
@@ -96,6 +97,8 @@ class Command(BaseCommand):
                 EMBEDDED.stop()
 
     def serve(self, port: int, check: bool, speed: int) -> None:
+        self.stdout.write("Preparing the database ...")
+        self.stdout.flush()
         call_command("migrate", verbosity=0)
         seed.seed()
         has_city = Station.objects.filter(system=feed.SYSTEM).exists()
@@ -128,6 +131,8 @@ class Command(BaseCommand):
 
     def welcome(self, url: str, password: str, city: str) -> None:
         first = Suggestion.objects.order_by("id").values_list("id", flat=True).first()
+        # What is to claim next: a task that waits from before, or else the one to be approved.
+        next_task = Task.objects.ready().dispatch_order().values_list("id", flat=True).first()
         last_task = Task.objects.order_by("id").values_list("id", flat=True).last()
         self.stdout.write(
             WELCOME.format(
@@ -135,7 +140,8 @@ class Command(BaseCommand):
                 user=DISPATCHER,
                 password=password,
                 id=first or 1,
-                task=(last_task or 0) + 1,
+                key=secrets.token_hex(4),
+                task=next_task or (last_task or 0) + 1,
                 python=sys.executable,
                 city=city,
             ).rstrip()
