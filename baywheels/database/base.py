@@ -68,8 +68,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Whether the server has hung up, or said anything at all to a client that asked nothing.
 
-        Django asks with a `SELECT 1` before each request: a quarter of a claim's time, for
-        what the socket knows (docs/performance.md).
+        Django asks with a `SELECT 1` before each request, for what the socket knows
+        (docs/performance.md).
         """
         if self.connection is None or self.connection.closed:
             return False

@@ -1,6 +1,6 @@
 """Our own statements: the cursor that they run on, and their rows as instances.
 
-PostgreSQL plans each once for a connection, which takes a third off a claim (docs/performance.md).
+PostgreSQL plans each once for a connection: a quarter of a claim's time (docs/performance.md).
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -20,8 +20,8 @@ M = TypeVar("M", bound=models.Model)
 class RowSerializer(serializers.ModelSerializer[M]):
     """A row's columns as they are; times are UTC, as the database gives them.
 
-    Its fields are for the schema alone: to build them for each answer took half as long again
-    as a whole claim (docs/performance.md).
+    Its fields are for the schema alone: to build them for each answer took a third of a whole
+    claim's time (docs/performance.md).
     """
 
     def to_representation(self, instance: M) -> dict[str, Any]:
