@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 from django.contrib.messages import get_messages
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -279,6 +279,25 @@ def approve_each(ids):
             approve(suggestion_id)
         except Refusal:
             continue
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_approval_whose_turn_does_not_come_in_time_changes_nothing_and_the_next_goes_on():
+    blocked, free = SuggestionFactory(), SuggestionFactory(from_station_id=5, to_station_id=6)
+
+    def approve_both():
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(OperationalError):
+            approve(blocked.id)
+        return approve(free.id)
+
+    with background() as run, transaction.atomic():
+        services.locks.take_turns(f"station {SOURCE}")
+        run(approve_both).result(timeout=10)
+
+    assert list(Suggestion.objects.all()) == [blocked]
+    assert Task.objects.get().suggestion_id == free.id
 
 
 # Through the doors
