@@ -1,6 +1,6 @@
 """What the lists of suggestions and of tasks share."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -33,7 +33,7 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        rows: QuerySet[Model] = self.object_list  # type: ignore[assignment]
+        rows = cast(QuerySet[Model], self.object_list)
         return rows.order_by()[: self.MOST_ROWS].count()
 
 

@@ -97,10 +97,7 @@ class Command(BaseCommand):
                 EMBEDDED.stop()
 
     def serve(self, port: int, check: bool, speed: int) -> None:
-        self.stdout.write("Preparing the database ...")
-        self.stdout.flush()
-        call_command("migrate", verbosity=0)
-        seed.seed()
+        self.prepare()
         has_city = Station.objects.filter(system=feed.SYSTEM).exists()
         if speed and not has_city:
             raise CommandError(
@@ -128,6 +125,12 @@ class Command(BaseCommand):
             for process in reversed(processes):
                 process.terminate()
                 process.wait()
+
+    def prepare(self) -> None:
+        self.stdout.write("Preparing the database ...")
+        self.stdout.flush()
+        call_command("migrate", verbosity=0)
+        seed.seed()
 
     def welcome(self, url: str, password: str, city: str) -> None:
         first = Suggestion.objects.order_by("id").values_list("id", flat=True).first()
