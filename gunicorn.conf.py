@@ -17,7 +17,7 @@ def whole_number(name: str, default: int) -> int:
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 # Each thread of each worker holds a connection, and PostgreSQL allows 100 by default.
 workers = whole_number("WEB_CONCURRENCY", min(multiprocessing.cpu_count() + 1, 10))
-worker_class = "gthread"
+worker_class = "baywheels.web_worker.TurnTakingWorker"
 # Loaded once, before the fork: a killed worker is replaced at once, and a wrong setting is one
 # line and exit 1 instead of a loop of dying workers. Nothing may query the database while loading.
 preload_app = True

@@ -1,13 +1,15 @@
 """Django's PostgreSQL backend, cheaper where each request pays (a look at whether the kept
-connection still lives, and statements that are planned once), and patient when PostgreSQL has no
+connection still lives, and statements that travel together), and patient when PostgreSQL has no
 connection to spare."""
 
 import select
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.postgresql import base
-from django.db.backends.utils import CursorWrapper
+
+from .pipeline import Pipeline, Row, Statement
 
 LONGEST_WAIT = 2.0
 PAUSE = 0.1
@@ -51,6 +53,7 @@ shortage = Shortage()
 
 class DatabaseWrapper(base.DatabaseWrapper):
     connection: Any
+    pipeline: Pipeline
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Waits a little for a connection that others hold."""
@@ -62,6 +65,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
                     raise
             else:
                 shortage.end()
+                # What prepares nothing for a session asks that nothing else be kept for it, either.
+                shared = self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+                self.pipeline = Pipeline(connection, prepares=not shared)
                 return connection
             time.sleep(PAUSE)
 
@@ -77,15 +83,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
         watched.register(self.connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
         return not watched.poll(0)
 
-    def prepared_cursor(self) -> CursorWrapper:
-        """A cursor whose statements PostgreSQL parses and plans once for a connection.
+    def run_together(self, *statements: Statement) -> list[list[Row]]:
+        """The rows of each of these statements, which are sent together: see `Pipeline`.
 
-        For a few fixed statements only. A condition that a partial index needs must stand in the
-        statement itself: a parameter's value is not known when it is planned.
+        Who watches statements with `execute_wrapper` sees each one by itself.
         """
+        if self.execute_wrappers:
+            return [self.run_alone(*each) for each in statements]
+        self.validate_no_broken_transaction()
         self.close_if_health_check_failed()
         self.ensure_connection()
+        started = time.monotonic()
         with self.wrap_database_errors:
-            cursor = base.ServerBindingCursor(self.connection)  # type: ignore[call-arg]
-            wrapped: CursorWrapper = self._prepare_cursor(cursor)  # type: ignore[attr-defined]
-        return wrapped
+            rows = self.pipeline.run(statements)
+        if self.queries_logged:
+            taken = f"{time.monotonic() - started:.3f}"
+            self.queries_log.extend({"sql": text, "time": taken} for text, _ in statements)
+        return rows
+
+    def run_alone(self, text: str, parameters: Sequence[Any]) -> list[Row]:
+        with self.cursor() as cursor:
+            cursor.execute(text, parameters)
+            return cursor.fetchall() if cursor.description else []

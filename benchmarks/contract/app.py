@@ -1,7 +1,9 @@
 """The service as its contract describes it, on FastAPI and SQLAlchemy.
 
-MENDED=1 mends its faults and leaves the rest: an index for the claim, and as many threads as
-connections. As described, each claim sorts the whole backlog, and 40 threads share 15 connections.
+MENDED=1 mends its faults and leaves the rest: an index for the claim, 8 threads, and a connection
+for each request at once (a request keeps its own while it waits for a thread that writes its answer:
+with 8 connections it froze when all clients met one process). As described, each claim sorts the
+whole backlog, and 40 threads share 15 connections.
 """
 
 import enum
@@ -18,7 +20,7 @@ from sqlalchemy import Column, DateTime, Enum, Index, Integer, String, create_en
 from sqlalchemy.orm import Session, declarative_base, sessionmaker
 
 MENDED = bool(os.environ.get("MENDED"))
-CONNECTIONS = 8
+THREADS, CONNECTIONS = 8, 16
 
 sizes = {"pool_size": CONNECTIONS, "max_overflow": 0} if MENDED else {}
 engine = create_engine(os.environ["CONTRACT_DATABASE_URL"], **sizes)
@@ -88,7 +90,7 @@ class Claim(BaseModel):
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     if MENDED:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = CONNECTIONS
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     yield
 
 

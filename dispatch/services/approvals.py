@@ -8,28 +8,41 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from baywheels.database.pipeline import Row, Statement
+
 from .. import inventory
 from ..exceptions import Conflict, NotFound, Refusal
 from ..inventory import Room
 from ..models import EventKind, Move, Suggestion, Task
 from ..models.tasks import OPEN_STATUSES
 from .events import record_task
-from .guard import read_rooms, rooms_statement
-from .locks import take_turns
-from .rows import TASK_COLUMNS, one_round_trip, prepared, task_from
-from .suggestions import lock_suggestions, what_became_of
+from .guard import rooms_from, rooms_statement
+from .rows import TASK_COLUMNS, run, task_from
+from .suggestions import lock_statement, locked_suggestions, what_became_of
 
 MOST_NAMED = 3
 
+OF_SUGGESTIONS = """
+    SELECT id, from_station_id, to_station_id FROM suggestions WHERE id = ANY(%s::bigint[])
+"""
+BY_HAND = "SELECT NULL::bigint AS id, %s::integer AS from_station_id, %s::integer AS to_station_id"
+ENDS = """
+    WITH moves AS ({moves}) SELECT from_station_id FROM moves UNION SELECT to_station_id FROM moves
+"""
+# Of two approvals of one move, or for the last docks, the second must see the first's task.
+TURNS = """
+    SELECT pg_advisory_xact_lock(hashtextextended('station ' || id, 0))
+    FROM ({ends} ORDER BY 1) AS ends (id)
+"""
 # What open tasks do, and what became of suggestions that had the same ids.
 RELATED = """
+    WITH moves AS ({moves})
     SELECT tasks.id, status, from_station_id, to_station_id, suggestion_id
-    FROM tasks JOIN unnest(%s::integer[], %s::integer[]) AS move (from_id, to_id)
-        ON from_station_id = move.from_id AND to_station_id = move.to_id
+    FROM tasks JOIN moves USING (from_station_id, to_station_id)
     WHERE status IN ('ready', 'assigned')
     UNION
-    SELECT id, status, from_station_id, to_station_id, suggestion_id
-    FROM tasks WHERE suggestion_id = ANY(%s)
+    SELECT tasks.id, status, tasks.from_station_id, tasks.to_station_id, suggestion_id
+    FROM tasks JOIN moves ON suggestion_id = moves.id
     ORDER BY id
 """
 APPROVE = """
@@ -91,14 +104,15 @@ def approve_suggestions(
 
 
 def decide(ids: Sequence[int], actor: str, fit: bool) -> dict[int, Approval | Refusal]:
-    suggestions = lock_suggestions(ids)
+    locked, *seen = run((lock_statement(), [ids]), *look(OF_SUGGESTIONS, [ids]))
+    suggestions = locked_suggestions(locked)
     decisions: dict[int, Approval | Refusal] = {}
     if len(suggestions) < len(ids):
         gone = what_became_of([each for each in ids if each not in suggestions])
         decisions = {suggestion_id: NotFound(sentence) for suggestion_id, sentence in gone.items()}
     if not suggestions:
         return decisions
-    situation = look(list(suggestions.values()), fit)
+    situation = situation_from(seen, fit)
     approvable = []
     for suggestion in suggestions.values():
         try:
@@ -178,29 +192,24 @@ class Situation:
         self.rooms[target] = self.rooms[target].taking(qty)
 
 
-def look(moves: Sequence[Move], fit: bool) -> Situation:
-    """Wait for whoever else makes tasks of these stations, then see what is there.
+def look(moves: str, parameters: Sequence[Any]) -> list[Statement]:
+    """Wait for whoever else makes tasks of the ends of these moves, then see what is there.
 
-    `fit` looks at the rooms also where nobody guards them.
+    `moves`: a query of them.
     """
-    stations = sorted(
-        {each for move in moves for each in (move.from_station_id, move.to_station_id)}
-    )
-    guarded = fit or settings.INVENTORY_GUARD != "off"
-    with one_round_trip() as ask:
-        # Of two approvals of one move, or for the last docks, the second must see the first's task.
-        take_turns(*(f"station {station_id}" for station_id in stations))
-        rooms = ask(rooms_statement(), [stations])
-        related = ask(
-            RELATED,
-            [
-                [move.from_station_id for move in moves],
-                [move.to_station_id for move in moves],
-                [move.pk for move in moves if isinstance(move, Suggestion)],
-            ],
-        )
-    situation = Situation(read_rooms(rooms), guarded)
-    for task_id, status, source, target, suggestion_id in related.fetchall():
+    ends = ENDS.format(moves=moves)
+    return [
+        (TURNS.format(ends=ends), parameters),
+        (rooms_statement(ends), parameters),
+        (RELATED.format(moves=moves), parameters),
+    ]
+
+
+def situation_from(seen: Sequence[list[Row]], fit: bool) -> Situation:
+    """Of what `look` saw. `fit` looks at the rooms also where nobody guards them."""
+    _, rooms, related = seen
+    situation = Situation(rooms_from(rooms), guarded=fit or settings.INVENTORY_GUARD != "off")
+    for task_id, status, source, target, suggestion_id in related:
         if status in OPEN_STATUSES:
             situation.note(source, target, f"Task {task_id}, {status},")
         situation.used_ids.add(suggestion_id)
@@ -210,8 +219,8 @@ def look(moves: Sequence[Move], fit: bool) -> Situation:
 def write(verdicts: Sequence[Verdict], actor: str) -> dict[int, Approval | Refusal]:
     if not verdicts:
         return {}
-    with prepared() as cursor:
-        cursor.execute(
+    [rows] = run(
+        (
             APPROVE.format(columns=", ".join(TASK_COLUMNS)),
             [
                 [verdict.suggestion_id for verdict in verdicts],
@@ -220,7 +229,8 @@ def write(verdicts: Sequence[Verdict], actor: str) -> dict[int, Approval | Refus
                 actor,
             ],
         )
-        tasks = [task_from(row) for row in cursor.fetchall()]
+    )
+    tasks = [task_from(row) for row in rows]
     warnings = {verdict.suggestion_id: verdict.warnings for verdict in verdicts}
     return {
         task.suggestion_id: Approval(task, warnings[task.suggestion_id])
@@ -236,7 +246,8 @@ def create_task(task: Task, *, actor: str) -> Approval:
     The guard warns but does not refuse: who writes a task means it. Not durable: the console's
     form has a transaction.
     """
-    situation = look([task], fit=False)
+    seen = run(*look(BY_HAND, [task.from_station_id, task.to_station_id]))
+    situation = situation_from(seen, fit=False)
     warnings = [*situation.warnings(task), *situation.objections(task)]
     task.save(force_insert=True)
     details = {"warnings": warnings} if warnings else {}

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from functools import cache
-from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -11,7 +10,7 @@ from ..exceptions import Conflict, KeyReused, NotFound
 from ..models import OPEN_STATUSES, ClaimKey, EventKind, Task, TaskStatus
 from .events import change_task
 from .locks import lock_task, take_turns
-from .rows import TASK_COLUMNS, prepared, task_from
+from .rows import TASK_COLUMNS, run, task_from
 
 HOLDER_FIELDS = ["status", "worker_id", "attempt", "assigned_at", "lease_expires_at"]
 # The lock, the claim and its event in one round trip. It writes what `reassign_task` does.
@@ -92,11 +91,8 @@ def held_at_the_limit(worker_id: str) -> Task | None:
 
 
 def take_first_ready(worker_id: str, actor: str) -> Task | None:
-    parameters: list[Any] = [worker_id, lease(), actor]
-    with prepared() as cursor:
-        cursor.execute(claim_statement(), parameters)
-        row = cursor.fetchone()
-    return None if row is None else task_from(row)
+    [rows] = run((claim_statement(), [worker_id, lease(), actor]))
+    return task_from(rows[0]) if rows else None
 
 
 @cache

@@ -4,7 +4,7 @@ from typing import Any
 from django.db import connection
 
 from ..models import EventKind, Suggestion, Task, TaskEvent
-from .rows import prepared
+from .rows import run
 
 EVENT_FIELDS = (
     "kind",
@@ -53,11 +53,8 @@ def change_task(
     assignments = ", ".join(f"{name} = %s" for name in fields)
     columns = ", ".join(EVENT_FIELDS)
     places = ", ".join(["%s"] * len(EVENT_FIELDS))
-    with prepared() as cursor:
-        cursor.execute(
-            CHANGE.format(assignments=assignments, columns=columns, places=places),
-            [*values_of(task, fields), task.pk, *values_of(event, EVENT_FIELDS)],
-        )
+    statement = CHANGE.format(assignments=assignments, columns=columns, places=places)
+    run((statement, [*values_of(task, fields), task.pk, *values_of(event, EVENT_FIELDS)]))
 
 
 def values_of(row: Task | TaskEvent, fields: Sequence[str]) -> list[Any]:

@@ -2,7 +2,7 @@ from functools import cache
 
 from ..exceptions import NotFound
 from ..models import Task
-from .rows import one_round_trip, prepared, task_from
+from .rows import run, task_from
 
 TURNS = """
     SELECT pg_advisory_xact_lock(hashtextextended(subject, 0)) FROM unnest(%s::text[]) AS subject
@@ -15,19 +15,15 @@ def take_turns(*subjects: str) -> None:
     Whoever names several names them in the same order. Only the statements after it see what the
     one before has committed: look then, not in one clever statement.
     """
-    with prepared() as cursor:
-        cursor.execute(TURNS, [list(subjects)])
+    run((TURNS, [list(subjects)]))
 
 
 def lock_task(task_id: int) -> Task:
     """The row as it is under its lock, and `task.now`: the database's clock."""
-    # With the BEGIN before it.
-    with one_round_trip() as ask:
-        cursor = ask(lock_statement(), [task_id])
-    row = cursor.fetchone()
-    if row is None:
+    [rows] = run((lock_statement(), [task_id]))
+    if not rows:
         raise NotFound(f"Task {task_id} not found.")
-    *columns, now = row
+    [[*columns, now]] = rows
     task = task_from(columns)
     task.now = now
     return task

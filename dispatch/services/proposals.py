@@ -12,7 +12,7 @@ from django.db.models import Q
 from ..models import EventKind, Suggestion, Task, TaskEvent
 from .ingest import SuggestionRow, check_source
 from .locks import take_turns
-from .rows import prepared
+from .rows import run
 
 REFRESHED_FIELDS = ["qty", "reason", "priority", "expires_at"]
 # Django's bulk_update takes a second more for a thousand.
@@ -70,11 +70,8 @@ def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -
 
 
 def refresh(suggestions: list[Suggestion]) -> None:
-    with prepared() as cursor:
-        cursor.execute(
-            REFRESH,
-            [[getattr(each, name) for each in suggestions] for name in ("id", *REFRESHED_FIELDS)],
-        )
+    names = ("id", *REFRESHED_FIELDS)
+    run((REFRESH, [[getattr(each, name) for each in suggestions] for name in names]))
 
 
 def pair(row: SuggestionRow | Suggestion) -> Pair:

@@ -1,27 +1,30 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
+
+from baywheels.database.pipeline import Row
 
 from ..exceptions import NotFound
 from ..models import EventKind, Suggestion, TaskEvent
 from .events import record_suggestion
 from .priorities import shifted
-from .rows import SUGGESTION_COLUMNS, one_round_trip, suggestion_from
+from .rows import SUGGESTION_COLUMNS, run, suggestion_from
 
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 LOCK = """
     SELECT {columns}, clock_timestamp() FROM suggestions
-    WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+    WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE
 """
 
 
-def lock_suggestions(ids: Sequence[int]) -> dict[int, Suggestion]:
-    """Those that are there, in id order, as they are under their locks; each with its `now`."""
+def lock_statement() -> str:
+    return LOCK.format(columns=", ".join(SUGGESTION_COLUMNS))
+
+
+def locked_suggestions(rows: Iterable[Row]) -> dict[int, Suggestion]:
+    """Those that were found, in id order, as they are under their locks; each with its `now`."""
     suggestions = {}
-    # With the BEGIN before it.
-    with one_round_trip() as ask:
-        cursor = ask(LOCK.format(columns=", ".join(SUGGESTION_COLUMNS)), [list(ids)])
-    for *columns, now in cursor.fetchall():
+    for *columns, now in rows:
         suggestion = suggestion_from(columns)
         suggestion.now = now
         suggestions[suggestion.pk] = suggestion
@@ -30,7 +33,8 @@ def lock_suggestions(ids: Sequence[int]) -> dict[int, Suggestion]:
 
 def lock_suggestion(suggestion_id: int) -> Suggestion:
     """The row as it is under its lock, and `suggestion.now`: the database's clock."""
-    if found := lock_suggestions([suggestion_id]):
+    [rows] = run((lock_statement(), [[suggestion_id]]))
+    if found := locked_suggestions(rows):
         return found[suggestion_id]
     raise NotFound(what_became_of([suggestion_id])[suggestion_id])
 

@@ -94,7 +94,7 @@ def test_open_tasks_promise_and_ended_ones_only_until_the_next_count():
 
     assert rooms_of([SOURCE, TARGET]) == {
         SOURCE: Room("Source St", 20, 15, promised_out=2 + 3 + 4, promised_in=1),
-        TARGET: Room("#200", None, None, promised_out=1, promised_in=5),
+        TARGET: Room("#200", None, None, promised_out=0, promised_in=0),
     }
 
 

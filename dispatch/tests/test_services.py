@@ -156,7 +156,7 @@ def test_each_operation_needs_only_these_statements():
             "SELECT",
             "SELECT",
             "SELECT",
-            "SELECT",
+            "WITH",
             "WITH",
             "RELEASE",
         ],

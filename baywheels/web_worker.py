@@ -1,0 +1,33 @@
+"""gunicorn's threaded worker, taking turns with its siblings at new connections."""
+
+import time
+from socket import socket
+
+from gunicorn.workers.gthread import ThreadWorker
+
+PAUSE = 0.002
+
+
+class TurnTakingWorker(ThreadWorker):
+    """Leaves the next connection to the others for 2 ms after it took one.
+
+    Clients keep their connections. Without the pause the process that wakes first takes a whole
+    burst of them, and the other processes stay idle for as long as it lasts (docs/performance.md).
+    A process alone loses nothing: it answers fewer than 500 requests a second.
+    """
+
+    pauses_until = 0.0
+
+    def accept(self, listener: socket) -> None:
+        super().accept(listener)
+        self.pauses_until = time.monotonic() + PAUSE
+        self.set_accept_enabled(False)
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        super().set_accept_enabled(bool(enabled) and not self.pauses())
+
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        super().wait_for_and_dispatch_events(PAUSE if self.pauses() else timeout)
+
+    def pauses(self) -> bool:
+        return time.monotonic() < self.pauses_until
