@@ -20,16 +20,18 @@ from .views import (
 )
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("suggestions", SuggestionViewSet)
+# What phones ask most often first: each path before it is tried, too.
+router.register("dispatch", DispatchViewSet, basename="dispatch")
 router.register("task", TaskViewSet)
+router.register("suggestions", SuggestionViewSet)
 router.register("tasks", TaskListViewSet, basename="tasks")
 router.register("events", EventViewSet)
 router.register("stations", StationViewSet)
-router.register("dispatch", DispatchViewSet, basename="dispatch")
 
 schema = SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2])
 
 urlpatterns = [
+    *router.urls,
     path("", HealthView.as_view(), name="health"),
     path("healthz", HealthView.as_view(schema=None), name="healthz"),
     path("readyz", ReadinessView.as_view(), name="readyz"),
@@ -37,5 +39,4 @@ urlpatterns = [
     path("docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
     path("redoc.js", RedocScriptView.as_view(), name="redoc-script"),
     path("redoc", RedocView.as_view(), name="redoc"),
-    *router.urls,
 ]

@@ -60,7 +60,7 @@ class DispatchViewSet(GenericViewSet[Task]):
     )
     @action(detail=False, methods=["post"])
     def next(self, request: Request) -> Response:
-        data = valid(ClaimSerializer(data=request.data))
+        data = valid(ClaimSerializer, request.data)
         key = idempotency_key(request)
         caller = authority_of(request)
         # Who may give tasks to anybody may also claim for anybody.

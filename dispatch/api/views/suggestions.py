@@ -66,7 +66,7 @@ def write_array(rows: QuerySet[Suggestion, dict[str, Any]], file: IO[bytes]) -> 
 
 def proposed_rows(data: Any) -> list[dict[str, Any]]:
     if not isinstance(data, list):
-        return [valid(ProposalSerializer(data=data))]
+        return [valid(ProposalSerializer, data)]
     rows: ListSerializer[Any] = ListSerializer(
         data=data, child=ProposalSerializer(), max_length=MOST_PROPOSED, allow_empty=False
     )
@@ -159,7 +159,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
     )
     @action(detail=True, methods=["post"])
     def reject(self, request: Request, suggestion_id: int) -> Response:
-        data = valid(RejectSerializer(data=request.data))
+        data = valid(RejectSerializer, request.data)
         event = services.reject_suggestion(suggestion_id, actor=authority_of(request).actor, **data)
         return Response(EventSerializer(event).data)
 
@@ -179,7 +179,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
     )
     @action(detail=True, methods=["post"])
     def priority(self, request: Request, suggestion_id: int) -> Response:
-        data = valid(PrioritySerializer(data=request.data))
+        data = valid(PrioritySerializer, request.data)
         suggestion = services.prioritize_suggestion(
             suggestion_id, actor=authority_of(request).actor, **data
         )

@@ -107,7 +107,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=False, methods=["post"])
     def approve(self, request: Request) -> Response:
-        data = valid(ApproveSerializer(data=request.data))
+        data = valid(ApproveSerializer, request.data)
         approval = services.approve_suggestion(
             data["suggestion_id"],
             actor=authority_of(request).actor,
@@ -191,7 +191,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def reassign(self, request: Request, task_id: int) -> Response:
-        data = valid(ReassignSerializer(data=request.data))
+        data = valid(ReassignSerializer, request.data)
         return self.changed(
             services.reassign_task(task_id, actor=authority_of(request).actor, **data)
         )
@@ -205,7 +205,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, task_id: int) -> Response:
-        data = valid(CancelSerializer(data=request.data))
+        data = valid(CancelSerializer, request.data)
         return self.changed(
             services.cancel_task(task_id, actor=authority_of(request).actor, **data)
         )
@@ -219,7 +219,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def priority(self, request: Request, task_id: int) -> Response:
-        data = valid(PrioritySerializer(data=request.data))
+        data = valid(PrioritySerializer, request.data)
         return self.changed(
             services.prioritize_task(task_id, actor=authority_of(request).actor, **data)
         )
@@ -228,7 +228,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         self, serializer: type[HolderSerializer], *, anybody: str | None
     ) -> dict[str, Any]:
         """The request's body, with the worker that the caller may speak for."""
-        data = valid(serializer(data=self.request.data))
+        data = valid(serializer, self.request.data)
         worker_id = authority_of(self.request).speak_for(data["worker_id"], anybody=anybody)
         return {**data, "worker_id": worker_id}
 
