@@ -21,7 +21,7 @@ worker_class = "baywheels.web_worker.TurnTakingWorker"
 # Loaded once, before the fork: a killed worker is replaced at once, and a wrong setting is one
 # line and exit 1 instead of a loop of dying workers. Nothing may query the database while loading.
 preload_app = True
-threads = whole_number("WEB_THREADS", 8)
+threads = whole_number("WEB_THREADS", 4)
 # Phones keep their connection between two calls; a proxy in front closes it earlier.
 keepalive = 65
 graceful_timeout = 20

@@ -30,7 +30,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import psycopg
-from scratch import claim_statement, programs, scratch_cluster, served
+from scratch import claim_statement, copied, programs, scratch_cluster, served
 
 Turn = Callable[[], dict[str, Any]]
 
@@ -231,6 +231,8 @@ def main() -> None:
         cluster = stack.enter_context(scratch_cluster())
         urls = {name: cluster(name) for name in ("ours", "contract", "mended")}
         fill(urls["ours"], OURS)
+        # Of its own: it would claim all that is ready before the others have had their turns.
+        limit = copied(urls["ours"], "for_pgbench")
         ports = {
             "contract": stack.enter_context(contract_served(urls["contract"], 8801, False)),
             "mended": stack.enter_context(contract_served(urls["mended"], 8802, True)),
@@ -243,7 +245,7 @@ def main() -> None:
             name: partial(wrk, port, "claim", seconds)
             for name, port in {**ports, "no database": bare}.items()
         }
-        claims["pgbench"] = partial(pgbench, urls["ours"], seconds)
+        claims["pgbench"] = partial(pgbench, limit, seconds)
         told("claim", rounds_of("claim", claims, rounds))
         also = {"ours": ", attempt = 1, assigned_at = now()"}
         ids = {name: Ids(urls[name], also.get(name, "")) for name in ports}
