@@ -3,7 +3,7 @@ import re
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from uuid import uuid4
+from secrets import token_hex
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -43,7 +43,7 @@ class RequestLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         offered = request.headers.get("X-Request-ID", "")
-        token = request_id.set(offered if self.SANE.fullmatch(offered) else uuid4().hex)
+        token = request_id.set(offered if self.SANE.fullmatch(offered) else token_hex(16))
         started = time.monotonic()
         try:
             response = self.get_response(request)
