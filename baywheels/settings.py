@@ -105,7 +105,7 @@ TEMPLATES = [
     },
 ]
 
-# In transaction mode: a cursor or an option of one session would be another's.
+# In transaction mode: what one session prepared, opened or set would be another's.
 BEHIND_PGBOUNCER = yes_or_no("BEHIND_PGBOUNCER", False)
 DATABASES = {"default": database(DATABASE_URL)}
 DATABASES["default"].update(
@@ -114,9 +114,6 @@ DATABASES["default"].update(
     DISABLE_SERVER_SIDE_CURSORS=BEHIND_PGBOUNCER,
 )
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
-if not BEHIND_PGBOUNCER:
-    # Of a connection's prepared_cursor(): the second run of a statement is the first planned one.
-    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 2
 # A database host that has vanished is noticed within 10 s.
 for name, value in {
     "keepalives_idle": 4,

@@ -65,9 +65,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
                     raise
             else:
                 shortage.end()
-                # What prepares nothing for a session asks that nothing else be kept for it, either.
-                shared = self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
-                self.pipeline = Pipeline(connection, prepares=not shared)
+                # A pooler that has no cursors of a session has no prepared statements, either.
+                prepares = not self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+                self.pipeline = Pipeline(connection, prepares=prepares)
                 return connection
             time.sleep(PAUSE)
 

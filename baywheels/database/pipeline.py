@@ -32,6 +32,8 @@ class Pipeline:
     def __init__(self, connection: Connection[Any], *, prepares: bool) -> None:
         self.connection = connection
         self.prepares = prepares
+        # One for all: it finds out how to read each type once.
+        self.transformer = Transformer(connection)
         self.names: dict[str, bytes] = {}
         self.numbers = count()
 
@@ -40,20 +42,20 @@ class Pipeline:
 
         The BEGIN of a transaction that has not begun yet travels with them.
         """
-        transformer = Transformer(self.connection)
         commands = self.begin()
         answers: list[int] = []
         new: dict[str, bytes] = {}
         for text, parameters in statements:
             formats = [PyFormat.TEXT] * len(parameters)
-            commands += self.commands(text, transformer.dump_sequence(parameters, formats), new)
+            values = self.transformer.dump_sequence(parameters, formats)
+            commands += self.commands(text, values, new)
             answers.append(len(commands) - 1)
         results = self.exchange(commands)
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
                 raise errors.error_from_result(result, self.connection.info.encoding)
         self.names.update(new)
-        return [rows(transformer, results[each]) for each in answers]
+        return [self.rows(results[each]) for each in answers]
 
     def begin(self) -> list[Command]:
         status = self.connection.pgconn.transaction_status
@@ -102,14 +104,13 @@ class Pipeline:
         yield from fetch_many(pgconn)
         return results
 
+    def rows(self, result: PGresult) -> list[Row]:
+        self.transformer.set_pgresult(result)
+        return self.transformer.load_rows(0, result.ntuples, tuple)
+
 
 @cache
 def numbered(text: str) -> bytes:
     """With $1, $2 ... as PostgreSQL has them."""
     places = count(1)
     return re.sub("%s", lambda _: f"${next(places)}", text).encode()
-
-
-def rows(transformer: abc.Transformer, result: PGresult) -> list[Row]:
-    transformer.set_pgresult(result)
-    return transformer.load_rows(0, result.ntuples, tuple)

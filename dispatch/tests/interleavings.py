@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from functools import partial
@@ -85,9 +85,8 @@ class Side:
         own = connections["default"]
         with own.cursor() as cursor:
             cursor.execute(SESSION)
+        # With this, statements that are sent together go one by one: each has its gate.
         own.execute_wrappers.append(self._before_statement)
-        # PostgreSQL runs also those one by one that are sent together: each has its gate here.
-        own.connection.pipeline = nullcontext
         own.commit = self._before("COMMIT", own.commit)
         own.rollback = self._before("ROLLBACK", own.rollback)
         return own.connection.info.backend_pid
