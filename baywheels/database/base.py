@@ -66,7 +66,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             else:
                 shortage.end()
                 # A pooler that has no cursors of a session has no prepared statements, either.
-                prepares = not self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+                prepares = not self.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
                 self.pipeline = Pipeline(connection, prepares=prepares)
                 return connection
             time.sleep(PAUSE)
