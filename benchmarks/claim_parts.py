@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import psycopg
@@ -54,10 +54,14 @@ def variants() -> dict[str, Callable[[], Any]]:
     """Each a patch that puts back one thing."""
     from django.db import connection
     from django.db.backends.postgresql.base import DatabaseWrapper as Django
-    from rest_framework.serializers import ModelSerializer
+    from django.utils.deprecation import MiddlewareMixin
+    from rest_framework.response import Response
 
+    from baywheels.console_middleware import ConsoleOnly
     from baywheels.database.base import DatabaseWrapper
+    from baywheels.database.pipeline import Row, Statement
     from dispatch import services
+    from dispatch.api.serializers import requests
     from dispatch.api.serializers.answers import RowSerializer
     from dispatch.models import Task
     from dispatch.services import claims
@@ -65,20 +69,27 @@ def variants() -> dict[str, Callable[[], Any]]:
     def in_turn(worker_id: str, *, actor: str, key: str | None = None) -> Task | None:
         return claims.claim_in_turn(worker_id, actor, key)
 
+    def one_by_one(*statements: Statement) -> list[list[Row]]:
+        return [cast(DatabaseWrapper, connection).run_alone(*each) for each in statements]
+
+    def rendered(kind: type[RowSerializer[Task]], row: Task) -> Response:
+        return Response(kind(row).data)
+
     def patched(target: Any, name: str, value: Any) -> Callable[[], Any]:
         return lambda: mock.patch.object(target, name, value)
 
     task = Task(id=1, from_station_id=1, to_station_id=2, qty=5, status="assigned", worker_id="v")
     task.created_at = datetime(2026, 5, 4, 8, 30, tzinfo=UTC)
-    fields = ModelSerializer.to_representation
     compiled_anew = claims.claim_statement.__wrapped__
     return {
         "as it is": patched(claims, "claim_statement", claims.claim_statement),
         "statement compiled anew": patched(claims, "claim_statement", compiled_anew),
-        "planned anew": patched(claims, "prepared", connection.cursor),
+        "Django's cursor": patched(claims, "run", one_by_one),
         "BEGIN and COMMIT": patched(services, "claim_next_task", in_turn),
         "SELECT 1 before": patched(DatabaseWrapper, "is_usable", Django.is_usable),
-        "fields for the answer": patched(RowSerializer, "to_representation", fields),
+        "console's middleware": patched(ConsoleOnly, "__call__", MiddlewareMixin.__call__),
+        "body's fields copied": patched(requests, "shared", lambda kind: kind()),
+        "DRF's Response": patched(RowSerializer, "answer", classmethod(rendered)),
         "no database at all": patched(services, "claim_next_task", lambda *_, **__: task),
     }
 

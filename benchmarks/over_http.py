@@ -168,6 +168,14 @@ def pgbench(url: str, seconds: int) -> dict[str, Any]:
     return {"rate": float(rate[1]) if rate else 0.0}
 
 
+def then_vacuumed(url: str, turn: Turn) -> dict[str, Any]:
+    """So that no turn meets another's dead rows, or shares the processors with their vacuum."""
+    measured = turn()
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("VACUUM tasks, suggestions")
+    return measured
+
+
 class Ids:
     """The next ids to approve or complete: those after the last that one server was sent."""
 
@@ -242,17 +250,19 @@ def main() -> None:
             served(urls["ours"], application="without_database", PYTHONPATH=str(HERE), **ours)
         )
         claims: dict[str, Turn] = {
-            name: partial(wrk, port, "claim", seconds)
-            for name, port in {**ports, "no database": bare}.items()
+            name: partial(then_vacuumed, urls[name], partial(wrk, port, "claim", seconds))
+            for name, port in ports.items()
         }
-        claims["pgbench"] = partial(pgbench, limit, seconds)
+        claims["no database"] = partial(wrk, bare, "claim", seconds)
+        claims["pgbench"] = partial(then_vacuumed, limit, partial(pgbench, limit, seconds))
         told("claim", rounds_of("claim", claims, rounds))
         also = {"ours": ", attempt = 1, assigned_at = now()"}
         ids = {name: Ids(urls[name], also.get(name, "")) for name in ports}
 
         def by_id(name: str, operation: str) -> dict[str, Any]:
             first = ids[name].first(operation)
-            measured = wrk(ports[name], operation, seconds, first)
+            turn = partial(wrk, ports[name], operation, seconds, first)
+            measured = then_vacuumed(urls[name], turn)
             ids[name].sent(operation, measured)
             return measured
 
