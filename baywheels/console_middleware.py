@@ -1,6 +1,6 @@
 """Django's middleware of sessions and forms, for the console alone.
 
-The API knows neither, and going through them was an eighth of a claim's work (docs/performance.md).
+The API knows neither, and to go through them is a tenth of a claim's work (docs/performance.md).
 """
 
 from typing import Any

@@ -11,9 +11,8 @@ PAUSE = 0.002
 class TurnTakingWorker(ThreadWorker):
     """Leaves the next connection to the others for 2 ms after it took one.
 
-    Clients keep their connections. Without the pause the process that wakes first takes a whole
-    burst of them, and the others stay idle for as long as those last: in four of five runs of 16
-    clients, at half the throughput (docs/performance.md).
+    Clients keep their connections. Without the pause the process that wakes first may take a whole
+    burst of them, and the others stay idle for as long as those last (docs/performance.md).
     """
 
     pauses_until = 0.0

@@ -44,7 +44,7 @@ def claim_next_task(worker_id: str, *, actor: str, key: str | None = None) -> Ta
     """
     if key is None and not settings.TASKS_PER_WORKER and not connection.in_atomic_block:
         # One statement is a transaction of its own; a BEGIN and a COMMIT around it would be two
-        # more round trips, a sixth of a claim's time (docs/performance.md).
+        # more round trips, a seventh of a claim's time (docs/performance.md).
         return take_first_ready(worker_id, actor)
     return claim_in_turn(worker_id, actor, key)
 

@@ -22,8 +22,7 @@ M = TypeVar("M", bound=models.Model)
 class RowSerializer(serializers.ModelSerializer[M]):
     """A row's columns as they are; times are UTC, as the database gives them.
 
-    Its fields are for the schema alone: to build them for each answer took a third of a whole
-    claim's time (docs/performance.md).
+    Its fields are for the schema alone: to build them for each answer takes longer than the answer.
     """
 
     class Meta:
@@ -34,8 +33,8 @@ class RowSerializer(serializers.ModelSerializer[M]):
 
     @classmethod
     def answer(cls, row: M) -> HttpResponse:
-        """As JSON, at once. DRF's Response could become something else yet, which took a claim a
-        tenth more work (docs/performance.md)."""
+        """As JSON, at once: DRF's Response, which could become something else yet, takes a claim
+        a seventh longer (docs/performance.md)."""
         columns = {name: getattr(row, name) for name in cls.Meta.fields}
         return HttpResponse(msgspec.json.encode(columns), content_type="application/json")
 

@@ -172,6 +172,6 @@ def valid(kind: type[serializers.Serializer[None]], data: Any) -> dict[str, Any]
 
 @cache
 def shared(kind: type[serializers.Serializer[None]]) -> serializers.Serializer[None]:
-    """One for all requests, as it keeps nothing of them: to copy its fields for each took a tenth
-    of a claim's work (docs/performance.md)."""
+    """One for all requests, as it keeps nothing of them: to copy its fields for each is a tenth of
+    a claim's work (docs/performance.md)."""
     return kind()
