@@ -1,6 +1,6 @@
-"""Django's middleware of sessions and forms, for the console alone.
+"""Django's middleware of sessions, users and messages, for the console alone.
 
-The API knows neither, and to go through them is a tenth of a claim's work (docs/performance.md).
+The API knows none, and to go through them is a tenth of a claim's work (docs/performance.md).
 """
 
 from typing import Any
@@ -9,12 +9,11 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest
-from django.middleware import csrf
 from django.utils.deprecation import MiddlewareMixin
 
 
 class ConsoleOnly(MiddlewareMixin):
-    """A page elsewhere has no `request.user`; a form elsewhere is refused."""
+    """A page elsewhere has no `request.user`."""
 
     def __call__(self, request: HttpRequest) -> Any:
         if not request.path_info.startswith("/admin"):
@@ -24,10 +23,6 @@ class ConsoleOnly(MiddlewareMixin):
 
 class SessionMiddleware(ConsoleOnly, sessions.SessionMiddleware):
     pass
-
-
-class CsrfViewMiddleware(ConsoleOnly, csrf.CsrfViewMiddleware):
-    """Whose check comes later, in `process_view`, and is passed over nowhere."""
 
 
 class AuthenticationMiddleware(ConsoleOnly, auth.AuthenticationMiddleware):

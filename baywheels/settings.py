@@ -78,7 +78,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "baywheels.console_middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "baywheels.console_middleware.CsrfViewMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "baywheels.console_middleware.AuthenticationMiddleware",
     "baywheels.console_middleware.MessageMiddleware",
     "baywheels.middleware.DatabaseAwayMiddleware",

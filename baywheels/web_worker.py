@@ -18,16 +18,18 @@ class TurnTakingWorker(ThreadWorker):
     pauses_until = 0.0
 
     def accept(self, listener: socket) -> None:
+        held = self.nr_conns
         super().accept(listener)
-        if self.cfg.workers > 1:
+        # Another process may have been sooner.
+        if self.nr_conns > held and self.cfg.workers > 1:
             self.pauses_until = time.monotonic() + PAUSE
             self.set_accept_enabled(False)
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        super().set_accept_enabled(bool(enabled) and not self.pauses())
+        super().set_accept_enabled(bool(enabled) and not self.pauses_until)
 
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
-        super().wait_for_and_dispatch_events(PAUSE if self.pauses() else timeout)
-
-    def pauses(self) -> bool:
-        return time.monotonic() < self.pauses_until
+        super().wait_for_and_dispatch_events(PAUSE if self.pauses_until else timeout)
+        # Looked at nowhere else: it must not wait for long while it does not accept.
+        if time.monotonic() >= self.pauses_until:
+            self.pauses_until = 0.0

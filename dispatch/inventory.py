@@ -9,7 +9,8 @@ class Room:
     """A station's bikes and docks less what is promised. `bikes`, `docks` None: not known.
 
     Promised: what open tasks will take out or bring, and what ended tasks have since the station
-    was counted. What will be brought is no bike yet, what will be taken out no dock.
+    was counted; added up only if that is known. What will be brought is no bike yet, what will be
+    taken out no dock.
     `counted`: some station was, once. Where none ever was, there is nothing to wonder about.
     """
 

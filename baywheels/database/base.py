@@ -86,7 +86,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def run_together(self, *statements: Statement) -> list[list[Row]]:
         """The rows of each of these statements, which are sent together: see `Pipeline`.
 
-        Who watches statements with `execute_wrapper` sees each one by itself.
+        Who watches statements with `execute_wrapper` sees each one by itself; then, without a
+        transaction, those before a failure count.
         """
         if self.execute_wrappers:
             return [self.run_alone(*each) for each in statements]

@@ -14,12 +14,14 @@ from typing import Any
 from psycopg import Connection, abc, errors
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.generators import fetch_many, send
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]
 Command = Callable[[], None]
+# A prepared statement whose columns have changed, or that somebody has deallocated.
+OUTDATED = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
 
 
 class Pipeline:
@@ -40,7 +42,8 @@ class Pipeline:
     def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """The rows of each. What the first one to fail says is raised; those after it do not run.
 
-        The BEGIN of a transaction that has not begun yet travels with them.
+        The BEGIN of a transaction that has not begun yet travels with them, of the server's default
+        isolation. OperationalError: also once after a table was changed under a prepared statement.
         """
         commands = self.begin()
         answers: list[int] = []
@@ -53,9 +56,17 @@ class Pipeline:
         results = self.exchange(commands)
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
-                raise errors.error_from_result(result, self.connection.info.encoding)
+                raise self.error(result)
         self.names.update(new)
         return [self.rows(results[each]) for each in answers]
+
+    def error(self, result: PGresult) -> errors.Error:
+        error = errors.error_from_result(result, self.connection.info.encoding)
+        if self.names and isinstance(error, OUTDATED):
+            # To be prepared anew. Nothing has happened: asking again is all it takes.
+            self.names.clear()
+            return errors.OperationalError(str(error))
+        return error
 
     def begin(self) -> list[Command]:
         status = self.connection.pgconn.transaction_status
@@ -86,22 +97,25 @@ class Pipeline:
             for command in commands:
                 command()
             pgconn.pipeline_sync()
-            results = self.connection.wait(self.results(len(commands)))
-            pgconn.exit_pipeline_mode()
+            results = self.connection.wait(self.results())
+            if pgconn.status == ConnStatus.OK:
+                pgconn.exit_pipeline_mode()
         except BaseException:
             # An answer that was not read would be taken for that of a later statement.
             self.connection.close()
             raise
         return results
 
-    def results(self, number: int) -> abc.PQGen[list[PGresult]]:
+    def results(self) -> abc.PQGen[list[PGresult]]:
+        """One for each command; and what failed at the end of the pipeline, or ended it."""
         pgconn = self.connection.pgconn
         yield from send(pgconn)
         results: list[PGresult] = []
-        for _ in range(number):
-            results += yield from fetch_many(pgconn)
-        # That of the end of the pipeline.
-        yield from fetch_many(pgconn)
+        while pgconn.status == ConnStatus.OK:
+            answered = yield from fetch_many(pgconn)
+            if answered and answered[-1].status == ExecStatus.PIPELINE_SYNC:
+                break
+            results += answered
         return results
 
     def rows(self, result: PGresult) -> list[Row]:

@@ -1,7 +1,7 @@
 """Statements that are sent together: their answers, transaction, and what a failure leaves."""
 
 import pytest
-from django.db import DataError, OperationalError, connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 
 pytestmark = pytest.mark.django_db
 
@@ -112,6 +112,44 @@ def test_an_answer_that_was_not_read_is_never_taken_for_the_next_one(noted, monk
         run((NUMBER, [2]))
     connection.close_if_unusable_or_obsolete()
     assert run((NUMBER, [3])) == [[(4,)]]
+
+
+def test_a_statement_whose_plan_is_no_longer_right_fails_once_at_most(noted):
+    select = "SELECT number FROM noted"
+    run((select, []), (NUMBER, [1]))
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE noted ALTER number TYPE bigint")
+
+    with pytest.raises(OperationalError, match="cached plan"):
+        run((select, []))
+    assert run((select, []), (NUMBER, [1])) == [[], [(2,)]]
+
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    with pytest.raises(OperationalError, match="does not exist"):
+        run((NUMBER, [1]))
+    assert run((NUMBER, [1]), (select, [])) == [[(2,)], []]
+
+
+def test_what_fails_only_at_the_end_is_told_as_it_is(noted):
+    pid = connection.connection.info.backend_pid
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE noted DROP CONSTRAINT noted_number_key")
+        cursor.execute("ALTER TABLE noted ADD UNIQUE (number) DEFERRABLE INITIALLY DEFERRED")
+
+    with pytest.raises(IntegrityError):
+        run((INSERT, [1]), (INSERT, [1]))
+
+    assert numbers() == []
+    assert connection.connection.info.backend_pid == pid
+
+
+def test_a_connection_that_is_ended_meanwhile_is_replaced(noted):
+    with pytest.raises(OperationalError):
+        run((NUMBER, [1]), ("SELECT pg_terminate_backend(pg_backend_pid())", []), (NUMBER, [2]))
+
+    connection.close_if_unusable_or_obsolete()
+    assert run((NUMBER, [1])) == [[(2,)]]
 
 
 def test_who_watches_statements_sees_each_by_itself_with_the_same_answers():

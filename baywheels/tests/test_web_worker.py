@@ -4,6 +4,7 @@ import os
 import selectors
 import socket
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from gunicorn.config import Config
@@ -32,11 +33,11 @@ def clock(monkeypatch):
 class Process:
     """One of so many that listen together, with clients who have connected already."""
 
-    def __init__(self, workers, stack):
+    def __init__(self, stack, workers, clients=CLIENTS):
         cfg = Config()
         cfg.set("workers", workers)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        for _ in range(CLIENTS):
+        for _ in range(clients):
             stack.enter_context(socket.create_connection(listener.getsockname()))
         self.accepted = []
         self.worker = TurnTakingWorker(0, os.getppid(), [listener], None, 30, cfg, Logger(cfg))
@@ -56,7 +57,7 @@ class Process:
 @pytest.fixture
 def process():
     with ExitStack() as stack:
-        yield lambda workers: Process(workers, stack)
+        yield partial(Process, stack)
 
 
 def test_after_each_new_connection_the_next_is_left_to_the_other_processes(process, clock):
@@ -75,11 +76,24 @@ def test_while_it_pauses_it_wakes_up_in_time_for_the_next(process, clock, monkey
     waits = []
     monkeypatch.setattr(one_of_two.worker.poller, "select", lambda wait: waits.append(wait) or [])
 
-    one_of_two.worker.wait_for_and_dispatch_events(1.0)
-    clock.now += PAUSE
-    one_of_two.worker.wait_for_and_dispatch_events(1.0)
+    for _ in range(3):
+        one_of_two.worker.wait_for_and_dispatch_events(1.0)
+        clock.now += PAUSE / 2
 
-    assert waits == [PAUSE, 1.0]
+    assert waits == [PAUSE, PAUSE, PAUSE]
+    one_of_two.look(1)
+    assert waits[3:] == [0]
+    assert one_of_two.worker._accepting
+
+
+def test_it_does_not_pause_for_a_connection_that_another_process_took(process, clock):
+    one_of_two = process(2, clients=0)
+    (listener,) = one_of_two.worker.sockets
+    listener.setblocking(False)
+
+    one_of_two.worker.accept(listener)
+
+    assert not one_of_two.worker.pauses_until
 
 
 def test_a_process_alone_takes_all_at_once(process, clock):

@@ -178,7 +178,7 @@ def test_slow_clients_are_cut_off_and_take_nothing_from_others(service):
     assert None not in cut, "Some are still there."
     assert min(cut) > LIMIT_SECONDS - 1
     assert max(cut) < LIMIT_SECONDS + 5
-    # Each of them would have held a thread, and there are 16.
+    # Each of them would have held a thread, and there are 8.
     assert max(taken) < LIMIT_SECONDS / 2
 
 
