@@ -2,7 +2,7 @@
 
 psycopg's own pipeline waits for the socket at each statement, and for the answer to a BEGIN: it
 costs as much as sending them one by one. This one waits once, and its statements are planned once:
-a claim by Django's cursor takes nearly twice as long (docs/performance.md).
+a claim by Django's cursor takes half as long again (docs/performance.md).
 """
 
 import re
