@@ -16,17 +16,10 @@ import time
 from pathlib import Path
 
 import psycopg
-from scratch import Browser, environment, manage, scratch_database, served
+from scratch import STATIONS, Browser, environment, manage, scratch_database, served
 
 DEFAULTS = [5, 1_000_000]
 MANY = 1000
-STATIONS = """
-    INSERT INTO stations (id, system, name, lat, lon, capacity)
-    SELECT n, 'benchmark', 'Station ' || n, 37.7 + n * 0.001, -122.4, 1000
-    FROM generate_series(1, 1000) AS n;
-    INSERT INTO station_status (station_id, bikes, docks, as_of)
-    SELECT n, 500, 500, now() FROM generate_series(1, 1000) AS n
-"""
 SUGGEST = """
     INSERT INTO suggestions (from_station_id, to_station_id, qty, reason, source)
     SELECT 1 + n % 500, 501 + n % 499, 5, 'Station ' || n || ' is full', 'benchmark'

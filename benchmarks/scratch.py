@@ -20,6 +20,14 @@ sys.path.insert(0, str(ROOT))
 from baywheels.devdb import DATABASE, Cluster  # noqa: E402
 from baywheels.postgresql.programs import find_programs  # noqa: E402
 
+# With room for all that the benchmarks move.
+STATIONS = """
+    INSERT INTO stations (id, system, name, lat, lon, capacity)
+    SELECT n, 'benchmark', 'Station ' || n, 37.7 + n * 0.001, -122.4, 10000
+    FROM generate_series(1, 1000) AS n;
+    INSERT INTO station_status (station_id, bikes, docks, as_of)
+    SELECT n, 5000, 5000, now() FROM generate_series(1, 1000) AS n
+"""
 SHOW_CLAIM = """
 from django.db import connection
 from dispatch.services.claims import claim_statement, lease
