@@ -6,7 +6,7 @@
 60,000 ready and 100,000 completed tasks in a database of its own for each:
 
     contract   FastAPI and SQLAlchemy as the contract describes them (contract/app.py)
-    mended     the same with an index, and as many threads as connections
+    mended     the same with an index, 8 threads and a connection for each client
     ours       gunicorn baywheels.wsgi, with its defaults and two processes
     no database  ours, with a claim that asks none (claims only)
     pgbench    our claim's one statement, without HTTP or Python (claims only)
