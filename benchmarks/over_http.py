@@ -232,6 +232,42 @@ def told(operation: str, results: dict[str, list[dict[str, Any]]]) -> None:
     print(flush=True)
 
 
+def claims(
+    urls: dict[str, str], ports: dict[str, int], bare: int, seconds: int, rounds: int
+) -> None:
+    turns: dict[str, Turn] = {
+        name: partial(then_vacuumed, urls[name], partial(wrk, port, "claim", seconds))
+        for name, port in ports.items()
+    }
+    turns["no database"] = partial(wrk, bare, "claim", seconds)
+    limit = urls["for_pgbench"]
+    turns["pgbench"] = partial(then_vacuumed, limit, partial(pgbench, limit, seconds))
+    told("claim", rounds_of("claim", turns, rounds))
+
+
+def by_id(urls: dict[str, str], ports: dict[str, int], seconds: int, rounds: int) -> None:
+    also = {"ours": ", attempt = 1, assigned_at = now()"}
+    ids = {name: Ids(urls[name], also.get(name, "")) for name in ports}
+
+    def take(name: str, operation: str) -> dict[str, Any]:
+        first = ids[name].first(operation)
+        turn = partial(wrk, ports[name], operation, seconds, first)
+        measured = then_vacuumed(urls[name], turn)
+        ids[name].sent(operation, measured)
+        return measured
+
+    def turns(operation: str, *names: str) -> dict[str, Turn]:
+        return {name: partial(take, name, operation) for name in names}
+
+    told("approve", rounds_of("approve", turns("approve", *ports), rounds))
+    with psycopg.connect(urls["ours"], autocommit=True) as database:
+        database.execute(STATIONS)
+        database.execute("VACUUM ANALYZE")
+    known = turns("approve", "mended", "ours")
+    told("counts known", rounds_of("counts known", known, rounds))
+    told("complete", rounds_of("complete", turns("complete", *ports), rounds))
+
+
 def main() -> None:
     given = [int(each) for each in sys.argv[1:]]
     seconds, rounds = [*given, *DEFAULTS[len(given) :]]
@@ -243,7 +279,7 @@ def main() -> None:
         urls = {name: cluster(name) for name in ("ours", "contract", "mended")}
         fill(urls["ours"], OURS)
         # Of its own: it would claim all that is ready before the others have had their turns.
-        limit = copied(urls["ours"], "for_pgbench")
+        urls["for_pgbench"] = copied(urls["ours"], "for_pgbench")
         ports = {
             "contract": stack.enter_context(contract_served(urls["contract"], 8801, False)),
             "mended": stack.enter_context(contract_served(urls["mended"], 8802, True)),
@@ -252,33 +288,8 @@ def main() -> None:
         bare = stack.enter_context(
             served(urls["ours"], application="without_database", PYTHONPATH=str(HERE), **ours)
         )
-        claims: dict[str, Turn] = {
-            name: partial(then_vacuumed, urls[name], partial(wrk, port, "claim", seconds))
-            for name, port in ports.items()
-        }
-        claims["no database"] = partial(wrk, bare, "claim", seconds)
-        claims["pgbench"] = partial(then_vacuumed, limit, partial(pgbench, limit, seconds))
-        told("claim", rounds_of("claim", claims, rounds))
-        also = {"ours": ", attempt = 1, assigned_at = now()"}
-        ids = {name: Ids(urls[name], also.get(name, "")) for name in ports}
-
-        def by_id(name: str, operation: str) -> dict[str, Any]:
-            first = ids[name].first(operation)
-            turn = partial(wrk, ports[name], operation, seconds, first)
-            measured = then_vacuumed(urls[name], turn)
-            ids[name].sent(operation, measured)
-            return measured
-
-        def turns(operation: str, *names: str) -> dict[str, Turn]:
-            return {name: partial(by_id, name, operation) for name in names}
-
-        told("approve", rounds_of("approve", turns("approve", *ports), rounds))
-        with psycopg.connect(urls["ours"], autocommit=True) as database:
-            database.execute(STATIONS)
-            database.execute("VACUUM ANALYZE")
-        known = turns("approve", "mended", "ours")
-        told("counts known", rounds_of("counts known", known, rounds))
-        told("complete", rounds_of("complete", turns("complete", *ports), rounds))
+        claims(urls, ports, bare, seconds, rounds)
+        by_id(urls, ports, seconds, rounds)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 MENDED=1 mends its faults and leaves the rest: an index for the claim, 8 threads, and a connection
 for each client (a request keeps one while it waits for a thread that writes its answer: with 8 it
-froze when all clients met one process). As described, each claim sorts the whole
-backlog, and 40 threads share 15 connections.
+froze when all clients met one process). As described, each claim sorts the whole backlog, and 40
+threads share 15 connections.
 """
 
 import enum
