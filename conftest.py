@@ -20,7 +20,7 @@ from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import override_settings
 
-from baywheels import devdb
+from baywheels.embedded import cluster
 
 pytest_plugins = ["experiments"]
 
@@ -33,12 +33,12 @@ def pytest_configure(config: pytest.Config) -> None:
     global started_here
     is_controller = not hasattr(config, "workerinput")
     if is_controller and not os.environ.get("DATABASE_URL"):
-        started_here = devdb.DEFAULT.start()
+        started_here = cluster.DEFAULT.start()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if started_here:
-        devdb.DEFAULT.stop()
+        cluster.DEFAULT.stop()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,4 +2,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class ConsoleConfig(AdminConfig):
-    default_site = "baywheels.console.ConsoleSite"
+    default_site = "baywheels.admin_site.ConsoleSite"

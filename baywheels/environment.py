@@ -11,7 +11,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from baywheels import devdb
+from baywheels.embedded import cluster
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -94,11 +94,11 @@ def local_secret_key() -> str:
 def database(url: str) -> dict[str, Any]:
     if not url:
         return {
-            "ENGINE": "baywheels.postgresql",
-            "NAME": devdb.DATABASE,
-            "USER": devdb.USER,
-            "HOST": str(devdb.DEFAULT.socket_dir),
-            "PORT": str(devdb.PORT),
+            "ENGINE": "baywheels.embedded",
+            "NAME": cluster.DATABASE,
+            "USER": cluster.USER,
+            "HOST": str(cluster.DEFAULT.socket_dir),
+            "PORT": str(cluster.PORT),
         }
     form = refuse("DATABASE_URL must be of the form postgresql://user:password@host:5432/name.")
     if not url.startswith(("postgresql://", "postgres://")):

@@ -176,8 +176,8 @@ if BEHIND_PROXY:
 # Signing in to the console. A name is locked only where it was tried: nobody locks out a colleague
 # from elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "baywheels.signing_in.client_address"
-AXES_LOCKOUT_CALLABLE = "baywheels.signing_in.locked_out"
+AXES_CLIENT_IP_CALLABLE = "baywheels.lockout.client_address"
+AXES_LOCKOUT_CALLABLE = "baywheels.lockout.locked_out"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True

@@ -17,8 +17,8 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from baywheels.devdb import DATABASE, Cluster  # noqa: E402
-from baywheels.postgresql.programs import find_programs  # noqa: E402
+from baywheels.embedded.cluster import DATABASE, Cluster  # noqa: E402
+from baywheels.embedded.programs import find_programs  # noqa: E402
 
 # With room for all that the benchmarks move.
 STATIONS = """

@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from baywheels.devdb import Cluster
-from baywheels.postgresql.programs import as_known_user
+from baywheels.embedded.cluster import Cluster
+from baywheels.embedded.programs import as_known_user
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = {"nginx": "nginx-light", "pgbouncer": "pgbouncer"}

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.urls import register_converter
 
-from .row_ids import RowIdConverter
+from .converters import RowIdConverter
 
 
 class DispatchConfig(AppConfig):

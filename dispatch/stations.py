@@ -1,8 +1,12 @@
-"""What is true of stations without asking the database."""
+"""Pure rules about a station's state, its outages, and the polls that reveal them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .models import OutageKind
+
+States = Mapping[int, OutageKind | None]
 
 # Between two polls. Nobody knows what was in a longer gap. A feed that is asked every ten minutes
 # leaves out three quarters of an hour now and then, and each gap ends all outages.
@@ -32,3 +36,38 @@ def word_of(bikes: int, docks: int, in_service: bool, *, low: int, high: int) ->
 def is_old(as_of: datetime | None, now: datetime, longest: timedelta) -> bool:
     """Whether it says too little of how things are; what never reported does not at all."""
     return as_of is None or now - as_of > longest
+
+
+@dataclass(frozen=True)
+class Outage:
+    """`end`: the first poll that saw the station otherwise, or the last one before a gap. None:
+    it still lasts."""
+
+    station_id: int
+    kind: OutageKind
+    start: datetime
+    end: datetime | None = None
+
+    def until(self, last: datetime) -> datetime:
+        """`last`: the system's last poll, until which what still lasts is known to."""
+        return self.end or max(last, self.start)
+
+
+@dataclass(frozen=True)
+class Poll:
+    """Counts of stations: `in_service` are those that are not closed, empty and full ones too."""
+
+    at: datetime
+    in_service: int
+    empty: int
+    full: int
+
+
+def tally(at: datetime, states: States) -> Poll:
+    found = list(states.values())
+    return Poll(
+        at,
+        in_service=len(found) - found.count(OutageKind.CLOSED),
+        empty=found.count(OutageKind.EMPTY),
+        full=found.count(OutageKind.FULL),
+    )

@@ -11,13 +11,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from baywheels.devdb import Cluster, DevDbError
+from baywheels.embedded.cluster import Cluster, DevDbError
 
 pytestmark = pytest.mark.experiment
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
-START = "import sys; from pathlib import Path; from baywheels.devdb import Cluster\n"
+START = "import sys; from pathlib import Path; from baywheels.embedded.cluster import Cluster\n"
 START += "print(Cluster(Path(sys.argv[1])).start())"
 START_AS_NOBODY = START.replace(
     "print(",
@@ -28,7 +28,7 @@ import sys, django
 from django.conf import settings
 settings.configure(DATABASES={"default": {
     "ENGINE": sys.argv[1], "NAME": "baywheels", "USER": "postgres", "PORT": "5432",
-    "HOST": str(__import__("baywheels.devdb").devdb.DEFAULT.socket_dir)}})
+    "HOST": str(__import__("baywheels.embedded.cluster").devdb.DEFAULT.socket_dir)}})
 django.setup()
 """
 QUERY = f"""{DJANGO}
@@ -45,7 +45,7 @@ DEVDB = f"""{DJANGO}
 from dispatch.management.commands.devdb import Command
 Command().run_from_argv(["manage.py", "devdb", *sys.argv[2:]])
 """
-EMBEDDED = "baywheels.postgresql"
+EMBEDDED = "baywheels.embedded"
 OTHER = "django.db.backends.postgresql"
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from ..inventory import fitting, objections
 from ..models import Move
+from ..planning.inventory import fitting, objections
 from ..services.guard import rooms_of
 
 

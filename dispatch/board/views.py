@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import etag, require_safe
 
-from baywheels.console import BOARD_PERMISSIONS
+from baywheels.admin_site import BOARD_PERMISSIONS
 
 from ..exceptions import NotFound
 from ..kpi import Hour

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from .. import services
-from ..city import City, Fill, found_city
 from ..gbfs import Information, StationRow, Status, StatusRow
 from ..models import StationStatus
 from ..services import Reading
+from .city import City, Fill, found_city
 
 SYSTEM = "demo"
 READING = Reading("the demo city")

@@ -3,9 +3,9 @@
 import uuid
 from typing import Any
 
-from ..city import City
-from ..globe import kilometres
-from ..smoke import SmokeFailure, call
+from ..planning.geo import kilometres
+from .city import City
+from .smoke import SmokeFailure, call
 
 NAMES = ["van-1", "van-2"]
 # Minutes of the city: to load and unload, and for a kilometre; and where a station is not known.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import mean
 
-from ..globe import Grid, point
 from ..models import OutageKind
-from ..outages import Outage
+from ..planning.geo import Grid, point
+from ..stations import Outage
 from .stockouts import Episode
 from .stretches import Stretch, common, merged
 

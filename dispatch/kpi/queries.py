@@ -15,7 +15,7 @@ from ..models import (
     StatusPoll,
     TaskEvent,
 )
-from ..outages import Outage, Poll
+from ..stations import Outage, Poll
 from .stretches import Stretch
 from .work import Completion, Decision
 

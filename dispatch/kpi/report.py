@@ -6,8 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from ..models import OutageKind, Station
-from ..outages import Outage, Poll
-from ..stations import LONGEST_GAP
+from ..stations import LONGEST_GAP, Outage, Poll
 from . import queries
 from .clusters import ClusterFigures, Place, cluster_outages, clusters_of, figures_of
 from .periods import Period

@@ -7,7 +7,7 @@ from itertools import groupby
 from statistics import median
 
 from ..models import OutageKind
-from ..outages import Outage, Poll
+from ..stations import Outage, Poll
 from .periods import PEAK_HOURS, Period
 from .stretches import HOURS, minutes
 

@@ -2,12 +2,12 @@
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
-from .feeds import Reading, find_known_feeds, note_trouble, note_unmodified
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
 from .proposals import Outcome, Proposal, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
-from .stations import SyncResult, sync_stations
-from .status import StatusResult, record_status
+from .stations.feeds import Reading, find_known_feeds, note_trouble, note_unmodified
+from .stations.status import StatusResult, record_status
+from .stations.sync import SyncResult, sync_stations
 from .suggester import Suggested, suggest_moves
 from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
 from .sweep import SweepResult, sweep

@@ -10,11 +10,11 @@ from django.db import transaction
 
 from baywheels.database.pipeline import Row, Statement
 
-from .. import inventory
 from ..exceptions import Conflict, NotFound, Refusal
-from ..inventory import Room
 from ..models import EventKind, Move, Suggestion, Task
 from ..models.tasks import OPEN_STATUSES
+from ..planning import inventory
+from ..planning.inventory import Room
 from .events import record_task
 from .guard import rooms_from, rooms_statement
 from .rows import TASK_COLUMNS, run, task_from

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from baywheels.database.pipeline import Row
 
-from ..inventory import Room
+from ..planning.inventory import Room
 from .rows import run
 
 # Bikes that an ended task moved after the count are promised still: the count has not seen them.

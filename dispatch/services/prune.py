@@ -12,8 +12,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from ..archive import Archive
 from ..exceptions import Refusal
+from ..maintenance.archive import Archive
 from ..models import Task, TaskEvent, TaskStatus
 from ..models.claim_keys import CLAIM_KEY_LIFE
 from ..models.tasks import TaskQuerySet

@@ -9,11 +9,11 @@ from django.db.models.functions import Now
 
 from ..exceptions import Conflict
 from ..models import EventKind, TaskEvent
-from ..planning import Pair, PlannedMove, Rules, plan_moves
-from .feeds import database_now
+from ..planning.planner import Pair, PlannedMove, Rules, plan_moves
 from .guard import max_age
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
-from .stands import read_standing
+from .station_snapshot import read_standing
+from .stations.feeds import database_now
 
 SOURCE = "suggester"
 # A move that a dispatcher has rejected is not proposed again for a while.

@@ -4,7 +4,7 @@ from django.contrib.auth.models import Group
 
 from dispatch.roles import make_roles
 
-from .browser import browse, chromium
+from .support.browser import browse, chromium
 
 __all__ = ["browse", "chromium"]
 

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from dispatch.invariants import INVARIANTS, violations
+from dispatch.maintenance.invariants import INVARIANTS, violations
 
 
 def to_json(value: Any) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from baywheels.devdb import DEFAULT, DevDbError
+from baywheels.embedded.cluster import DEFAULT, DevDbError
 
 NOT_RUNNING = 3
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="reset without asking")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        embedded = settings.DATABASES["default"]["ENGINE"] == "baywheels.postgresql"
+        embedded = settings.DATABASES["default"]["ENGINE"] == "baywheels.embedded"
         if action != "url" and not embedded:
             raise CommandError("DATABASE_URL is set: the embedded PostgreSQL is not used.")
         try:

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from dispatch.database_roles import SCHEMA, Database, RoleNames, grants, project_tables
+from dispatch.maintenance.database_roles import SCHEMA, Database, RoleNames, grants, project_tables
 
 WHERE = "SELECT current_database(), current_user"
 ROLES = """

@@ -14,8 +14,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, OperationalError, connection
 
 from dispatch.exceptions import DatabaseAway, Refusal
-from dispatch.ingest_formats import READERS
-from dispatch.ingest_input import Intake, open_intake
+from dispatch.ingest.formats import READERS
+from dispatch.ingest.source import Intake, open_intake
 from dispatch.services import ingest_suggestions
 
 ACTOR = "ingest_suggestions"

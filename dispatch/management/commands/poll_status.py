@@ -11,10 +11,10 @@ from django.db import InterfaceError, OperationalError, connection
 
 from dispatch import services
 from dispatch.exceptions import DatabaseAway, Refusal
-from dispatch.feed_input import Entered, enter_feed
 from dispatch.gbfs import Document, read_status
+from dispatch.management.feeds import Entered, enter_feed
+from dispatch.management.periodic import pause
 from dispatch.models import FeedKind
-from dispatch.pauses import pause
 from dispatch.services import Reading, StatusResult
 
 # Seconds. After trouble it asks less and less often, but no less than this.

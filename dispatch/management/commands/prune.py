@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
-from dispatch.archive import open_archive
 from dispatch.exceptions import Refusal
+from dispatch.maintenance.archive import open_archive
 from dispatch.services import Pruned, count_prunable, prune_tasks
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from baywheels.devdb import DEFAULT as EMBEDDED
-from baywheels.devdb import DevDbError
+from baywheels.embedded.cluster import DEFAULT as EMBEDDED
+from baywheels.embedded.cluster import DevDbError
 
 from ...demo import feed, seed
 from ...demo.simulation import patience
+from ...demo.smoke import SmokeFailure, run_the_loop, wait_until_ready
 from ...models import Station, Suggestion, Task, User
-from ...smoke import SmokeFailure, run_the_loop, wait_until_ready
 
 DISPATCHER = "dispatcher"
 SWEEP_SECONDS = "60"

@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
 from dispatch.demo.simulation import Simulation
+from dispatch.demo.smoke import SmokeFailure
 from dispatch.exceptions import Refusal
-from dispatch.smoke import SmokeFailure
 
 MOST_SPEED = 60
 

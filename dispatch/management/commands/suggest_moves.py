@@ -10,7 +10,7 @@ from django.db import OperationalError
 
 from dispatch import services
 from dispatch.exceptions import DatabaseAway, Refusal
-from dispatch.planning import PlannedMove
+from dispatch.planning.planner import PlannedMove
 from dispatch.services import Suggested
 
 ACTOR = "suggest_moves"

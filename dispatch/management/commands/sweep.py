@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from dispatch import services
 from dispatch.exceptions import DatabaseAway
-from dispatch.pauses import pause
+from dispatch.management.periodic import pause
 
 ACTOR = "sweep"
 

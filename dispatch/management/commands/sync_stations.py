@@ -7,8 +7,8 @@ from django.db import InterfaceError, OperationalError
 
 from dispatch import services
 from dispatch.exceptions import DatabaseAway, Refusal
-from dispatch.feed_input import enter_feed
 from dispatch.gbfs import Document, read_information
+from dispatch.management.feeds import enter_feed
 from dispatch.models import FeedKind
 from dispatch.services import Reading, SyncResult
 

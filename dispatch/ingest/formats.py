@@ -1,0 +1,209 @@
+"""Suggestions as JSON Lines or CSV: bytes in; valid rows and, as values too, bad ones out.
+
+Memory is bounded whatever the bytes are: no record is read past MAX_RECORD.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NoReturn
+
+import msgspec
+
+from ..exceptions import Refusal
+from ..services.ingest import SuggestionRow
+
+# The longest reason is 24,000 bytes, if JSON escapes each character of it.
+MAX_RECORD = 65_536
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+TOO_LONG = f"longer than {MAX_RECORD:,} bytes"
+NOT_UTF8 = "not valid UTF-8"
+
+COLUMNS = SuggestionRow.__struct_fields__
+REQUIRED = [field.name for field in msgspec.structs.fields(SuggestionRow) if field.required]
+NUMBERS = {"from_station_id", "to_station_id", "qty", "priority"}
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be entered. `line`: where it begins; `text`: as it was, up to a limit."""
+
+    line: int
+    error: str
+    text: str
+
+
+Record = SuggestionRow | BadRow
+
+
+class Bad(Exception):
+    """What is wrong with one row."""
+
+
+class Lines:
+    """A file's lines. Of one over MAX_RECORD only the beginning is given, still over it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.number = 0
+
+    def __iter__(self) -> "Lines":
+        return self
+
+    def __next__(self) -> bytes:
+        line = self.file.readline(MAX_RECORD + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        rest = line
+        while len(rest) > MAX_RECORD and not rest.endswith(b"\n"):
+            rest = self.file.readline(MAX_RECORD + 1)
+        return line.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else line
+
+
+def read_jsonl(file: BinaryIO) -> Iterator[Record]:
+    lines = Lines(file)
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            yield to_row(parse_json(line))
+        except Bad as bad:
+            yield bad_row(lines.number, bad, line)
+
+
+def parse_json(line: bytes) -> Any:
+    if len(line) > MAX_RECORD:
+        raise Bad(TOO_LONG)
+    try:
+        return json.loads(
+            line.decode(), object_pairs_hook=without_duplicates, parse_constant=refuse_constant
+        )
+    except UnicodeDecodeError:
+        raise Bad(NOT_UTF8) from None
+    except json.JSONDecodeError as error:
+        raise Bad(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
+    except RecursionError:
+        raise Bad("not valid JSON: nested too deeply") from None
+    except ValueError:
+        raise Bad("a number with thousands of digits") from None
+
+
+def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        twice = next(name for name in data if [key for key, _ in pairs].count(name) > 1)
+        raise Bad(f"{printable(twice)}: given twice")
+    return data
+
+
+def refuse_constant(text: str) -> NoReturn:
+    raise Bad(f"not valid JSON: {text}")
+
+
+class CsvLines:
+    """Feeds csv.reader, and remembers the lines of the record that it is at."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.lines = Lines(file)
+        self.begin()
+
+    def begin(self) -> None:
+        self.first_line = self.lines.number + 1
+        self.record = bytearray()
+
+    def __iter__(self) -> "CsvLines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.lines)
+        self.record += line
+        if len(self.record) > MAX_RECORD:
+            raise csv.Error(TOO_LONG)
+        # A wrong byte must not hide where its record ends: it is refused with the whole record.
+        return line.decode(errors="surrogateescape")
+
+
+def read_csv(file: BinaryIO) -> Iterator[Record]:
+    """The first record names the columns. Refusal: it does not."""
+    lines = CsvLines(file)
+    reader = csv.reader(lines, strict=True)
+    header: list[str] | None = None
+    while True:
+        lines.begin()
+        try:
+            cells = next(reader)
+            if not lines.record.strip():
+                continue
+            if header is None:
+                header = checked_header(cells)
+            else:
+                yield to_row(parse_cells(header, cells))
+        except StopIteration:
+            return
+        except (csv.Error, Bad) as error:
+            if header is None:
+                raise Refusal(f"line {lines.first_line}: {error}") from None
+            yield bad_row(lines.first_line, error, lines.record)
+
+
+def checked_header(cells: list[str]) -> list[str]:
+    for name in cells:
+        if name not in COLUMNS:
+            raise Bad(f"unknown column {printable(name)!r}; known are {', '.join(COLUMNS)}")
+        if cells.count(name) > 1:
+            raise Bad(f"column {name} is there twice")
+    if missing := [name for name in REQUIRED if name not in cells]:
+        raise Bad(f"column {missing[0]} is missing")
+    return cells
+
+
+def parse_cells(header: list[str], cells: list[str]) -> dict[str, Any]:
+    """An empty cell is one that was left out."""
+    if any("\udc80" <= character <= "\udcff" for cell in cells for character in cell):
+        raise Bad(NOT_UTF8)
+    if len(cells) != len(header):
+        raise Bad(f"{len(cells)} fields where the header has {len(header)}")
+    values: dict[str, Any] = {n: cell for n, cell in zip(header, cells, strict=True) if cell}
+    for name in NUMBERS & values.keys():
+        if not WHOLE_NUMBER.fullmatch(values[name]):
+            raise Bad(f"{name}: not a whole number: {printable(values[name])}")
+        values[name] = int(values[name])
+    return values
+
+
+def to_row(values: Any) -> SuggestionRow:
+    try:
+        return msgspec.convert(values, SuggestionRow)
+    except msgspec.ValidationError as error:
+        raise Bad(in_words(str(error))) from None
+    except UnicodeEncodeError:
+        raise Bad("a field's name has half a surrogate pair") from None
+
+
+def in_words(error: str) -> str:
+    """msgspec's message with the field in front: "qty: Expected `int` >= 1"."""
+    if found := re.fullmatch(r"(.*) - at `\$\.?(.*)`", error, re.DOTALL):
+        error = f"{found[2]}: {found[1]}"
+    elif found := re.fullmatch(r"Object missing required field `(.*)`", error):
+        error = f"{found[1]}: missing"
+    elif found := re.fullmatch(r"Object contains unknown field `(.*)`", error, re.DOTALL):
+        error = f"{found[1]}: unknown field"
+    return printable(error)
+
+
+def printable(text: str) -> str:
+    """Fit for one line of a terminal or a log."""
+    short = text if len(text) <= 200 else f"{text[:200]}..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
+
+
+def bad_row(line: int, error: Exception, text: bytes | bytearray) -> BadRow:
+    original = text[:MAX_RECORD].decode(errors="backslashreplace")
+    return BadRow(line, str(error), original.rstrip("\r\n"))
+
+
+READERS = {"jsonl": read_jsonl, "csv": read_csv}

@@ -1,0 +1,84 @@
+"""The page of figures about a period."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from ..exceptions import Refusal
+from . import Period, Report, period_of, report
+from .charts import Chart, charts_by_hour
+from .document import to_csv
+from .periods import to_date
+from .stockouts import Episode
+
+NEEDED = ["dispatch.view_task", "dispatch.view_station"]
+CLUSTERS_SHOWN = 20
+# A year kept a thread of the server busy for most of a minute.
+MOST_DAYS = 31
+HOURS = [f"{hour:02}:00" for hour in range(24)]
+
+
+@require_safe
+def kpi_page(request: HttpRequest) -> HttpResponse:
+    if not request.user.has_perms(NEEDED):
+        raise PermissionDenied
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Figures",
+        "first": request.GET.get("from", ""),
+        "last": request.GET.get("to", ""),
+    }
+    try:
+        period = asked_period(request)
+    except Refusal as error:
+        context["error"] = str(error)
+        return TemplateResponse(request, "admin/dispatch/kpi.html", context, status=400)
+    found = report(period, timezone.now())
+    if request.GET.get("as") == "csv":
+        return as_file(found)
+    context |= {
+        "first": str(period.first),
+        "last": str(period.last),
+        "report": found,
+        "charts": charts_of(found),
+        "cluster_outages": worst_clusters(found),
+        "hours": zip(HOURS, found.stockouts.by_hour, found.work.by_hour, strict=True),
+    }
+    return TemplateResponse(request, "admin/dispatch/kpi.html", context)
+
+
+def asked_period(request: HttpRequest) -> Period:
+    first, last = (
+        to_date(text) if (text := request.GET.get(name)) else None for name in ("from", "to")
+    )
+    zone = timezone.get_default_timezone()
+    return period_of(first, last, timezone.localdate(), zone, MOST_DAYS)
+
+
+def as_file(found: Report) -> HttpResponse:
+    name = f"figures-{found.period.first}-{found.period.last}.csv"
+    return HttpResponse(
+        to_csv(found),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def worst_clusters(found: Report) -> list[tuple[str, Episode]]:
+    longest = sorted(found.cluster_outages, key=lambda outage: -outage.minutes)
+    return [(found.names[outage.station_id], outage) for outage in longest[:CLUSTERS_SHOWN]]
+
+
+def charts_of(found: Report) -> list[Chart]:
+    work = found.work.by_hour
+    return charts_by_hour(
+        HOURS,
+        found.stockouts.by_hour,
+        [hour.tasks for hour in work],
+        [hour.bikes for hour in work],
+    )

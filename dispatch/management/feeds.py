@@ -1,0 +1,76 @@
+"""Reading a system's feed and entering it: what sync_stations and poll_status share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from .. import services
+from ..exceptions import Refusal
+from ..gbfs import LONGEST_SOURCE, Document, FeedName, Found, Validators, find_feed
+from ..gbfs.documents import LONGEST_SYSTEM
+from ..gbfs.values import one_line
+from ..models import FeedKind, Station, StationFeed
+from ..services import Reading
+
+NAMES = {FeedKind.INFORMATION: FeedName.INFORMATION, FeedKind.STATUS: FeedName.STATUS}
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Entered(Generic[R]):
+    """`result` None: the server says that nothing is newer than what is entered."""
+
+    system: str
+    result: R | None
+
+
+def enter_feed(
+    sources: Sequence[str],
+    kind: FeedKind,
+    system: str | None,
+    enter: Callable[[Document, str, Reading], R],
+) -> Entered[R]:
+    """Read the feed outside any transaction, then `enter` it.
+
+    Refusal: it could not be read or was not entered. What was last entered stays, and the feed is
+    marked, if it is known whose it is.
+    """
+    if system is not None and (not system or one_line(system, LONGEST_SYSTEM) != system):
+        raise Refusal(f"A system's name is one line of at most {LONGEST_SYSTEM} characters.")
+    if any(len(source) > LONGEST_SOURCE for source in sources):
+        raise Refusal(f"A SOURCE has at most {LONGEST_SOURCE} characters.")
+    feeds = list(services.find_known_feeds(kind, system))
+    owner = system or only({feed.system for feed in feeds if feed.source in sources})
+    address = sources[0]
+    try:
+        known = {feed.source: Validators(feed.etag, feed.last_modified) for feed in feeds}
+        found = find_feed(sources, NAMES[kind], known, with_system=system is None)
+        address = found.address
+        owner = name_system(found, kind, system, feeds)
+        if found.document is None:
+            services.note_unmodified(owner, kind)
+            return Entered(owner, None)
+        return Entered(owner, enter(found.document, owner, Reading(address, found.validators)))
+    except Refusal as refusal:
+        if owner is not None:
+            services.note_trouble(owner, kind, address, str(refusal))
+        raise
+
+
+def name_system(
+    found: Found, kind: FeedKind, system: str | None, feeds: Sequence[StationFeed]
+) -> str:
+    """As told, as the source calls itself, as it was before; a status also as the only one."""
+    former = only({feed.system for feed in feeds if feed.source == found.address})
+    name = system or found.system or former
+    if name is None and kind == FeedKind.STATUS:
+        systems = Station.objects.order_by("system").values_list("system", flat=True).distinct()
+        name = only(set(systems))
+    if name is None:
+        raise Refusal("The source does not say which system it is of: give it a name by --system.")
+    return name
+
+
+def only(names: set[str]) -> str | None:
+    return next(iter(names)) if len(names) == 1 else None

@@ -1,0 +1,140 @@
+"""How full stations are: the latest status of each, and since when something is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from ...exceptions import Refusal
+from ...gbfs import Status, StatusRow
+from ...models import FeedKind, Station, StationAlias, StationFeed, StationStatus, StatusPoll
+from ...stations import state_of, tally
+from ..locks import take_turns
+from .feeds import Reading, check_age, database_now, note_read
+from .outages import note_states, watch_on
+
+FIGURES = ("bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "as_of")
+
+
+@dataclass(frozen=True)
+class StatusResult:
+    """Counts of stations. `changed`: rows written; `unknown`: rows that were passed over, because
+    no station that is in the system has that id, or because nothing tells how many docks are left.
+
+    `is_new` False: it is the poll that was recorded last, and nothing was done.
+    """
+
+    at: datetime
+    is_new: bool
+    stations: int = 0
+    changed: int = 0
+    empty: int = 0
+    full: int = 0
+    closed: int = 0
+    unknown: int = 0
+    about_bad_rows: str = ""
+
+
+@transaction.atomic(durable=True)
+def record_status(status: Status, *, system: str, reading: Reading) -> StatusResult:
+    """Enter one poll of a system's status feed.
+
+    A station that it lacks keeps what is known of it, which grows old. Refusal: the feed is older
+    than the last one; it names less than half of the system's stations.
+    """
+    take_turns(f"status of {system}")
+    feed = StationFeed.objects.filter(system=system, kind=FeedKind.STATUS).first()
+    at = status.made_at or database_now()
+    check_age(feed, at)
+    if feed is not None and feed.made_at == at:
+        note_read(system, FeedKind.STATUS, reading, at)
+        return StatusResult(at, is_new=False)
+    told, unknown = match(status.rows, system, at)
+    check_size(told, system)
+    changed = write_statuses(told)
+    states = {pk: state_of(s.bikes, s.docks, s.in_service) for pk, s in told.items()}
+    watch_on(system, at)
+    note_states(system, states, at)
+    note_read(system, FeedKind.STATUS, reading, at)
+    poll = tally(at, states)
+    StatusPoll.objects.create(system=system, **asdict(poll))
+    return StatusResult(
+        at,
+        is_new=True,
+        stations=len(told),
+        changed=changed,
+        empty=poll.empty,
+        full=poll.full,
+        closed=len(told) - poll.in_service,
+        unknown=unknown,
+        about_bad_rows=status.about_bad_rows(),
+    )
+
+
+def match(rows: list[StatusRow], system: str, at: datetime) -> tuple[dict[int, StationStatus], int]:
+    """What the feed says of each station, and how many of its rows say nothing of one.
+
+    Of one that is gone nothing is entered: nobody would end its outages.
+    """
+    aliases = StationAlias.objects.filter(system=system, station__gone_at=None)
+    known = {
+        name: (number, capacity)
+        for name, number, capacity in aliases.values_list(
+            "feed_id", "station_id", "station__capacity"
+        )
+    }
+    told: dict[int, StationStatus] = {}
+    unknown = 0
+    for row in rows:
+        number, capacity = next((known[name] for name in row.names if name in known), (None, None))
+        docks = row.docks if row.docks is not None else docks_left(row, capacity)
+        if number is None or docks is None:
+            unknown += 1
+        else:
+            told.setdefault(number, status_of(number, row, docks, at))
+    return told, unknown
+
+
+def docks_left(row: StatusRow, capacity: int | None) -> int | None:
+    """Where the feed does not tell: what its bikes and broken docks leave of its capacity."""
+    if capacity is None:
+        return None
+    return max(0, capacity - row.bikes - row.bikes_disabled - row.docks_disabled)
+
+
+def status_of(number: int, row: StatusRow, docks: int, at: datetime) -> StationStatus:
+    return StationStatus(
+        station_id=number,
+        bikes=row.bikes,
+        docks=docks,
+        bikes_disabled=row.bikes_disabled,
+        docks_disabled=row.docks_disabled,
+        in_service=row.in_service,
+        as_of=min(at, row.reported_at) if row.reported_at else None,
+    )
+
+
+def check_size(told: Mapping[int, StationStatus], system: str) -> None:
+    stations = Station.objects.present().filter(system=system)
+    present = set(stations.values_list("pk", flat=True))
+    if not told:
+        raise Refusal(f"The feed names no known station of {system!r}: sync_stations comes first.")
+    if len(present & told.keys()) * 2 < len(present):
+        raise Refusal(
+            f"The feed is partial: it has {len(present & told.keys())} of {len(present)} stations."
+        )
+
+
+def write_statuses(told: Mapping[int, StationStatus]) -> int:
+    """Only those that differ: most of a busy city's do, a sleeping one's do not."""
+    stored = StationStatus.objects.in_bulk(list(told))
+    changed = [s for pk, s in told.items() if pk not in stored or figures(stored[pk]) != figures(s)]
+    StationStatus.objects.bulk_create(
+        changed, update_conflicts=True, unique_fields=["station"], update_fields=FIGURES
+    )
+    return len(changed)
+
+
+def figures(status: StationStatus) -> list[object]:
+    return [getattr(status, name) for name in FIGURES]

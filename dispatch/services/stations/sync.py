@@ -1,0 +1,146 @@
+"""The stations that a feed tells of."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from ...exceptions import Refusal
+from ...gbfs import Information, StationRow
+from ...models import FeedKind, FeedWatch, Station, StationAlias, StationFeed, StationOutage
+from ...planning.geo import kilometres
+from ..locks import take_turns
+from .feeds import Reading, check_age, note_read
+from .numbering import new_names, number_stations
+from .outages import end_outages
+
+TOLD = ("name", "short_name", "lat", "lon", "capacity", "region")
+# A station that is moved stays near. Some temporary ones do not: so many at once, or one of a
+# hundred, may be somewhere else.
+NEAR_KM, FEW = 1.0, 5
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """Counts of stations. `back`: those that had gone. `about_bad_rows`: a sentence, or none."""
+
+    added: int
+    changed: int
+    unchanged: int
+    back: int
+    gone: int
+    about_bad_rows: str = ""
+
+
+@transaction.atomic(durable=True)
+def sync_stations(
+    information: Information, *, system: str, reading: Reading, allow_shrink: bool = False
+) -> SyncResult:
+    """Make the system's stations what the feed says; all of it or nothing.
+
+    A station keeps its number for ever, under whatever name a feed gives it later, and is never
+    deleted: what the feed leaves out is gone, until it is back. Refusal: the feed is old; it lacks
+    more than half of the stations (unless `allow_shrink`); its ids are those of other places.
+    """
+    # Of all systems: they share the numbers.
+    take_turns("stations")
+    feed = StationFeed.objects.filter(system=system, kind=FeedKind.INFORMATION).first()
+    if information.made_at is not None:
+        check_age(feed, information.made_at)
+    stored = {station.pk: station for station in Station.objects.filter(system=system)}
+    aliases = StationAlias.objects.filter(system=system)
+    known = dict(aliases.values_list("feed_id", "station_id"))
+    taken = set(Station.objects.values_list("pk", flat=True))
+    numbered = number_stations(information.rows, known, taken)
+    unreadable = {known[name] for row in information.bad for name in row.names if name in known}
+    present = numbered.keys() | unreadable
+    check_places(numbered, stored)
+    if not allow_shrink:
+        check_size(present, stored)
+    result = write_stations(system, numbered, present, stored)
+    aliases.bulk_create(
+        StationAlias(system=system, feed_id=name, station_id=number)
+        for name, number in new_names(numbered, known).items()
+    )
+    note_read(system, FeedKind.INFORMATION, reading, information.made_at)
+    return replace(result, about_bad_rows=information.about_bad_rows())
+
+
+def check_places(numbered: Mapping[int, StationRow], stored: Mapping[int, Station]) -> None:
+    """Another system's feed under this one's name would make its stations ours."""
+    common = numbered.keys() & stored.keys()
+    moved = sorted(pk for pk in common if distance(stored[pk], numbered[pk]) > NEAR_KM)
+    if len(moved) > max(FEW, len(common) / 100) or len(moved) * 2 > len(common):
+        row, station = numbered[moved[0]], stored[moved[0]]
+        raise Refusal(
+            f"{len(moved)} of the {len(common)} stations that are known by these ids are more than "
+            f"{NEAR_KM:g} km from where they were ({row.names[0]} was {station.name!r} and is now "
+            f"{row.name!r}): is it another system's feed? Give that one a --system of its own."
+        )
+
+
+def distance(station: Station, row: StationRow) -> float:
+    return kilometres(station.lat, station.lon, row.lat, row.lon)
+
+
+def check_size(present: Set[int], stored: Mapping[int, Station]) -> None:
+    before = not_gone(stored)
+    left = len(before & present)
+    if left * 2 < len(before):
+        raise Refusal(
+            f"The feed is partial: it has {left} of the {len(before)} stations that were there. If "
+            "the others are really gone, --allow-shrink."
+        )
+
+
+def not_gone(stored: Mapping[int, Station]) -> set[int]:
+    return {pk for pk, station in stored.items() if station.gone_at is None}
+
+
+def write_stations(
+    system: str,
+    numbered: Mapping[int, StationRow],
+    present: Set[int],
+    stored: Mapping[int, Station],
+) -> SyncResult:
+    """Only what is new or differs."""
+    stations = [
+        Station(pk=number, system=system, **{field: getattr(row, field) for field in TOLD})
+        for number, row in numbered.items()
+        if number not in stored or differs(stored[number], row)
+    ]
+    Station.objects.bulk_create(
+        stations,
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=[*TOLD, "gone_at"],
+    )
+    before = not_gone(stored)
+    gone = before - present
+    if gone:
+        mark_gone(gone, system)
+    added = sum(station.pk not in stored for station in stations)
+    return SyncResult(
+        added=added,
+        changed=len(stations) - added,
+        unchanged=len(numbered) - len(stations),
+        back=sum(number in stored and number not in before for number in numbered),
+        gone=len(gone),
+    )
+
+
+def differs(station: Station, row: StationRow) -> bool:
+    if station.gone_at is not None:
+        return True
+    return any(getattr(station, field) != getattr(row, field) for field in TOLD)
+
+
+def mark_gone(stations: Set[int], system: str) -> None:
+    """What was wrong with them ended, as far as anybody knows, with the last poll."""
+    Station.objects.filter(pk__in=stations).update(gone_at=Now())
+    take_turns(f"status of {system}")
+    watch = FeedWatch.objects.filter(system=system).order_by("-ended_at").first()
+    if watch is not None:
+        open_ones = StationOutage.objects.filter(ended_at=None, station__in=stations)
+        end_outages(open_ones, watch.ended_at)

@@ -1,0 +1,437 @@
+"""Who may do what, at every door: each role, each endpoint, each console page, button and action.
+
+A door without an entry here fails the test.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from rest_framework.views import APIView
+
+from dispatch import services
+from dispatch.api import urls
+from dispatch.api.authentication import ApiTokenAuthentication
+from dispatch.board import urls as board_urls
+from dispatch.models import ApiToken, Suggestion, Task, TaskEvent, User
+from dispatch.roles import ROLES
+
+from ..support.factories import StationFactory, SuggestionFactory, TaskFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+OWN, FOREIGN = "van-1", "van-2"
+ROOT = "superuser"
+EVERYBODY = {"dispatcher", "worker", "ml", "viewer", ROOT}
+
+
+@pytest.fixture
+def required(settings, monkeypatch):
+    settings.API_AUTH = "required"
+    for view in (APIView, *APIView.__subclasses__()):
+        if view.authentication_classes:
+            monkeypatch.setattr(view, "authentication_classes", [ApiTokenAuthentication])
+    for route in urls.router.urls:
+        monkeypatch.setattr(route.callback.cls, "authentication_classes", [ApiTokenAuthentication])
+
+
+def account(role, **fields):
+    user = UserFactory(username=f"{role}-account", is_superuser=role == ROOT, **fields)
+    if role in ROLES:
+        user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+def token_of(role):
+    worker_id = OWN if role == "worker" else None
+    _, secret = services.create_token(
+        account(role, is_staff=False), actor="test", label="test", worker_id=worker_id
+    )
+    return secret
+
+
+# The API
+
+
+@dataclass(frozen=True)
+class Door:
+    """`who` may; `body` of the request, if it is a POST; `foreign`: what a worker gets for a task
+    that it does not hold."""
+
+    who: set[str]
+    body: dict[str, Any] | None = None
+    foreign: int | None = None
+
+
+READERS = {"dispatcher", "ml", "viewer", ROOT}
+DISPATCHERS = {"dispatcher", ROOT}
+REASON = {"reason": "Because"}
+MOVE = {"from_station_id": 1, "to_station_id": 2, "qty": 3, "reason": "Full"}
+DOORS = {
+    ("get", "suggestions"): Door(READERS),
+    ("post", "suggestions"): Door({"dispatcher", "ml", ROOT}, MOVE),
+    ("post", "suggestions/<row_id:suggestion_id>/reject"): Door(DISPATCHERS, REASON),
+    ("post", "suggestions/<row_id:suggestion_id>/priority"): Door(DISPATCHERS, {"priority": 5}),
+    ("get", "tasks"): Door(EVERYBODY),
+    ("get", "task/<row_id:task_id>"): Door(EVERYBODY, foreign=404),
+    ("get", "task/<row_id:task_id>/events"): Door(EVERYBODY, foreign=404),
+    ("post", "task/approve"): Door(DISPATCHERS, {"suggestion_id": 1}),
+    ("post", "task/<row_id:task_id>/complete"): Door(DISPATCHERS | {"worker"}, {}, foreign=409),
+    ("post", "task/<row_id:task_id>/extend"): Door({"worker", ROOT}, {}, foreign=409),
+    ("post", "task/<row_id:task_id>/release"): Door(DISPATCHERS | {"worker"}, REASON, foreign=409),
+    ("post", "task/<row_id:task_id>/reassign"): Door(DISPATCHERS, {"worker_id": "van-9", **REASON}),
+    ("post", "task/<row_id:task_id>/cancel"): Door(DISPATCHERS, REASON),
+    ("post", "task/<row_id:task_id>/priority"): Door(DISPATCHERS, {"priority": 5}),
+    ("post", "dispatch/next"): Door({"worker", ROOT}, {"worker_id": OWN}),
+    ("get", "events"): Door(READERS),
+    ("get", "stations"): Door(EVERYBODY),
+    ("get", "stations/<row_id:station_id>"): Door(EVERYBODY),
+}
+CELLS = [(*door, role) for door in DOORS for role in (*sorted(EVERYBODY), None)]
+
+
+@pytest.fixture
+def rows(roles):
+    SuggestionFactory(id=1)
+    StationFactory(id=1)
+    TaskFactory(id=1)
+    TaskFactory(id=2, assigned=True, worker_id=OWN)
+    TaskFactory(id=3, assigned=True, worker_id=FOREIGN)
+    for task in Task.objects.all():
+        TaskEvent.objects.create(kind="created", task_id=task.id, actor="maria")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setval(pg_get_serial_sequence('tasks', 'id'), 100)")
+        cursor.execute("SELECT setval(pg_get_serial_sequence('suggestions', 'id'), 100)")
+
+
+def content():
+    return [list(model.objects.order_by("pk").values()) for model in (Suggestion, Task, TaskEvent)]
+
+
+def everything():
+    return [
+        *content(),
+        list(ApiToken.objects.values()),
+        User.objects.count(),
+        Group.objects.count(),
+    ]
+
+
+def knock(client, method, path, role, task_id=2, body=None):
+    url = "/" + path.replace("<row_id:task_id>", str(task_id))
+    url = url.replace("<row_id:suggestion_id>", "1").replace("<row_id:station_id>", "1")
+    headers = {"Authorization": f"Token {token_of(role)}"} if role else {}
+    if method == "get":
+        return client.get(url, headers=headers)
+    return client.post(url, body, content_type="application/json", headers=headers)
+
+
+def test_every_endpoint_has_its_entry():
+    served = {
+        (method, str(route.pattern))
+        for route in urls.router.urls
+        for method in route.callback.actions
+        if method != "head"
+    }
+    public = {str(route.pattern) for route in urls.urlpatterns} - {
+        str(route.pattern) for route in urls.router.urls
+    }
+
+    assert served == DOORS.keys()
+    assert public == {
+        "", "healthz", "readyz", "docs", "redoc", "redoc.js", "openapi.json"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "role"), CELLS)
+def test_each_role_at_each_endpoint(client, required, rows, method, path, role):
+    door, before = DOORS[method, path], content()
+
+    answer = knock(client, method, path, role, body=door.body)
+
+    if role in door.who:
+        assert answer.status_code == 200, answer.content
+        return
+    assert answer.status_code == (401 if role is None else 403), answer.content
+    assert answer.json()["detail"]
+    assert content() == before
+    if role is None:
+        assert answer["WWW-Authenticate"] == "Token"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [door for door, entry in DOORS.items() if entry.foreign]
+)
+def test_a_worker_gets_nowhere_with_a_task_that_another_holds(client, required, rows, method, path):
+    door, before = DOORS[method, path], content()
+
+    answer = knock(client, method, path, "worker", task_id=3, body=door.body)
+
+    assert answer.status_code == door.foreign, answer.content
+    assert content() == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "dispatch/next",
+        "task/<row_id:task_id>/complete",
+        "task/<row_id:task_id>/extend",
+        "task/<row_id:task_id>/release",
+    ],
+)
+def test_a_workers_token_speaks_for_no_other_worker(client, required, rows, path):
+    before = content()
+
+    answer = knock(client, "post", path, "worker", task_id=3, body={"worker_id": FOREIGN, **REASON})
+
+    assert answer.status_code == 403
+    assert answer.json() == {"detail": "This token speaks for van-1 only."}
+    assert content() == before
+
+
+def test_a_worker_sees_its_own_tasks_only(client, required, rows):
+    tasks = knock(client, "get", "tasks", "worker").json()
+
+    assert [task["id"] for task in tasks] == [2]
+    headers = {"Authorization": f"Token {token_of('viewer')}"}
+    assert len(client.get("/tasks?worker_id=van-2", headers=headers).json()) == 1
+
+
+def test_a_workers_events_and_filters_do_not_reach_beyond_its_own(client, required, rows):
+    secret = token_of("worker")
+
+    def get(path):
+        return client.get(path, headers={"Authorization": f"Bearer {secret}"})
+
+    assert get("/tasks?worker_id=van-2").json() == []
+    assert get("/task/1").status_code == 404
+    assert get("/task/1/events").status_code == 404
+
+
+def test_a_worker_whose_token_names_no_worker_can_do_nothing(client, required, rows):
+    user = account("worker", is_staff=False)
+    ApiToken.objects.create(
+        user=user, label="x", prefix="x", digest=services.tokens.digest_of("x"), created_by="x"
+    )
+    headers = {"Authorization": "Token x"}
+
+    for path, body in (("/dispatch/next", {"worker_id": OWN}), ("/task/2/complete", {})):
+        answer = client.post(path, body, content_type="application/json", headers=headers)
+        assert answer.status_code == 403
+        assert answer.json() == {"detail": "This token speaks for no worker."}
+    assert client.get("/tasks", headers=headers).status_code == 403
+
+
+def test_what_a_token_may_is_what_its_owner_may(roles):
+    for role in ROLES:
+        user = account(role, is_staff=False)
+        user.user_permissions.add(Permission.objects.get(codename="add_user"))
+        _, secret = services.create_token(user, actor="test", label="test", worker_id="van-1")
+
+        found = services.find_token(secret)
+
+        owned = {p.removeprefix("dispatch.") for p in user.get_all_permissions()}
+        assert set(found.permissions) == owned >= set(ROLES[role])
+
+
+def test_public_paths_need_no_token_and_mind_none(client, required):
+    for path in ("/", "/healthz", "/readyz", "/docs", "/redoc", "/redoc.js", "/openapi.json"):
+        for headers in ({}, {"Authorization": "Token made-up"}):
+            assert client.get(path, headers=headers).status_code == 200, path
+
+
+def test_a_claim_with_a_token_costs_one_query_more(client, required, rows, settings):
+    TaskFactory.create_batch(2)
+    secret = token_of("worker")
+    services.find_token(secret)
+
+    def queries(**headers):
+        with CaptureQueriesContext(connection) as captured:
+            answer = client.post(
+                "/dispatch/next", {"worker_id": OWN}, "application/json", headers=headers
+            )
+        assert answer.status_code == 200
+        return [query["sql"].split()[0] for query in captured]
+
+    with_token = queries(Authorization=f"Token {secret}")
+    settings.API_AUTH = "open"
+    assert with_token == ["SELECT", *queries()]
+
+
+# The console
+
+STAFF = {
+    ("suggestion", "view"): {"dispatcher", "ml", "viewer"},
+    ("suggestion", "add"): {"dispatcher", "ml"},
+    ("suggestion", "approve"): {"dispatcher"},
+    ("suggestion", "fit"): {"dispatcher"},
+    ("suggestion", "reject"): {"dispatcher"},
+    ("suggestion", "raise"): {"dispatcher"},
+    ("suggestion", "lower"): {"dispatcher"},
+    ("task", "view"): {"dispatcher", "ml", "viewer"},
+    ("task", "add"): {"dispatcher"},
+    ("task", "complete"): {"dispatcher"},
+    ("task", "report"): {"dispatcher"},
+    ("task", "release"): {"dispatcher"},
+    ("task", "reassign"): {"dispatcher"},
+    ("task", "raise"): {"dispatcher"},
+    ("task", "lower"): {"dispatcher"},
+    ("task", "cancel"): {"dispatcher"},
+    ("station", "view"): EVERYBODY,
+    # Feeds write them.
+    ("station", "add"): None,
+    ("apitoken", "view"): set(),
+    ("apitoken", "add"): set(),
+    ("apitoken", "revoke"): set(),
+    ("user", "view"): set(),
+    ("user", "add"): set(),
+    ("group", "view"): set(),
+    ("group", "add"): set(),
+}
+CONSOLE_CELLS = [(*door, role) for door in STAFF for role in (*sorted(EVERYBODY), None)]
+ANSWERS = {"answered": "1", "reason": "Because", "worker_id": "van-9", "moved_qty": "1"}
+
+
+def filled_in(kind):
+    password = "a long enough password"
+    return {
+        "suggestion": {**MOVE, "priority": 0},
+        "task": {**MOVE, "priority": 0},
+        "station": {},
+        "apitoken": {"user": User.objects.first().pk, "label": "A job", "worker_id": ""},
+        "user": {
+            "username": "new",
+            "usable_password": "true",
+            "password1": password,
+            "password2": password,
+        },
+        "group": {"name": "new"},
+    }[kind]
+
+
+@pytest.fixture
+def console_rows(rows):
+    ApiToken.objects.create(
+        id=2, user=UserFactory(), label="x", prefix="x", digest="x", created_by="x"
+    )
+    Suggestion.objects.filter(id=1).update(id=2)
+
+
+def is_in(door, role):
+    """None: not even who may do everything."""
+    who = STAFF[door]
+    return who is not None and (role == ROOT or role in who)
+
+
+def test_every_page_and_operation_of_the_console_has_its_entry():
+    doors = set()
+    for model, model_admin in admin.site._registry.items():
+        names = [operation.name for operation in getattr(model_admin, "operations", ())]
+        doors |= {(model._meta.model_name, name) for name in ("view", "add", *names)}
+
+    assert doors == STAFF.keys()
+
+
+@pytest.mark.parametrize(("kind", "name", "role"), CONSOLE_CELLS)
+def test_each_role_at_each_door_of_the_console(console_rows, kind, name, role):
+    browser = Client()
+    listing = f"/admin/{'auth' if kind == 'group' else 'dispatch'}/{kind}/"
+    if role:
+        browser.force_login(account(role, is_staff=True))
+    before = everything()
+    allowed = is_in((kind, name), role)
+
+    if name in ("view", "add"):
+        answer = browser.get(listing if name == "view" else f"{listing}add/")
+        assert answer.status_code == (200 if allowed else 302 if role is None else 403)
+        if name == "add":
+            browser.post(f"{listing}add/", filled_in(kind))
+    else:
+        offered = f'value="{name}_selected"' in browser.get(listing).content.decode()
+        assert offered == (allowed and name != "report")
+        button = browser.post(f"{listing}2/{name}/", ANSWERS)
+        assert button.status_code == (302 if allowed or role is None else 403)
+    if not allowed:
+        form = {"action": f"{name}_selected", "_selected_action": ["2"], **ANSWERS}
+        browser.post(listing, form)
+        assert everything() == before
+    elif name != "view":
+        assert everything() != before
+
+
+BOARD_DOORS = ("/admin/board/", "/admin/board/state.json", "/admin/board/stations/1/")
+
+
+@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@pytest.mark.parametrize("address", BOARD_DOORS)
+def test_each_role_at_each_door_of_the_board(console_rows, address, role):
+    browser = Client()
+    if role:
+        browser.force_login(account(role, is_staff=True))
+    before = everything()
+
+    answer = browser.get(address)
+
+    allowed = is_in(("suggestion", "view"), role) and is_in(("task", "view"), role)
+    assert answer.status_code == (200 if allowed else 302 if role is None else 403)
+    buttons = re.findall(r'formaction="/admin/dispatch/(\w+)/2/(\w+)/', answer.content.decode())
+    assert all(is_in(door, role) for door in buttons)
+    assert everything() == before
+
+
+def test_every_page_of_the_board_has_its_entry():
+    served = {str(route.pattern).replace("<int:number>", "1") for route in board_urls.urlpatterns}
+
+    assert {f"/admin/board/{path}" for path in served} == set(BOARD_DOORS)
+
+
+def test_an_account_without_staff_status_stays_outside_whatever_its_group(console_rows):
+    browser = Client()
+    browser.force_login(account("dispatcher", is_staff=False))
+    before = content()
+
+    assert browser.get("/admin/dispatch/task/").status_code == 302
+    assert browser.post("/admin/dispatch/suggestion/2/approve/").status_code == 302
+    assert content() == before
+
+
+def test_the_roles_have_exactly_these_permissions(roles):
+    for role, codenames in ROLES.items():
+        group = Group.objects.get(name=role)
+        assert set(group.permissions.values_list("codename", flat=True)) == set(codenames)
+
+
+def test_a_job_proposes_under_its_own_name_only(client, required, rows):
+    secret = token_of("ml")
+    SuggestionFactory(source="console", from_station_id=1, to_station_id=2, qty=9)
+
+    def propose(**fields):
+        headers = {"Authorization": f"Token {secret}"}
+        return client.post("/suggestions", {**MOVE, **fields}, "application/json", headers=headers)
+
+    for source in ("console", "other-job"):
+        answer = propose(source=source)
+        assert answer.status_code == 403
+        assert answer.json() == {"detail": "This token proposes as ml-account only."}
+    assert propose().status_code == propose(source="ml-account").status_code == 200
+    assert Suggestion.objects.get(source="console").qty == 9
+    assert Suggestion.objects.filter(source="ml-account").count() == 1
+
+
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-origin", 200), ("", 200)])
+def test_where_everybody_may_do_everything_other_sites_pages_may_not(client, rows, site, status):
+    before = content()
+    headers = {"Sec-Fetch-Site": site} if site else {}
+
+    answer = client.post("/task/2/complete", headers=headers)
+
+    assert answer.status_code == status
+    assert (content() == before) == (status == 403)
+    assert client.get("/suggestions", headers=headers).status_code == 200

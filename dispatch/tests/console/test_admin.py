@@ -1,0 +1,521 @@
+import html
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from dispatch import services
+from dispatch.admin import TaskAdmin, moves
+from dispatch.exceptions import Conflict
+from dispatch.models import Suggestion, Task, TaskEvent
+
+from ..support.factories import MORNING, SuggestionFactory, TaskFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+SUGGESTIONS = "/admin/dispatch/suggestion/"
+TASKS = "/admin/dispatch/task/"
+
+
+@pytest.fixture
+def dispatcher(client):
+    user = UserFactory(username="maria")
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def viewer(client):
+    """Signed in, and allowed to look only."""
+    user = UserFactory(username="eve", is_superuser=False)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    return client
+
+
+def post_action(client, url, action, rows, **fields):
+    data = {"action": action, "_selected_action": [row.id for row in rows], **fields}
+    return client.post(url, data, follow=True)
+
+
+def messages(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+def test_approving_selected_works_row_by_row_and_says_truthfully_what_came_of_it(dispatcher):
+    suggestions = SuggestionFactory.create_batch(3)
+    taken = services.approve_suggestion(suggestions[1].id, actor="tom").task
+
+    answer = post_action(dispatcher, SUGGESTIONS, "approve_selected", suggestions)
+
+    said, warning = messages(answer)
+    assert said == (
+        "2 approved; 1 skipped: "
+        f"Suggestion {suggestions[1].id} was already approved as task {taken.id}."
+    )
+    assert warning.startswith(f"Task {taken.id}, ready, already moves bikes from #100 to #200.")
+    approved = Task.objects.exclude(id=taken.id).order_by("id")
+    assert [task.suggestion_id for task in approved] == [suggestions[0].id, suggestions[2].id]
+    assert set(TaskEvent.objects.exclude(task_id=taken.id).values_list("actor", flat=True)) == {
+        "maria"
+    }
+
+
+def test_refusals_beyond_the_first_few_are_counted(dispatcher):
+    suggestions = SuggestionFactory.create_batch(8)
+    Suggestion.objects.all().delete()
+
+    answer = post_action(dispatcher, SUGGESTIONS, "approve_selected", suggestions)
+
+    (message,) = messages(answer)
+    assert message.startswith("0 approved; 8 skipped: Suggestion ")
+    assert message.count("not found.") == 5
+    assert message.endswith("And 3 more.")
+
+
+def test_all_that_a_filter_shows_can_be_approved_across_pages(dispatcher):
+    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(60, source="ml-v2"))
+    SuggestionFactory(source="other")
+
+    answer = post_action(
+        dispatcher,
+        SUGGESTIONS + "?source=ml-v2",
+        "approve_selected",
+        Suggestion.objects.filter(source="ml-v2")[:1],
+        select_across="1",
+    )
+
+    assert messages(answer)[0] == "60 approved."
+    assert [s.source for s in Suggestion.objects.all()] == ["other"]
+
+
+def test_more_than_a_thousand_at_once_are_refused_and_nothing_is_done(dispatcher):
+    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(1001))
+
+    answer = post_action(
+        dispatcher,
+        SUGGESTIONS,
+        "approve_selected",
+        Suggestion.objects.all()[:1],
+        select_across="1",
+    )
+
+    assert messages(answer) == ["Nothing was done: select at most 1000 at once."]
+    assert Suggestion.objects.count() == 1001
+
+
+def test_a_rows_button_approves_it_and_returns_to_the_same_list(dispatcher):
+    suggestion = SuggestionFactory(source="ml-v2")
+
+    page = dispatcher.get(SUGGESTIONS + "?source=ml-v2")
+    button = f"{SUGGESTIONS}{suggestion.id}/approve/?back=source%3Dml-v2"
+    assert f'formaction="{button}"' in page.content.decode()
+    answer = dispatcher.post(button)
+
+    assert answer["Location"] == SUGGESTIONS + "?source=ml-v2"
+    assert Task.objects.get().suggestion_id == suggestion.id
+
+
+def test_a_rows_button_is_no_link(dispatcher):
+    suggestion = SuggestionFactory()
+
+    answer = dispatcher.get(f"{SUGGESTIONS}{suggestion.id}/approve/")
+
+    assert (answer.status_code, answer["Location"]) == (302, SUGGESTIONS)
+    assert Suggestion.objects.exists()
+
+
+def test_rejecting_asks_for_a_reason_first(dispatcher):
+    suggestions = SuggestionFactory.create_batch(2)
+
+    page = post_action(dispatcher, SUGGESTIONS, "reject_selected", suggestions)
+    assert "Reject 2 suggestions" in page.content.decode()
+    empty = post_action(
+        dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason=" ", answered=1
+    )
+    assert "This field is required." in empty.content.decode()
+    assert Suggestion.objects.count() == 2
+
+    answer = post_action(
+        dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason="Road works", answered=1
+    )
+    assert messages(answer) == ["2 rejected."]
+    assert not Suggestion.objects.exists()
+    reasons = TaskEvent.objects.values_list("kind", "actor", "details__rejection")
+    assert list(reasons) == [("rejected", "maria", "Road works")] * 2
+
+
+def test_completing_selected_tasks_skips_what_nobody_holds(dispatcher):
+    held, ready = TaskFactory(assigned=True), TaskFactory()
+
+    answer = post_action(dispatcher, TASKS, "complete_selected", [held, ready])
+
+    assert messages(answer) == [f"1 completed; 1 skipped: Task {ready.id} is ready, not assigned."]
+    assert Task.objects.get(id=held.id).status == "completed"
+    assert Task.objects.get(id=ready.id).status == "ready"
+
+
+def test_only_held_tasks_have_a_complete_button(dispatcher):
+    held, ready = TaskFactory(assigned=True), TaskFactory()
+
+    page = dispatcher.get(TASKS).content.decode()
+
+    assert f"{TASKS}{held.id}/complete/" in page
+    assert f"{TASKS}{ready.id}/complete/" not in page
+
+
+def test_who_may_only_view_is_offered_nothing_and_forged_posts_do_nothing(viewer):
+    suggestion, task = SuggestionFactory(), TaskFactory(assigned=True)
+
+    for url in (SUGGESTIONS, TASKS):
+        page = viewer.get(url)
+        assert page.status_code == 200
+        assert "row-action" not in page.content.decode()
+        assert "_selected" not in page.content.decode()
+    post_action(viewer, SUGGESTIONS, "approve_selected", [suggestion])
+    post_action(viewer, SUGGESTIONS, "reject_selected", [suggestion], reason="No", answered=1)
+    post_action(viewer, TASKS, "complete_selected", [task])
+    assert viewer.post(f"{SUGGESTIONS}{suggestion.id}/approve/").status_code == 403
+    assert viewer.post(f"{TASKS}{task.id}/complete/").status_code == 403
+    assert viewer.get(SUGGESTIONS + "add/").status_code == 403
+    assert viewer.post(TASKS + "add/", {"qty": 1}).status_code == 403
+
+    assert Suggestion.objects.exists()
+    assert Task.objects.get().status == "assigned"
+    assert not TaskEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("permission", "offered", "withheld"),
+    [
+        ("approve_suggestion", "approve_selected", "reject_selected"),
+        ("reject_suggestion", "reject_selected", "approve_selected"),
+    ],
+)
+def test_each_action_has_its_own_permission(client, permission, offered, withheld):
+    user = UserFactory(is_superuser=False)
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=["view_suggestion", permission])
+    )
+    client.force_login(user)
+    SuggestionFactory()
+
+    page = client.get(SUGGESTIONS).content.decode()
+
+    assert f'value="{offered}"' in page
+    assert f'value="{withheld}"' not in page
+
+
+def test_who_may_approve_but_not_view_is_refused_at_the_button(client):
+    user = UserFactory(is_superuser=False)
+    user.user_permissions.set(Permission.objects.filter(codename="approve_suggestion"))
+    client.force_login(user)
+    suggestion = SuggestionFactory()
+
+    assert client.post(f"{SUGGESTIONS}{suggestion.id}/approve/").status_code == 403
+    assert Suggestion.objects.exists()
+
+
+def test_nobody_can_write_machine_owned_fields_through_a_form(dispatcher):
+    task = TaskFactory(assigned=True)
+    forged = {"status": "completed", "worker_id": "eve", "qty": 99, "note": "x"}
+
+    assert dispatcher.post(f"{TASKS}{task.id}/change/", forged).status_code == 403
+    suggestion = SuggestionFactory()
+    assert dispatcher.post(f"{SUGGESTIONS}{suggestion.id}/change/", forged).status_code == 403
+    assert dispatcher.post(f"{TASKS}{task.id}/delete/", {"post": "yes"}).status_code == 403
+
+    assert Task.objects.get().status == "assigned"
+    assert Suggestion.objects.get().qty == 5
+
+
+def test_a_dispatcher_writes_a_suggestion_and_a_task_by_hand(dispatcher):
+    move = {"from_station_id": 3, "to_station_id": 4, "qty": 2, "reason": "Seen", "priority": 5}
+
+    dispatcher.post(SUGGESTIONS + "add/", {**move, "source": "ml-v2"})
+    dispatcher.post(TASKS + "add/", {**move, "status": "completed", "worker_id": "eve"})
+
+    suggestion, task = Suggestion.objects.get(), Task.objects.get()
+    assert (suggestion.qty, suggestion.priority, suggestion.source) == (2, 5, "console")
+    assert (task.qty, task.status, task.worker_id) == (2, "ready", None)
+    assert list(TaskEvent.objects.order_by("id").values_list("kind", "actor")) == [
+        ("suggested", "maria"),
+        ("created", "maria"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        ("qty", 0, "greater than or equal to 1"),
+        ("to_station_id", 3, "The two stations must differ."),
+        ("from_station_id", -1, "greater than or equal to 0"),
+        ("priority", 101, "Priority goes from -100 to 100."),
+        ("qty", 2**31, "less than or equal to 2147483647"),
+    ],
+)
+def test_a_form_says_what_is_wrong(dispatcher, field, value, error):
+    move = {"from_station_id": 3, "to_station_id": 4, "qty": 2, "reason": "Seen", "priority": 5}
+
+    page = dispatcher.post(TASKS + "add/", {**move, field: value})
+
+    assert error in page.content.decode()
+    assert not Task.objects.exists()
+
+
+def test_search_finds_stations_and_ids_by_number_and_reasons_by_word(dispatcher):
+    SuggestionFactory(id=7, from_station_id=100, to_station_id=201, reason="Market is full")
+    SuggestionFactory(id=8, from_station_id=110, to_station_id=100, reason="Pier is empty")
+    SuggestionFactory(id=100, from_station_id=120, to_station_id=202, reason="Rain at noon")
+
+    def found(query):
+        page = dispatcher.get(SUGGESTIONS, {"q": query})
+        return {suggestion.id for suggestion in page.context["cl"].result_list}
+
+    assert found("100") == {7, 8, 100}
+    assert found("pier") == {8}
+    assert found("100 market") == {7}
+    assert found("99999999999") == set()
+
+
+def test_a_search_for_too_many_words_finds_nothing_and_says_so(dispatcher):
+    SuggestionFactory(reason="Pier is empty")
+
+    twenty = dispatcher.get(SUGGESTIONS, {"q": "pier " * 20})
+    more = dispatcher.get(SUGGESTIONS, {"q": "pier " * 21})
+
+    assert len(twenty.context["cl"].result_list) == 1
+    assert len(more.context["cl"].result_list) == 0
+    assert "Search for at most 20 words." in more.content.decode()
+    assert "Search for" not in twenty.content.decode()
+
+
+@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model.__name__)
+def test_no_list_is_searched_for_many_words(dispatcher, model):
+    listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+    for words, refused in ((20, False), (21, True)):
+        page = dispatcher.get(listing, {"q": "a " * words})
+        assert ("Search for at most 20 words." in page.content.decode()) == refused
+        assert page.context["cl"].queryset.query.is_empty() == refused
+
+
+def test_words_are_searched_for_in_the_newest_rows_only_and_the_page_says_so(
+    dispatcher, monkeypatch
+):
+    monkeypatch.setattr(moves, "MOST_SEARCHED", 2)
+    TaskFactory(id=1, reason="Street fair at the pier", from_station_id=77)
+    TaskFactory(id=2, reason="The pier is closed")
+    said = "Only the newest 2 tasks were searched for words"
+
+    def found(**query):
+        page = dispatcher.get(TASKS, query)
+        return [task.id for task in page.context["cl"].result_list], said in page.content.decode()
+
+    assert found(q="pier") == ([2, 1], False)
+    TaskFactory(id=3, reason="Out of bikes", completed=True)
+    assert found(q="pier") == ([2], True)
+    # What has an index is found however old, and narrows what is searched.
+    assert found(q="77") == ([1], False)
+    assert found(q="77 pier") == ([1], False)
+    assert found(q="pier", status__exact="ready") == ([2, 1], False)
+
+
+def test_tasks_are_filtered_by_status_worker_and_day(dispatcher):
+    TaskFactory(id=1)
+    TaskFactory(id=2, assigned=True, worker_id="van-1")
+    TaskFactory(id=3, assigned=True, worker_id="van-2")
+    TaskFactory(id=4, completed=True, worker_id="van-2")
+
+    def found(**query):
+        page = dispatcher.get(TASKS, query)
+        return {task.id for task in page.context["cl"].result_list}
+
+    assert found(status__exact="assigned") == {2, 3}
+    assert found(worker="van-2") == {3}
+    assert found(q="van-2") == {3, 4}
+    assert found(created_at__year="2001") == set()
+    now = Task.objects.get(id=1).created_at
+    assert found(created_at__year=now.year, created_at__month=now.month) == {1, 2, 3, 4}
+
+
+def test_the_way_into_history_goes_by_year_month_and_day_and_keeps_the_filters(dispatcher):
+    TaskFactory(created_at=MORNING)
+    TaskFactory(created_at=MORNING + timedelta(days=400))
+
+    def links(query):
+        page = dispatcher.get(f"{TASKS}?{query}")
+        return {link.text: link.address for link in page.context["drilldown"]}
+
+    years = links("status__exact=ready")
+    assert list(years) == ["2026", "2027"]
+    months = links(years["2026"].removeprefix("?"))
+    assert (len(months), months["May"]) == (
+        13,
+        "?status__exact=ready&created_at__year=2026&created_at__month=5",
+    )
+    days = links(months["May"].removeprefix("?"))
+    assert len(days) == 2 + 31
+    assert list(links(days["4"].removeprefix("?"))) == ["← All dates", "← 2026", "← May"]
+
+
+def test_lists_need_the_same_few_queries_for_one_row_and_for_fifty(dispatcher):
+    def queries(url):
+        with CaptureQueriesContext(connection) as captured:
+            assert dispatcher.get(url).status_code == 200
+        return [query["sql"] for query in captured]
+
+    SuggestionFactory(source="ml-v2")
+    TaskFactory(assigned=True)
+    few = [queries(SUGGESTIONS), queries(TASKS)]
+    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(50, source="ml-v2"))
+    Task.objects.bulk_create(TaskFactory.build_batch(50, assigned=True))
+    many = [queries(SUGGESTIONS), queries(TASKS)]
+
+    assert [len(each) for each in few] == [len(each) for each in many]
+    assert max(len(each) for each in many) <= 9
+
+
+def test_a_list_never_counts_beyond_what_anybody_would_page(dispatcher):
+    SuggestionFactory()
+
+    with CaptureQueriesContext(connection) as captured:
+        dispatcher.get(SUGGESTIONS)
+
+    counts = [query["sql"] for query in captured if "COUNT(" in query["sql"]]
+    assert counts
+    assert all("LIMIT 10000" in sql for sql in counts)
+
+
+def test_a_tasks_page_tells_its_events_in_order(dispatcher):
+    suggestion = SuggestionFactory(source="ml-v2")
+    task = services.approve_suggestion(suggestion.id, actor="maria").task
+    services.claim_next_task("van-1", actor="api")
+    services.complete_task(task.id, actor="tom")
+
+    page = dispatcher.get(f"{TASKS}{task.id}/change/").content.decode()
+
+    story = page[page.index("What happened") :]
+    told = [
+        f"maria approved suggestion {suggestion.id} of ml-v2",
+        "van-1 claimed it",
+        "van-1 completed it: 5 bikes moved",
+        "Entered by tom",
+    ]
+    assert sorted(told, key=story.index) == told
+    assert "<input" not in story.split("</section>")[0]
+
+
+@pytest.mark.parametrize("name", ["complete", "release", "report"])
+def test_a_button_acts_on_the_claim_that_the_page_showed(dispatcher, name):
+    TaskFactory()
+    task = services.claim_next_task("van-1", actor="api")
+    page = dispatcher.get(f"{TASKS}{task.id}/change/").content.decode()
+    (button,) = re.findall(rf'formaction="([^"]*/{name}/[^"]*)"', page)
+    services.reassign_task(task.id, "van-2", actor="tom", reason="Closer")
+
+    answers = {"answered": "1", "reason": "Broken", "moved_qty": "1"}
+    answer = dispatcher.post(html.unescape(button), answers, follow=True)
+
+    (message,) = messages(answer)
+    assert message.endswith(f"1 skipped: Task {task.id} has been claimed anew, by van-2.")
+    assert Task.objects.get().worker_id == "van-2"
+
+
+def test_a_database_that_is_busy_amid_many_is_told_with_what_was_done(dispatcher, monkeypatch):
+    tasks = TaskFactory.create_batch(3)
+
+    def busy(pk, **arguments):
+        if pk == tasks[1].id:
+            raise OperationalError("lock timeout")
+        return services.prioritize_task(pk, by=10, **arguments)
+
+    (operation,) = (each for each in TaskAdmin.operations if each.name == "raise")
+    others = [each for each in TaskAdmin.operations if each.name != "raise"]
+    monkeypatch.setattr(TaskAdmin, "operations", (*others, replace(operation, run=busy)))
+    answer = post_action(dispatcher, TASKS, "raise_selected", tasks)
+
+    assert messages(answer) == [
+        f"2 raised; 1 skipped: {tasks[1].id}: the database was busy or away; look whether it was"
+        " done, then try again."
+    ]
+
+
+def test_what_takes_too_long_stops_and_says_what_is_left(dispatcher, monkeypatch):
+    tasks = TaskFactory.create_batch(3)
+    monkeypatch.setattr("dispatch.admin.operations.LONGEST_SECONDS", -1)
+
+    answer = post_action(dispatcher, TASKS, "raise_selected", tasks)
+
+    assert messages(answer) == ["0 raised; 1 skipped: The last 3 took too long: select them again."]
+    assert not Task.objects.exclude(priority=0).exists()
+
+
+def test_approving_on_a_suggestions_own_page_leads_to_the_list(dispatcher):
+    suggestion = SuggestionFactory()
+
+    answer = dispatcher.post(f"{SUGGESTIONS}{suggestion.id}/approve/?page=1")
+
+    assert answer["Location"].startswith(f"{SUGGESTIONS}?")
+
+
+def test_who_opens_what_a_colleague_decided_reads_how(dispatcher):
+    suggestion = SuggestionFactory()
+    task = services.approve_suggestion(suggestion.id, actor="tom").task
+
+    answer = dispatcher.get(f"{SUGGESTIONS}{suggestion.id}/change/", follow=True)
+
+    assert messages(answer) == [
+        f"Suggestion {suggestion.id} was already approved as task {task.id}."
+    ]
+
+
+def test_completing_what_is_completed_is_not_counted_as_done(dispatcher):
+    held, done = TaskFactory(assigned=True), TaskFactory(completed=True)
+
+    answer = post_action(dispatcher, TASKS, "complete_selected", [held, done])
+
+    assert messages(answer) == ["1 completed; 1 already so."]
+
+
+def test_operations_that_ask_first_do_what_was_answered(dispatcher):
+    held, ready = TaskFactory(assigned=True, qty=5), TaskFactory()
+
+    def operate(name, row, **answers):
+        return dispatcher.post(f"{TASKS}{row.id}/{name}/?page=1", {"answered": "1", **answers})
+
+    assert "errorlist" in operate("reassign", ready, worker_id=" ").content.decode()
+    operate("reassign", ready, worker_id="van-9", reason="Closer")
+    operate("report", held, moved_qty="2", note="No more docks")
+    operate("cancel", ready, reason="Road works")
+
+    held.refresh_from_db()
+    ready.refresh_from_db()
+    assert (held.status, held.moved_qty, held.note) == ("completed", 2, "No more docks")
+    assert (ready.status, ready.worker_id) == ("cancelled", "van-9")
+
+
+def test_what_may_be_stuck_is_found_the_worst_first(dispatcher):
+    TaskFactory(id=1, created_at=MORNING + timedelta(hours=1))
+    TaskFactory(id=2, created_at=MORNING, priority=-5)
+    TaskFactory(id=3, assigned=True)
+    TaskFactory(id=4, assigned=True, assigned_at=MORNING - timedelta(hours=1))
+    TaskFactory(id=5, completed=True)
+    late = services.claim_next_task("van-1", actor="api")
+    services.release_task(late.id, actor="maria", reason="Too slow")
+    with pytest.raises(Conflict):
+        services.complete_task(late.id, actor="api", report=services.Report("van-1"))
+
+    def found(attention):
+        page = dispatcher.get(TASKS, {"attention": attention})
+        return [task.id for task in page.context["cl"].result_list]
+
+    assert found("overdue") == [4, 3]
+    assert found("waiting") == [2, 1]
+    assert found("late_report") == [late.id]

@@ -1,0 +1,330 @@
+"""Stations in the console and over the API, and their names wherever a move shows."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from dispatch import services
+from dispatch.models import Station, StationAlias, StationOutage, Suggestion, Task
+from dispatch.station_names import station_names
+
+from ..support.factories import (
+    MORNING,
+    StationFactory,
+    StationStatusFactory,
+    SuggestionFactory,
+    TaskFactory,
+    UserFactory,
+)
+
+pytestmark = pytest.mark.django_db
+
+STATIONS = "/admin/dispatch/station/"
+SUGGESTIONS = "/admin/dispatch/suggestion/"
+TASKS = "/admin/dispatch/task/"
+
+
+@pytest.fixture
+def dispatcher(client):
+    client.force_login(UserFactory(username="maria"))
+    return client
+
+
+@pytest.fixture
+def market():
+    return StationFactory(id=100, name="Market St at 10th St <b>")
+
+
+def html(browser, url, **query):
+    page = browser.get(url, query)
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+def numbers_listed(browser, **query):
+    page = browser.get(STATIONS, query)
+    assert page.status_code == 200
+    return [station.pk for station in page.context["cl"].result_list]
+
+
+# Names
+
+
+def test_a_station_that_nobody_knows_is_its_number(market):
+    with CaptureQueriesContext(connection) as captured:
+        names = station_names([100, 200, 100])
+
+    assert names == {100: "Market St at 10th St <b>", 200: "#200"}
+    assert len(captured) == 1
+
+
+@pytest.mark.parametrize("url", [SUGGESTIONS, TASKS])
+def test_lists_of_moves_name_their_stations(dispatcher, market, url):
+    SuggestionFactory()
+    TaskFactory()
+
+    page = html(dispatcher, url)
+
+    assert (
+        '<a class="station" href="/admin/dispatch/station/100/change/" title="Station 100">'
+        "Market St at 10th St &lt;b&gt;</a>"
+    ) in page
+    assert '<span class="station">#200</span>' in page
+
+
+def test_the_page_of_a_move_names_its_stations(dispatcher, market):
+    for url in (
+        f"{TASKS}{TaskFactory().pk}/change/",
+        f"{SUGGESTIONS}{SuggestionFactory().pk}/change/",
+    ):
+        page = html(dispatcher, url)
+        assert "Market St at 10th St &lt;b&gt;</a>" in page
+        assert "#200" in page
+
+
+def test_the_page_that_asks_first_names_the_stations(dispatcher, market):
+    suggestion = SuggestionFactory()
+
+    page = dispatcher.post(f"{SUGGESTIONS}{suggestion.pk}/reject/").content.decode()
+
+    assert "5 bikes, Market St at 10th St &lt;b&gt; → #200" in page
+
+
+def test_words_find_moves_by_the_names_of_their_stations(dispatcher, market):
+    there, back = TaskFactory(), TaskFactory(from_station_id=200, to_station_id=100)
+    TaskFactory(from_station_id=1, to_station_id=2)
+
+    page = dispatcher.get(TASKS, {"q": "market 10th"})
+
+    assert {task.pk for task in page.context["cl"].result_list} == {there.pk, back.pk}
+
+
+def test_the_page_that_asks_first_shows_no_reason_where_there_is_none(dispatcher, market):
+    task = TaskFactory(reason=None)
+
+    page = dispatcher.post(f"{TASKS}{task.pk}/cancel/").content.decode()
+
+    assert "→ #200</li>" in page
+
+
+# The list
+
+
+def test_the_list_says_how_full_each_station_is_and_since_when_that_is_known(dispatcher, market):
+    StationStatusFactory(station=market, bikes=2, docks=33, as_of=timezone.now())
+    StationStatusFactory(station__id=101, bikes=0, docks=20, as_of=MORNING)
+    StationStatusFactory(station__id=102, bikes=5, docks=0, in_service=False, as_of=None)
+    StationFactory(id=103)
+    StationFactory(id=104, gone_at=MORNING)
+
+    rows = html(dispatcher, STATIONS).split("<tr>")[2:]
+
+    for row, words in zip(
+        rows,
+        [
+            ("2 of 35 bikes", '"badge low">low', "minutes"),
+            ("0 of 20 bikes", '"badge empty">empty', "old</span>"),
+            ("5 of 5 bikes", '"badge closed">closed', "never", "old</span>"),
+            ('"badge unknown">unknown',),
+            ('"badge gone">gone',),
+        ],
+        strict=True,
+    ):
+        assert all(word in row for word in words), row
+    assert "old</span>" not in rows[0]
+
+
+def test_the_list_is_filtered_by_state_and_system(dispatcher):
+    for number, bikes in ((1, 0), (2, 5)):
+        StationStatusFactory(station__id=number, bikes=bikes)
+    StationOutage.objects.create(station_id=1, kind="empty", started_at=MORNING)
+    later = MORNING + timedelta(minutes=5)
+    StationOutage.objects.create(station_id=2, kind="empty", started_at=MORNING, ended_at=later)
+    StationFactory(id=3, gone_at=MORNING, system="other")
+
+    assert numbers_listed(dispatcher, state="empty") == [1]
+    assert numbers_listed(dispatcher, state="full") == []
+    assert numbers_listed(dispatcher, state="unknown") == [3]
+    assert numbers_listed(dispatcher, state="gone") == [3]
+    assert numbers_listed(dispatcher, system="bay") == [1, 2]
+    assert numbers_listed(dispatcher, state="nonsense") == []
+
+
+def test_the_list_is_searched_by_number_and_by_name(dispatcher, market):
+    StationFactory(id=10, name="Valencia St", short_name="SF-100")
+    StationFactory(id=1000, name="Elsewhere")
+
+    assert numbers_listed(dispatcher, q="100") == [10, 100]
+    assert numbers_listed(dispatcher, q="market 10th") == [100]
+    assert numbers_listed(dispatcher, q="9" * 18) == []
+
+
+@pytest.mark.parametrize("query", ["?system=a\0b", "?state=X", "?name__regex=(", "?q=%00"])
+def test_a_wrong_address_of_the_list_is_no_error(dispatcher, query):
+    assert dispatcher.get(STATIONS + query).status_code in (200, 302, 400)
+
+
+def test_the_list_needs_the_same_few_queries_for_one_station_and_for_fifty(dispatcher):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            html(dispatcher, STATIONS)
+        return len(captured)
+
+    StationStatusFactory()
+    few = queries()
+    for _ in range(50):
+        StationStatusFactory()
+
+    assert queries() == few <= 7
+
+
+# The page of one
+
+
+def test_a_stations_page_shows_its_moves_its_outages_and_its_names(dispatcher, market):
+    StationStatusFactory(station=market)
+    StationAlias.objects.create(system="bay", feed_id="uuid-100", station=market)
+    StationOutage.objects.create(
+        station=market, kind="full", started_at=MORNING, ended_at=MORNING + timedelta(minutes=43)
+    )
+    StationOutage.objects.create(
+        station=market, kind="empty", started_at=MORNING + timedelta(hours=1)
+    )
+    task, done = TaskFactory(assigned=True), TaskFactory(completed=True)
+    suggestion = SuggestionFactory(from_station_id=7, to_station_id=100)
+    other = SuggestionFactory(from_station_id=7, to_station_id=8)
+
+    page = html(dispatcher, f"{STATIONS}100/change/")
+
+    assert f"Task {task.pk}</a>" in page
+    assert f"Suggestion {suggestion.pk}</a>" in page
+    assert f"Task {done.pk}</a>" not in page
+    assert f"Suggestion {other.pk}</a>" not in page
+    assert "#7 → Market St at 10th St &lt;b&gt;" in page
+    assert "for 43\xa0minutes" in page
+    assert "still, for" in page
+    assert "uuid-100" in page
+    assert "2 of 35 bikes" in page
+    assert 'name="_save"' not in page
+
+
+def test_a_stations_page_has_no_rows_for_what_its_feed_has_not_said(dispatcher, market):
+    def labels():
+        return set(re.findall(r"<label>([^<:]*)", html(dispatcher, f"{STATIONS}100/change/")))
+
+    of_status = {"Fill", "Out of order", "Reported"}
+    assert not labels() & of_status
+    assert {"State", "Number", "System", "Position"} <= labels()
+    StationStatusFactory(station=market)
+    assert of_status <= labels()
+
+
+def test_a_stations_page_needs_few_queries_however_much_goes_on_there(dispatcher, market):
+    Task.objects.bulk_create(TaskFactory.build_batch(30))
+    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(30))
+
+    with CaptureQueriesContext(connection) as captured:
+        page = html(dispatcher, f"{STATIONS}100/change/")
+
+    assert page.count("→ #200") == 40
+    assert len(captured) <= 12
+
+
+@pytest.mark.parametrize("number", ["7", "9" * 18, "x", "-1"])
+def test_a_station_that_is_not_there_leads_back_to_the_list(dispatcher, number):
+    answer = dispatcher.get(f"{STATIONS}{number}/change/")
+
+    assert answer.status_code == 302
+
+
+def test_nobody_writes_stations_by_hand(dispatcher, market):
+    for url in (f"{STATIONS}100/change/", f"{STATIONS}100/delete/", f"{STATIONS}add/"):
+        dispatcher.post(url, {"name": "Changed", "post": "yes"})
+
+    assert Station.objects.get().name == "Market St at 10th St <b>"
+
+
+# The API
+
+IN_FULL = {
+    "id": 100,
+    "system": "bay",
+    "name": "Market St at 10th St <b>",
+    "short_name": "",
+    "lat": 37.7749,
+    "lon": -122.4194,
+    "capacity": 35,
+    "region": "",
+    "gone_at": None,
+    "bikes": 2,
+    "docks": 33,
+    "bikes_disabled": 0,
+    "docks_disabled": 0,
+    "in_service": True,
+    "as_of": "2026-05-04T08:00:00Z",
+}
+NOTHING_KNOWN = dict.fromkeys(
+    ["bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "as_of"]
+)
+
+
+def test_stations_are_a_bare_array_in_id_order_with_their_status(client, market):
+    StationStatusFactory(station=market)
+    StationFactory(id=3, name="Valencia St")
+
+    first, second = client.get("/stations").json()
+
+    assert second == IN_FULL
+    assert first == {**IN_FULL, "id": 3, "name": "Valencia St", **NOTHING_KNOWN}
+
+
+def test_stations_come_page_by_page_if_asked(client):
+    for number in (1, 2, 3):
+        StationFactory(id=number)
+
+    page = client.get("/stations?limit=2")
+
+    assert [station["id"] for station in page.json()] == [1, 2]
+    (link,) = [page["Link"].split("<")[1].split(">")[0]]
+    assert [station["id"] for station in client.get(link).json()] == [3]
+    assert client.get("/stations?limit=0").status_code == 400
+
+
+def test_stations_need_one_query(client):
+    for _ in range(5):
+        StationStatusFactory()
+        StationFactory()
+
+    with CaptureQueriesContext(connection) as captured:
+        assert len(client.get("/stations").json()) == 10
+    assert len(captured) == 1
+
+
+def test_one_station_is_found_by_its_number(client, market):
+    StationStatusFactory(station=market)
+
+    assert client.get("/stations/100").json() == IN_FULL
+
+
+@pytest.mark.parametrize("number", ["7", "2147483648", "9" * 18])
+def test_a_station_that_is_not_there_is_404(client, number):
+    answer = client.get(f"/stations/{number}")
+
+    assert answer.status_code == 404
+    assert answer.json() == {"detail": f"Station {number} not found."}
+
+
+def test_the_contracts_answers_keep_the_numbers(client, market):
+    SuggestionFactory()
+
+    (suggestion,) = client.get("/suggestions").json()
+    task = client.post("/task/approve", {"suggestion_id": suggestion["id"]}).json()
+
+    for move in (suggestion, task):
+        assert (move["from_station_id"], move["to_station_id"]) == (100, 200)
+        assert not any("name" in key for key in move)
+    assert services.claim_next_task("van-1", actor="api").from_station_id == 100

@@ -1,0 +1,62 @@
+"""What the documentation tells to type works."""
+
+import re
+
+import pytest
+from django.db import connection
+
+from conftest import ROOT
+from dispatch import services
+from dispatch.services import SuggestionRow
+
+from ..support.factories import SuggestionFactory
+
+pytestmark = pytest.mark.django_db
+
+ML_JOBS = (ROOT / "docs" / "ml-jobs.md").read_text()
+QUERIES = re.findall(r"^    (SELECT (?:at|suggestion_id)\b.*?;)", ML_JOBS, re.DOTALL | re.MULTILINE)
+INSERTS = re.findall(r"INSERT INTO suggestions .*?\);", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def a_day_of_the_job(transactional_db):
+    row = SuggestionRow(from_station_id=512, to_station_id=87, qty=6, reason="87 is empty")
+    services.ingest_suggestions([row], source="demand-v2", actor="test")
+    (suggestion,) = services.suggestions.Suggestion.objects.all()
+    services.approve_suggestion(suggestion.id, actor="maria")
+    rejected = SuggestionFactory(source="demand-v2")
+    services.reject_suggestion(rejected.id, actor="maria", reason="Road works")
+
+
+def test_the_queries_for_ml_jobs_find_what_became_of_their_suggestions(a_day_of_the_job):
+    assert len(QUERIES) == 3
+    for query in QUERIES:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            assert len(cursor.fetchall()) == 1, query
+
+
+def test_the_insert_of_the_readme_enters_a_suggestion():
+    (insert,) = INSERTS
+
+    with connection.cursor() as cursor:
+        cursor.execute(insert)
+        assert cursor.rowcount == 1
+
+
+def test_every_endpoint_is_in_the_api_reference(client):
+    reference = (ROOT / "docs" / "api.md").read_text()
+
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        short = re.sub(r"\{(?:task|suggestion|station)_id\}", "{id}", path)
+        for method in methods:
+            told = (f"`{method.upper()} {path}`", f"`{method.upper()} {short}`")
+            assert any(each in reference for each in told), path
+
+
+def test_every_kind_of_event_is_in_the_database_reference():
+    reference = (ROOT / "docs" / "database.md").read_text()
+    table = reference[reference.index("| kind |") :]
+
+    for kind in services.events.EventKind.values:
+        assert re.search(rf"^\|.*\b{kind}\b.*\|", table, re.MULTILINE), kind

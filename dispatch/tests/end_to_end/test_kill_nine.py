@@ -1,0 +1,273 @@
+"""kill -9 of PostgreSQL and of the service under load, on a private server and real gunicorn."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import requests
+
+from baywheels.embedded.cluster import Cluster
+from conftest import ROOT, serve
+
+pytestmark = [pytest.mark.experiment, pytest.mark.timeout(240)]
+
+VANS = 12
+SUGGESTIONS = 3000
+# What each van is answered between two kills at least, so that all of them are at work.
+STRIDE = 3
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A server of one's own, to be killed at will."""
+    cluster = Cluster(tmp_path_factory.mktemp("kill-nine") / "db")
+    cluster.start()
+    try:
+        manage(cluster, "migrate", "--verbosity=0")
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def manage(cluster, *arguments):
+    environment = {**os.environ, "DATABASE_URL": cluster.url}
+    environment |= {"SECRET_KEY": "k" * 50, "ALLOWED_HOSTS": "127.0.0.1"}
+    command = [sys.executable, "manage.py", *arguments]
+    subprocess.run(command, cwd=ROOT, env=environment, timeout=60, check=True)
+
+
+def query(cluster, statement):
+    with psycopg.connect(cluster.url) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def suggest(cluster, count):
+    return [
+        id
+        for (id,) in query(
+            cluster,
+            "INSERT INTO suggestions (from_station_id, to_station_id, qty, reason)"
+            f" SELECT n, n + 1, 5, 'Full' FROM generate_series(1, {count}) AS n RETURNING id",
+        )
+    ]
+
+
+def kill_nine(parent):
+    """A process and its children, all at once."""
+    # Stopped first, so that it has no child more than those we see.
+    os.kill(parent, signal.SIGSTOP)
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    ends = [os.pidfd_open(pid) for pid in [*map(int, children), parent]]
+    for end in ends:
+        signal.pidfd_send_signal(end, signal.SIGKILL)
+    for end in ends:
+        # While it is still dying, it would pass for running.
+        select.select([end], [], [])
+        os.close(end)
+
+
+class Service:
+    """gunicorn on the private server. It can be killed and begun anew, elsewhere."""
+
+    def __init__(self, cluster, stack):
+        self.cluster, self.stack = cluster, stack
+        self.begin()
+
+    def begin(self):
+        self.server = self.stack.enter_context(serve(workers=2, DATABASE_URL=self.cluster.url))
+
+    def kill(self):
+        kill_nine(self.server.process.pid)
+        self.server.process.wait()
+
+
+class Van:
+    """Approves, claims and completes, and writes down what was acknowledged."""
+
+    def __init__(self, name, service, patience=60):
+        self.name, self.service, self.patience = name, service, patience
+        self.acknowledged = []
+        self.answers = Counter()
+
+    def work(self, suggestions, enough):
+        for suggestion_id in suggestions:
+            if enough.is_set():
+                return
+            self.move(suggestion_id)
+
+    def move(self, suggestion_id):
+        approved = self.post("/task/approve", {"suggestion_id": suggestion_id})
+        self.note("approved", approved, suggestion_id)
+        worker = {"worker_id": self.name}
+        claimed = self.post("/dispatch/next", worker, {"Idempotency-Key": uuid4().hex})
+        if self.note("claimed", claimed, self.name):
+            completed = self.post(f"/task/{claimed.json()['id']}/complete", worker)
+            self.note("completed", completed, self.name)
+
+    def note(self, kind, answer, subject):
+        if answer.status_code == 200:
+            self.acknowledged.append((kind, answer.json()["id"], str(subject)))
+        return answer.status_code == 200
+
+    def post(self, path, body, headers=None):
+        return self.ask(
+            lambda url: requests.post(url + path, json=body, headers=headers, timeout=10)
+        )
+
+    def get(self, path):
+        return self.ask(lambda url: requests.get(url + path, timeout=10))
+
+    def ask(self, request):
+        """Until there is an answer, and one that is not 503."""
+        deadline = time.monotonic() + self.patience
+        while time.monotonic() < deadline:
+            try:
+                answer = request(self.service.server.url)
+            except requests.RequestException:
+                self.answers["broken"] += 1
+            else:
+                self.answers[answer.status_code] += 1
+                if answer.status_code != 503:
+                    return answer
+            time.sleep(0.02)
+        raise AssertionError(f"{self.name} got no answer: {self.answers}")
+
+
+@contextmanager
+def at_work(vans, suggestions):
+    enough = threading.Event()
+    with ThreadPoolExecutor(len(vans)) as pool:
+        shares = [suggestions[n :: len(vans)] for n in range(len(vans))]
+        days = [pool.submit(v.work, s, enough) for v, s in zip(vans, shares, strict=True)]
+        try:
+            yield
+        finally:
+            enough.set()
+    for day in days:
+        day.result()
+
+
+def wait_until_all_move_on(vans):
+    goals = [len(van.acknowledged) + STRIDE for van in vans]
+    deadline = time.monotonic() + 60
+    while any(len(van.acknowledged) < goal for van, goal in zip(vans, goals, strict=True)):
+        assert time.monotonic() < deadline, "The vans stand still."
+        time.sleep(0.01)
+
+
+def kill_postgresql(cluster):
+    kill_nine(cluster.status().pid)
+
+
+HAPPENED = """
+    SELECT kind, task_id, CASE kind WHEN 'approved' THEN suggestion_id::text ELSE worker_id END
+    FROM task_events
+"""
+IS = """
+    SELECT 'approved', id, suggestion_id::text FROM tasks
+    UNION SELECT 'claimed', id, worker_id FROM tasks WHERE status IN ('assigned', 'completed')
+    UNION SELECT 'completed', id, worker_id FROM tasks WHERE status = 'completed'
+"""
+
+
+def lost(acknowledged, cluster):
+    """The operations that the tables do not show, or that did not happen exactly once."""
+    happened, shown = Counter(query(cluster, HAPPENED)), set(query(cluster, IS))
+    return [each for each in acknowledged if happened[each] != 1 or each not in shown]
+
+
+def test_what_was_acknowledged_survives_kill_nine_of_postgresql_and_of_the_service(cluster):
+    *suggestions, first, second, third = suggest(cluster, SUGGESTIONS)
+
+    with ExitStack() as stack:
+        service = Service(cluster, stack)
+        vans = [Van(f"van-{number}", service) for number in range(VANS)]
+        # Whatever it asks, it fails unless that works within 5 s of asking.
+        probe = Van("probe", service, patience=5)
+        with at_work(vans, suggestions):
+            for spare, service_too in [(first, False), (second, True), (third, False)]:
+                wait_until_all_move_on(vans)
+                kill_postgresql(cluster)
+                if service_too:
+                    service.kill()
+                cluster.start()
+                if service_too:
+                    service.begin()
+                probe.move(spare)
+                assert probe.get("/tasks").status_code == 200
+            wait_until_all_move_on(vans)
+
+    answers = sum((van.answers for van in [probe, *vans]), Counter())
+    # 404: the suggestion's task exists already, its first answer was lost.
+    assert answers.keys() <= {200, 404, 503, "broken"}
+    assert answers[503] > 0
+    assert answers["broken"] > 0
+    acknowledged = [operation for van in [probe, *vans] for operation in van.acknowledged]
+    assert lost(acknowledged, cluster) == []
+    assert len(probe.acknowledged) == 3 * 3
+    claimed = [task for kind, task, _ in acknowledged if kind == "claimed"]
+    assert len(claimed) == len(set(claimed)), "Held by two."
+    manage(cluster, "check_invariants")
+
+
+@contextmanager
+def acknowledging_before_it_is_written(cluster):
+    """COMMIT returns while its record is still in memory, and for ten seconds more."""
+    settings = cluster.data / "postgresql.auto.conf"
+    former = settings.read_text()
+    unsafe = "synchronous_commit = off\nwal_writer_delay = 10s\nwal_writer_flush_after = 1GB\n"
+    cluster.stop()
+    settings.write_text(former + unsafe)
+    cluster.start()
+    try:
+        yield
+    finally:
+        cluster.stop()
+        settings.write_text(former)
+        cluster.start()
+
+
+def test_without_synchronous_commit_the_same_kill_loses_what_was_acknowledged(cluster):
+    suggestions = suggest(cluster, SUGGESTIONS)
+
+    with acknowledging_before_it_is_written(cluster), ExitStack() as stack:
+        service = Service(cluster, stack)
+        vans = [Van(f"van-{number}", service) for number in range(VANS)]
+        with at_work(vans, suggestions):
+            wait_until_all_move_on(vans)
+            kill_postgresql(cluster)
+            cluster.start()
+        acknowledged = [operation for van in vans for operation in van.acknowledged]
+        found = lost(acknowledged, cluster)
+
+    assert found
+
+
+def approve_all(pool, url, ids):
+    def approve(id):
+        return requests.post(f"{url}/task/approve", json={"suggestion_id": id}, timeout=10)
+
+    return Counter(answer.status_code for answer in pool.map(approve, ids))
+
+
+def test_a_restart_of_postgresql_that_nobody_noticed_fails_no_request(cluster):
+    ids = suggest(cluster, 200)
+
+    with serve(workers=2, DATABASE_URL=cluster.url) as server, ThreadPoolExecutor(32) as pool:
+        assert approve_all(pool, server.url, ids[:100]) == {200: 100}
+        ((kept,),) = query(cluster, "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle'")
+        assert kept >= 4, "The service has no connections to lose."
+        kill_postgresql(cluster)
+        cluster.start()
+        assert approve_all(pool, server.url, ids[100:]) == {200: 100}

@@ -1,0 +1,570 @@
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+
+from conftest import database_url
+from dispatch.ingest import formats
+from dispatch.ingest.formats import READERS
+from dispatch.management.commands import ingest_suggestions
+from dispatch.models import Suggestion, TaskEvent
+
+from ..support.concurrency import background, wait_until_blocked
+from ..support.factories import SuggestionFactory
+
+pytestmark = pytest.mark.django_db
+
+ROOT = Path(__file__).resolve().parents[3]
+ROW = {"from_station_id": 1, "to_station_id": 2, "qty": 5, "reason": "Full"}
+HEADER = "from_station_id,to_station_id,qty,reason\n"
+
+
+def line(**fields):
+    return json.dumps({**ROW, **fields}) + "\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(content, name="rows.jsonl"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write_file
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    """A pipe with this content, as sys.stdin."""
+    with ExitStack() as stack:
+
+        def give(content, kind=io.BufferedReader):
+            reader, writer = os.pipe()
+            os.write(writer, content.encode())
+            os.close(writer)
+            pipe = kind(io.FileIO(reader))
+            monkeypatch.setattr("sys.stdin", stack.enter_context(io.TextIOWrapper(pipe)))
+
+        yield give
+
+
+def run(path, *options):
+    output = io.StringIO()
+    call_command("ingest_suggestions", str(path), *options, stdout=output)
+    return output.getvalue()
+
+
+def refusal(path, *options):
+    with pytest.raises(CommandError) as refused:
+        run(path, *options)
+    assert refused.value.returncode == 1
+    assert not Suggestion.objects.filter(source="").exists()
+    return str(refused.value)
+
+
+def entered():
+    return list(Suggestion.objects.order_by("id").values_list("to_station_id", "qty", "reason"))
+
+
+def test_it_enters_the_rows_and_says_so_in_one_line(write):
+    path = write(line() + line(to_station_id=3) + line(qty=6))
+
+    assert run(path, "--source", "ml") == (
+        "2 inserted, 0 refreshed, 0 removed, 1 repeated, 0 under way, 0 decided, 0 rejected.\n"
+    )
+    assert entered() == [(3, 5, "Full"), (2, 6, "Full")]
+    event = TaskEvent.objects.get()
+    assert (event.kind, event.actor) == ("ingested", "ingest_suggestions")
+    assert (event.source, event.details["inserted"]) == ("ml", 2)
+
+
+def test_for_machines_it_answers_one_json_object(write):
+    assert json.loads(run(write(line()), "--source", "ml", "--json")) == {
+        "ok": True,
+        "source": "ml",
+        "dry_run": False,
+        "inserted": 1,
+        "refreshed": 0,
+        "removed": 0,
+        "repeated": 0,
+        "under_way": 0,
+        "decided": 0,
+        "rejected": 0,
+    }
+
+
+def test_for_machines_a_failure_is_one_json_object_too(write):
+    output = io.StringIO()
+    with pytest.raises(CommandError):
+        call_command("ingest_suggestions", str(write(line(qty=0))), "--json", stdout=output)
+    assert json.loads(output.getvalue()) == {
+        "ok": False,
+        "error": "1 row is bad; nothing was entered.",
+        "bad_rows": 1,
+        "errors": [{"line": 1, "error": "qty: Expected `int` >= 1"}],
+    }
+
+
+def test_one_bad_row_refuses_all(write):
+    assert refusal(write(line() + line(to_station_id=3, qty=0))) == (
+        "1 row is bad; nothing was entered.\nline 2: qty: Expected `int` >= 1"
+    )
+
+
+def test_twenty_bad_rows_are_shown_and_the_rest_counted(write):
+    told = refusal(write(line(qty=0) * 1_025)).splitlines()
+
+    assert told[0] == "1,025 rows are bad; nothing was entered."
+    assert told[1].startswith("line 1: ")
+    assert told[20].startswith("line 20: ")
+    assert told[21:] == ["... and 1,005 more"]
+
+
+def test_valid_rows_are_entered_when_the_bad_ones_may_be_rejected(write, tmp_path):
+    bad = line(qty=0)
+    rejects = tmp_path / "rejects.jsonl"
+
+    told = run(write(bad + line() + "{\n"), "--skip-bad", "--rejects", str(rejects))
+
+    assert (
+        told
+        == "1 inserted, 0 refreshed, 0 removed, 0 repeated, 0 under way, 0 decided, 2 rejected.\n"
+    )
+    assert [json.loads(row) for row in rejects.read_text().splitlines()] == [
+        {"line": 1, "error": "qty: Expected `int` >= 1", "text": bad.rstrip("\n")},
+        {
+            "line": 3,
+            "error": "not valid JSON: Expecting property name enclosed in double quotes"
+            " at character 3",
+            "text": "{",
+        },
+    ]
+
+
+@pytest.mark.parametrize("more", [[], ["--source", "ml", "--replace", "--allow-empty"]])
+def test_an_input_of_bad_rows_only_is_refused_even_if_they_may_be_rejected(write, tmp_path, more):
+    SuggestionFactory(source="ml")
+    rejects = str(tmp_path / "rejects")
+
+    told = refusal(write(line(qty=0)), "--skip-bad", "--rejects", rejects, *more)
+
+    assert told.startswith("1 row is bad")
+    assert Suggestion.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--skip-bad"], ["--rejects", "x"], ["--replace"], ["--allow-empty", "--source", "ml"]],
+)
+def test_an_option_without_its_partner_is_refused(write, options):
+    assert "need" in (told := refusal(write(line()), *options)) or "is for" in told
+
+
+def test_the_rejects_never_overwrite_the_input(write):
+    path = write(line())
+
+    assert "overwrite" in refusal(path, "--skip-bad", "--rejects", str(path))
+    assert path.read_text() == line()
+
+
+def test_a_full_disk_under_the_rejects_enters_nothing(write):
+    told = refusal(write(line() + "{\n"), "--skip-bad", "--rejects", "/dev/full")
+    assert told == "/dev/full: No space left on device."
+
+
+def test_replacing_by_an_empty_input_is_refused_unless_it_is_allowed(write):
+    SuggestionFactory(source="ml")
+    empty = write("\n  \n")
+
+    assert "No rows" in refusal(empty, "--source", "ml", "--replace")
+    assert Suggestion.objects.exists()
+    assert "1 removed" in run(empty, "--source", "ml", "--replace", "--allow-empty")
+
+
+def test_a_dry_run_changes_nothing(write):
+    assert run(write(line()), "--dry-run") == (
+        "Dry run, nothing was changed:"
+        " 1 inserted, 0 refreshed, 0 removed, 0 repeated, 0 under way, 0 decided, 0 rejected.\n"
+    )
+    assert not Suggestion.objects.exists()
+
+
+def test_standard_input_is_json_lines(stdin):
+    stdin(line())
+    assert "1 inserted" in run("-")
+
+
+def test_standard_input_may_be_csv(stdin):
+    stdin(HEADER + "1,2,5,Full\n")
+    assert "1 inserted" in run("-", "--format", "csv")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_producer_holds_no_transaction_open(stdin):
+    in_transaction = set()
+
+    class Pipe(io.BufferedReader):
+        def read(self, size=-1):
+            in_transaction.add(connection.in_atomic_block)
+            return super().read(size)
+
+        def readline(self, size=-1):
+            in_transaction.add(connection.in_atomic_block)
+            return super().readline(size)
+
+    stdin(line(), Pipe)
+    assert run("-").startswith("1 inserted")
+    assert in_transaction == {False}
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("absent.jsonl", "No such file or directory"),
+        (".csv", "say its format"),
+        ("rows.txt", "say its format"),
+        ("folder.jsonl", "Is a directory"),
+        ("secret.jsonl", "Permission denied"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, name, complaint):
+    (tmp_path / "folder.jsonl").mkdir()
+    if name == "secret.jsonl":
+
+        def deny(*args, **kwargs):
+            raise PermissionError(13, "Permission denied")
+
+        # Root may read every file.
+        monkeypatch.setattr("dispatch.ingest.source.open", deny, raising=False)
+    told = refusal(tmp_path / name)
+    assert complaint in told
+    assert name in told
+    assert "\n" not in told
+
+
+BAD_JSON = {
+    "zero": (line(qty=0), "qty: Expected `int` >= 1"),
+    "true": (line(qty=True), "qty: Expected `int`, got `bool`"),
+    "float": (line(qty=5.0), "qty: Expected `int`, got `float`"),
+    "text": (line(qty="5"), "qty: Expected `int`, got `str`"),
+    "null": (line(qty=None), "qty: Expected `int`, got `null`"),
+    "int4": (line(qty=2**31), "qty: Expected `int` <= 2147483647"),
+    "int8": (line(qty=2**64), "qty: Expected `int` <= 2147483647"),
+    "gigantic": (line().replace("5", "9" * 5_000), "a number with thousands of digits"),
+    "infinite": (line().replace("5", "1e400"), "qty: Expected `int`, got `float`"),
+    "nan": (line().replace("5", "NaN"), "not valid JSON: NaN"),
+    "negative station": (line(from_station_id=-1), "from_station_id: Expected `int` >= 0"),
+    "loop": (line(to_station_id=1), "from_station_id and to_station_id must differ"),
+    "empty": (line(reason=""), "reason: must not be empty"),
+    "blank": (line(reason=" \t\u2003"), "reason: must not be empty"),
+    "long": (line(reason="x" * 2001), "reason: Expected `str` of length <= 2000"),
+    "nul": (line(reason="a\0"), "reason: has a NUL or half a surrogate pair"),
+    "surrogate": (line(reason="\ud800"), "reason: has a NUL or half a surrogate pair"),
+    "surrogate key": (line(**{"\ud800": 1}), "a field's name has half a surrogate pair"),
+    "priority": (line(priority=101), "priority: Expected `int` <= 100"),
+    "no zone": (line(expires_at="2026-05-04T08:00:00"), "expires_at: Expected `datetime` with"),
+    "year 0": (line(expires_at="0000-05-04T08:00:00Z"), "expires_at: Invalid RFC3339"),
+    "year 1": (line(expires_at="0001-01-01T00:00:00Z"), "expires_at: the year must be"),
+    "year 9999": (line(expires_at="9999-12-31T23:59:59Z"), "expires_at: the year must be"),
+    "year 10000": (line(expires_at="10000-05-04T08:00:00Z"), "expires_at: Invalid RFC3339"),
+    "timestamp": (line(expires_at=1_777_881_600), "expires_at: Expected `datetime | null`"),
+    "missing": ('{"from_station_id": 1, "to_station_id": 2, "qty": 5}', "reason: missing"),
+    "unknown": (line(quantity=5), "quantity: unknown field"),
+    "escape codes": (line(**{"\x1b[2J\n": 5}), "\\x1b[2J\\n: unknown field"),
+    "twice": ('{"qty": 5, ' + line()[1:], "qty: given twice"),
+    "array": ("[1]", "Expected `object`, got `array`"),
+    "deep": ("[" * 60_000, "not valid JSON: nested too deeply"),
+    "cut off": (line()[:-3], "not valid JSON: "),
+    "two objects": (line().strip() * 2, "not valid JSON: Extra data at character"),
+    "not UTF-8": (line().encode().replace(b"Full", b"F\xfcll"), "not valid UTF-8"),
+    "UTF-16": (line().encode("utf-16"), "not valid UTF-8"),
+    "huge": (line(reason="x" * 70_000), "longer than 65,536 bytes"),
+}
+
+
+@pytest.mark.parametrize(("bad", "complaint"), BAD_JSON.values(), ids=BAD_JSON)
+def test_a_bad_line_of_json_is_named_with_its_field(write, bad, complaint):
+    bad = bad if isinstance(bad, bytes) else bad.encode()
+    told = refusal(write(line().encode() + bad)).splitlines()
+    assert told[1].startswith(f"line 2: {complaint}")
+    assert len(told[1]) < 300
+
+
+BAD_CSV = {
+    "word": ("1,2,many,Full", "qty: not a whole number: many"),
+    "decimal": ("1,2,5.0,Full", "qty: not a whole number: 5.0"),
+    "space": ("1, 2,5,Full", "to_station_id: not a whole number:  2"),
+    "arabic digits": ("1,2,\u0665,Full", "qty: not a whole number: \u0665"),
+    "int8": ("1,2,99999999999999999999,Full", "qty: Expected `int` <= 2147483647"),
+    "gigantic": (f"1,2,{'9' * 5_000},Full", "qty: not a whole number: 999"),
+    "empty number": ("1,2,,Full", "qty: missing"),
+    "empty reason": ("1,2,5,", "reason: missing"),
+    "only commas": (",,,", "from_station_id: missing"),
+    "short": ("1,2,5", "3 fields where the header has 4"),
+    "long": ("1,2,5,Full,", "5 fields where the header has 4"),
+    "quotes": ('1,2,5,"Full" very', "',' expected after '\"'"),
+    "no end": ('1,2,5,"Full', "unexpected end of data"),
+    "nul": ("1,2,5,a\0b", "reason: has a NUL"),
+    "not UTF-8": (b"1,2,5,F\xfcll", "not valid UTF-8"),
+    "surrogate": (b"1,2,5,\xed\xa0\x80", "not valid UTF-8"),
+    "huge": (f"1,2,5,{'x' * 70_000}", "longer than 65,536 bytes"),
+    "quoted for ever": ('1,2,5,"' + "\n" * 70_000, "longer than 65,536 bytes"),
+}
+
+
+@pytest.mark.parametrize(("bad", "complaint"), BAD_CSV.values(), ids=BAD_CSV)
+def test_a_bad_record_of_csv_is_named_by_the_line_where_it_begins(write, bad, complaint):
+    bad = bad if isinstance(bad, bytes) else bad.encode()
+    told = refusal(write(f'{HEADER}1,2,5,"Full\nhouse"\n'.encode() + bad, "rows.csv"))
+    assert told.splitlines()[1].startswith(f"line 4: {complaint}")
+
+
+@pytest.mark.parametrize(
+    ("header", "complaint"),
+    [
+        ("from_station_id,to_station_id,qty", "column reason is missing"),
+        (HEADER.strip() + ",colour", "unknown column 'colour'; known are from_station_id"),
+        (HEADER.strip() + ",qty", "column qty is there twice"),
+        ('"from', "unexpected end of data"),
+        ("1,2,5,Full", "unknown column '1'"),
+    ],
+)
+def test_a_csv_whose_header_is_wrong_is_refused_as_a_whole(write, tmp_path, header, complaint):
+    options = ["--skip-bad", "--rejects", str(tmp_path / "rejects")]
+    assert refusal(write(header, "rows.csv"), *options).startswith(f"line 1: {complaint}")
+
+
+def test_csv_takes_columns_in_any_order_quoted_newlines_and_empty_optional_cells(write):
+    path = write(
+        b"\xef\xbb\xbfqty,reason,expires_at,priority,to_station_id,from_station_id\r\n"
+        b'7,"Full, says\nMaria",2026-05-04T08:00:00Z,-5,2,1\r\n'
+        b"\r\n"
+        b"8,Empty,,,3,1",
+        "rows.CSV",
+    )
+
+    assert run(path).startswith("2 inserted")
+    assert entered() == [(2, 7, "Full, says\nMaria"), (3, 8, "Empty")]
+    assert list(Suggestion.objects.order_by("id").values_list("priority", flat=True)) == [-5, 0]
+
+
+def test_json_lines_may_have_a_mark_blank_lines_and_no_last_newline(write):
+    content = "\ufeff\n" + line() + "\r\n   \n" + line(to_station_id=3).strip()
+    assert run(write(content)).startswith("2 inserted")
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 131_072, 131_073, 200_000])
+@pytest.mark.parametrize("data_format", ["jsonl", "csv"])
+def test_after_a_line_of_any_length_the_next_one_is_read(write, tmp_path, size, data_format):
+    good = {"jsonl": line(), "csv": "1,2,5,Full\n"}[data_format]
+    header = HEADER if data_format == "csv" else ""
+    path = write(f"{header}{'x' * (size - 1)}\n{good}")
+    options = ["--skip-bad", "--rejects", str(tmp_path / "rejects"), "--format", data_format]
+    told = run(path, *options)
+    assert told.startswith("1 inserted")
+    assert told.endswith(" 1 rejected.\n")
+
+
+def test_a_line_without_end_is_never_read_at_once():
+    class Endless(io.RawIOBase):
+        asked = []
+        left = 300
+
+        def readline(self, size=-1):
+            self.asked.append(size)
+            self.left -= 1
+            return b"x" * size if self.left > 0 else b""
+
+    rows = list(formats.read_jsonl(Endless()))
+    assert [row.error for row in rows] == ["longer than 65,536 bytes"]
+    assert set(Endless.asked) == {65_537}
+
+
+def test_after_a_wrong_byte_in_a_quoted_text_its_next_line_is_no_row(write, tmp_path):
+    path = write(HEADER.encode() + b'1,2,5,"F\xfcll\n3,4,5,Fake\n"\n5,6,5,Real\n', "rows.csv")
+    run(path, "--skip-bad", "--rejects", str(tmp_path / "rejects"))
+    assert entered() == [(6, 5, "Real")]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_is_told_of_the_progress_of_long_work(write, monkeypatch):
+    monkeypatch.setattr("dispatch.ingest.source.LINES_BETWEEN_REPORTS", 2)
+    monkeypatch.setattr(ingest_suggestions, "QUIET_SECONDS", -1)
+    path, terminal, log = write(line() * 5), Terminal(), io.StringIO()
+
+    call_command("ingest_suggestions", str(path), stdout=io.StringIO(), stderr=terminal)
+    call_command("ingest_suggestions", str(path), stdout=io.StringIO(), stderr=log)
+
+    assert terminal.getvalue() == "\r0 rows read\r2 rows read\r4 rows read\n"
+    assert log.getvalue() == ""
+
+
+def test_a_terminal_is_not_told_of_short_work(write):
+    terminal = Terminal()
+    call_command("ingest_suggestions", str(write(line())), stdout=io.StringIO(), stderr=terminal)
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_that_comes_with_the_commit_does_not_deny_it(write, monkeypatch):
+    commit = connection.commit
+
+    def commit_and_be_stopped():
+        commit()
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(connection, "commit", commit_and_be_stopped)
+    assert run(write(line())).startswith("1 inserted")
+
+
+# A process of its own, as a job's scheduler runs it.
+
+
+def start_process(*arguments, **streams):
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "ingest_suggestions", *map(str, arguments)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "SECRET_KEY": "a-key-of-the-tests-only-" + "0123456789" * 4,
+            "ALLOWED_HOSTS": "localhost",
+        },
+        text=True,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
+    )
+
+
+class Waiting:
+    """What `wait_until_blocked` watches, for a process."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def done(self):
+        return self.process.poll() is not None
+
+    def exception(self):
+        return self.process.stderr.read()
+
+
+def hold_events():
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE task_events IN EXCLUSIVE MODE")
+
+
+def waiting():
+    """How many connections wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone()[0]
+
+
+def wait_until_alone():
+    """Return when the killed process's backend has ended, too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '20s'")
+        cursor.execute("LOCK TABLE suggestions IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("RESET statement_timeout")
+
+
+@pytest.mark.experiment
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [
+        (signal.SIGKILL, -9, ""),
+        (signal.SIGTERM, 143, "CommandError: Stopped by SIGTERM; nothing was entered.\n"),
+        (signal.SIGINT, 130, "CommandError: Stopped by SIGINT; nothing was entered.\n"),
+    ],
+)
+def test_a_run_that_is_stopped_at_its_last_statement_leaves_nothing(write, number, code, told):
+    SuggestionFactory(source="ml", to_station_id=9)
+    path = write(line() + line(to_station_id=3))
+
+    with transaction.atomic():
+        hold_events()
+        process = start_process(path, "--source", "ml", "--replace")
+        wait_until_blocked(Waiting(process))
+        process.send_signal(number)
+        assert process.communicate(timeout=20) == ("", told)
+        assert process.returncode == code
+        # A kill -9 leaves the statement waiting in the server; a polite signal takes it along.
+        assert waiting() == (number == signal.SIGKILL)
+    with transaction.atomic():
+        wait_until_alone()
+        assert entered() == [(9, 5, "Station 100 is full, Station 200 needs bikes")]
+    assert not TaskEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_cut_is_one_line_and_leaves_nothing(write):
+    path = write(line())
+
+    with background() as start, transaction.atomic():
+        hold_events()
+        ingesting = start(run, path)
+        wait_until_blocked(ingesting)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        with pytest.raises(CommandError, match=r"^The database is not available: [^\n]*$"):
+            ingesting.result(timeout=20)
+    assert not Suggestion.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_cut_amid_the_rows_is_one_line_and_leaves_nothing(write, monkeypatch):
+    def cut_after_one_row(file):
+        rows = formats.read_jsonl(file)
+        yield next(rows)
+        with background() as start:
+            start(cut_others).result(timeout=20)
+        yield from rows
+
+    def cut_others():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND query LIKE '%COPY staged%'"
+                " AND pid <> pg_backend_pid()"
+            )
+            assert cursor.fetchall() == [(True,)]
+
+    monkeypatch.setitem(READERS, "jsonl", cut_after_one_row)
+    # Enough that it has to be sent before the last row is read.
+    rows = "".join(line(to_station_id=n, reason="x" * 2_000) for n in range(10, 200))
+    told = refusal(write(rows))
+    assert re.fullmatch(r"The database is not available: [^\n]*", told)
+
+
+@pytest.mark.experiment
+@pytest.mark.django_db(transaction=True)
+def test_when_no_one_reads_the_summary_the_rows_are_in_all_the_same(write):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        process = start_process(write(line()), stdout=pipe)
+        _, told = process.communicate(timeout=20)
+
+    assert (process.returncode, told) == (0, "The outcome could not be printed: Broken pipe.\n")
+    assert entered() == [(2, 5, "Full")]

@@ -1,0 +1,197 @@
+"""Cluster outages as the agreement has them, against figures worked out by hand."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dispatch.kpi.clusters import (
+    THIRD_OF_A_MILE,
+    ClusterFigures,
+    Place,
+    cluster_outages,
+    clusters_of,
+    figures_of,
+)
+from dispatch.kpi.periods import Period
+from dispatch.models import OutageKind
+from dispatch.stations import Outage
+
+EMPTY, FULL, CLOSED = OutageKind
+PACIFIC = ZoneInfo("America/Los_Angeles")
+MONDAY = date(2026, 5, 4)
+ONE = {1: frozenset({1, 2, 3, 4})}
+METRES_A_DEGREE = 111_194.9
+
+
+def at(clock, day=MONDAY):
+    hour, minute = map(int, clock.split(":"))
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=PACIFIC).astimezone(UTC)
+
+
+PEAK = [(at("06:00"), at("22:00"))]
+LAST = at("23:50")
+
+
+def north(*metres):
+    """Stations 1, 2, ... on a line, each so far from the first."""
+    return [Place(n, 37.7 + m / METRES_A_DEGREE, -122.4) for n, m in enumerate(metres, 1)]
+
+
+def outage(station_id, kind, start, end=None):
+    return Outage(station_id, kind, at(start), at(end) if end else None)
+
+
+def all_four(kind, start, end):
+    return [outage(station_id, kind, start, end) for station_id in (1, 2, 3, 4)]
+
+
+def found(outages, clusters=ONE, peaks=PEAK, last=LAST):
+    return [
+        (o.station_id, o.kind, o.start, o.end)
+        for o in cluster_outages(clusters, outages, last, peaks)
+    ]
+
+
+# Who belongs together
+
+
+def test_all_within_a_third_of_a_mile_are_a_cluster():
+    clusters = clusters_of(north(0, 100, 200, 300, 536, 537))
+
+    assert clusters[1] == {1, 2, 3, 4, 5}
+    assert clusters[6] == {2, 3, 4, 5, 6}
+
+
+def test_a_third_of_a_mile_is_meant_to_the_centimetre():
+    assert THIRD_OF_A_MILE == 536.448
+    assert clusters_of(north(0, 1, 2, 3, 536.44, 536.46))[1] == {1, 2, 3, 4, 5}
+
+
+def test_the_three_nearest_belong_to_it_however_far():
+    clusters = clusters_of(north(0, 100, 5_000, 9_000, 20_000))
+
+    assert clusters[1] == {1, 2, 3, 4}
+    assert clusters[5] == {2, 3, 4, 5}
+
+
+def test_the_three_nearest_are_sought_in_all_directions():
+    far_east = [Place(n, 37.7, -122.3 + n / 10_000) for n in (5, 6, 7)]
+
+    assert clusters_of(north(0, 700, 800, 900) + far_east)[1] == {1, 2, 3, 4}
+
+
+def test_where_there_are_fewer_stations_all_are_one_cluster():
+    assert clusters_of(north(0, 9_000)) == {1: {1, 2}, 2: {1, 2}}
+    assert clusters_of(north(0)) == {1: {1}}
+    assert clusters_of([]) == {}
+
+
+def test_east_and_west_are_as_far_as_north_and_south():
+    shrunk = METRES_A_DEGREE * 0.7912  # The cosine of 37.7 degrees.
+    places = [
+        Place(n, 37.7, -122.4 + m / shrunk) for n, m in enumerate((0, 100, 200, 300, 530, 545), 1)
+    ]
+
+    assert clusters_of(places)[1] == {1, 2, 3, 4, 5}
+
+
+# When it is out
+
+
+def test_a_cluster_is_out_while_none_of_its_stations_has_a_bike():
+    outages = [
+        outage(1, EMPTY, "08:00", "10:00"),
+        outage(2, EMPTY, "08:10", "09:00"),
+        outage(3, EMPTY, "07:00", "08:55"),
+        outage(4, EMPTY, "08:20", "11:00"),
+    ]
+
+    assert found(outages) == [(1, EMPTY, at("08:20"), at("08:55"))]
+    assert found(outages[:3]) == []
+
+
+def test_ten_minutes_are_allowed_and_not_more():
+    assert found(all_four(EMPTY, "08:00", "08:10")) == []
+    assert found(all_four(EMPTY, "08:00", "08:11")) == [(1, EMPTY, at("08:00"), at("08:11"))]
+
+
+def test_minutes_that_are_not_consecutive_do_not_add_up():
+    twice = all_four(EMPTY, "08:00", "08:08") + all_four(EMPTY, "08:09", "08:17")
+
+    assert found(twice) == []
+
+
+def test_an_empty_station_and_a_full_one_are_not_out_together():
+    mixed = [*all_four(EMPTY, "08:00", "09:00")[:3], outage(4, FULL, "08:00", "09:00")]
+
+    assert found(mixed) == []
+    assert found(all_four(FULL, "08:00", "09:00")) == [(1, FULL, at("08:00"), at("09:00"))]
+
+
+def test_a_closed_station_is_passed_over_but_all_closed_ones_are_no_outage():
+    closed = all_four(CLOSED, "08:00", "09:00")
+
+    assert found([outage(1, EMPTY, "08:00", "09:00"), *closed[1:]]) == [
+        (1, EMPTY, at("08:00"), at("09:00"))
+    ]
+    assert found(closed) == []
+
+
+def test_a_station_that_turns_from_empty_to_closed_does_not_end_it():
+    outages = [
+        *all_four(EMPTY, "08:00", "09:00")[1:],
+        outage(1, EMPTY, "08:00", "08:30"),
+        outage(1, CLOSED, "08:30", "09:00"),
+    ]
+
+    assert found(outages) == [(1, EMPTY, at("08:00"), at("09:00"))]
+
+
+def test_an_outage_that_still_lasts_is_known_until_the_last_poll():
+    lasting = [outage(n, EMPTY, "08:00") for n in (1, 2, 3, 4)]
+
+    assert found(lasting, last=at("08:30")) == [(1, EMPTY, at("08:00"), at("08:30"))]
+
+
+def test_only_the_part_in_the_peak_hours_counts_and_each_day_has_its_own():
+    tuesday = date(2026, 5, 5)
+    period = Period(MONDAY, tuesday, PACIFIC)
+    polls = [period.start + timedelta(minutes=10) * n for n in range(2 * 24 * 6)]
+    night = [Outage(n, EMPTY, at("21:40"), at("06:10", tuesday)) for n in (1, 2, 3, 4)]
+
+    assert found(night, peaks=period.peaks(polls)) == [(1, EMPTY, at("21:40"), at("22:00"))]
+
+
+def test_the_peak_hours_are_those_of_the_polls_in_them():
+    """From the first poll at or after 06:00 to the first at or after 22:00."""
+    period = Period(MONDAY, MONDAY, PACIFIC)
+    polls = [at(clock) for clock in ("05:55", "06:05", "12:00", "21:55", "22:07", "22:17")]
+
+    assert period.peaks(polls) == [(at("06:05"), at("22:07"))]
+    assert period.peaks(polls[:3]) == [(at("06:05"), at("12:00"))]
+    assert period.peaks(polls[:1]) == period.peaks([]) == []
+    assert period.peaks([at("06:00"), at("22:00")]) == [(at("06:00"), at("22:00"))]
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 8), date(2026, 11, 1)])
+def test_the_peak_hours_go_by_the_wall_clock_when_it_is_changed(day):
+    period = Period(day, day, PACIFIC)
+    polls = [period.start + timedelta(minutes=30) * n for n in range(50)]
+
+    assert period.peaks(polls) == [(at("06:00", day), at("22:00", day))]
+
+
+def test_figures_count_the_minutes_beyond_ten():
+    clusters = {1: frozenset({1, 2, 3, 4}), 2: frozenset({1, 2, 3, 4, 5})}
+    out = cluster_outages(
+        ONE,
+        all_four(EMPTY, "08:00", "08:25") + all_four(FULL, "09:00", "09:11"),
+        LAST,
+        PEAK,
+    )
+
+    assert figures_of(clusters, out) == ClusterFigures(
+        clusters=2, mean_size=4.5, episodes=2, minutes_beyond=16
+    )
+    assert figures_of({}, []) == ClusterFigures(0, None, 0, 0)

@@ -1,0 +1,123 @@
+import csv
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from dispatch.roles import ROLES
+
+from ..support.factories import UserFactory
+from ..support.kpi_days import HOSTILE, morning_of_work, small_city
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/admin/kpi/"
+THE_DAY = {"from": "2026-05-04", "to": "2026-05-04"}
+
+
+@pytest.fixture
+def dispatcher(client):
+    client.force_login(UserFactory())
+    return client
+
+
+@pytest.fixture
+def day():
+    small_city()
+    morning_of_work()
+
+
+@pytest.mark.parametrize("role", [*sorted(ROLES), None])
+def test_who_may_see_tasks_and_stations_may_see_the_figures(client, roles, role):
+    user = UserFactory(is_superuser=False)
+    user.groups.set(Group.objects.filter(name=role))
+    client.force_login(user)
+
+    allowed = role in ("dispatcher", "ml", "viewer")
+    assert client.get(PAGE).status_code == (200 if allowed else 403)
+    assert (PAGE in client.get("/admin/password_change/").content.decode()) == allowed
+
+
+def test_a_visitor_is_asked_to_sign_in(client):
+    answer = client.get(PAGE)
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"/admin/login/?next={PAGE}"
+
+
+def test_it_is_for_reading_only(dispatcher):
+    assert dispatcher.post(PAGE).status_code == 405
+
+
+def test_it_shows_the_figures_of_the_days_that_are_asked_for(dispatcher, day):
+    answer = dispatcher.get(PAGE, THE_DAY)
+
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "9 polls of station status" in page
+    assert "<td>24.24</td><td>9.09</td><td>33.33</td>" in page
+    assert "<td>1</td><td>10.0</td><td>10.0</td>" in page
+    assert page.count("<figure") == 3
+    assert "09:00: empty 100 %, full 0 %" in page
+
+
+def test_names_stay_text_and_the_page_has_no_inline_style_or_script(dispatcher, day):
+    page = dispatcher.get(PAGE, THE_DAY).content.decode()
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert "style=" not in page
+    assert "<style" not in page
+
+
+def test_it_takes_few_queries(dispatcher, day):
+    with CaptureQueriesContext(connection) as queries:
+        dispatcher.get(PAGE, THE_DAY)
+
+    assert len(queries) == 9, "the session, the user and seven of the report"
+
+
+def test_without_data_it_says_so(dispatcher):
+    page = dispatcher.get(PAGE, THE_DAY).content.decode()
+
+    assert "No station status was polled in this period." in page
+    assert "None" not in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"from": "yesterday"}, "&#x27;yesterday&#x27; is not a date like 2026-05-04."),
+        ({"from": "2026-05-05", "to": "2026-05-04"}, "lies after the last one"),
+        (
+            {"from": "2026-05-01", "to": "2026-06-01"},
+            "is more than 31 days. The command `kpi` takes up to 366.",
+        ),
+        ({"to": "0001-01-01"}, "The days must lie between"),
+        ({"from": "<script>"}, "&#x27;&lt;script&gt;&#x27; is not a date"),
+        ({"from": "\0"}, "is not a date"),
+    ],
+)
+def test_dates_that_make_no_period_are_answered_with_a_sentence(dispatcher, asked, why):
+    answer = dispatcher.get(PAGE, asked)
+
+    assert answer.status_code == 400
+    assert why in answer.content.decode()
+
+
+def test_a_month_is_shown(dispatcher):
+    assert dispatcher.get(PAGE, {"from": "2026-05-01", "to": "2026-05-31"}).status_code == 200
+
+
+def test_the_figures_can_be_taken_along_as_csv(dispatcher, day):
+    answer = dispatcher.get(PAGE, {**THE_DAY, "as": "csv"})
+
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"] == (
+        'attachment; filename="figures-2026-05-04-2026-05-04.csv"'
+    )
+    figures = dict(csv.reader(StringIO(answer.content.decode(), newline="")))
+    assert figures["work.bikes_moved"] == "6"
+    assert figures["sources.0.source"] == f"'{HOSTILE}"

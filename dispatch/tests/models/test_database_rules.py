@@ -1,0 +1,171 @@
+"""PostgreSQL itself refuses what must not be, whoever asks: psql, the ORM, a stale tab."""
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
+
+from ..support.factories import SuggestionFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def run(statement):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.rowcount
+
+
+def one_of_each():
+    SuggestionFactory(id=1)
+    TaskFactory(id=1, suggestion_id=11)
+    TaskFactory(id=2, assigned=True)
+    TaskFactory(id=3, completed=True)
+    TaskFactory(id=4, cancelled=True)
+    TaskEvent.objects.create(id=1, kind="approved", task_id=1, actor="maria")
+    ClaimKey.objects.create(actor="api", key="k-1", worker_id="van-1", task_id=2)
+
+
+FORBIDDEN = {
+    "suggestion_without_bikes": "UPDATE suggestions SET qty = 0",
+    "suggestion_to_itself": "UPDATE suggestions SET to_station_id = from_station_id",
+    "suggestion_from_a_negative_station": "UPDATE suggestions SET from_station_id = -1",
+    "suggestion_without_reason": "UPDATE suggestions SET reason = NULL",
+    "suggestion_with_priority_101": "UPDATE suggestions SET priority = 101",
+    "suggestion_with_priority_minus_101": "UPDATE suggestions SET priority = -101",
+    "suggestion_that_expires_in_infinity": "UPDATE suggestions SET expires_at = 'infinity'",
+    "suggestion_of_the_year_20000": "UPDATE suggestions SET created_at = '20000-01-01'",
+    "suggestion_from_before_all_time": "UPDATE suggestions SET created_at = '-infinity'",
+    "task_from_after_all_time": "UPDATE tasks SET created_at = 'infinity' WHERE id = 1",
+    "task_without_bikes": "UPDATE tasks SET qty = 0 WHERE id = 1",
+    "task_to_itself": "UPDATE tasks SET to_station_id = from_station_id WHERE id = 1",
+    "task_with_priority_101": "UPDATE tasks SET priority = 101 WHERE id = 1",
+    "unknown_status": "UPDATE tasks SET status = 'lost' WHERE id = 1",
+    "new_task_of_unknown_status": (
+        "INSERT INTO tasks (from_station_id, to_station_id, qty, status) VALUES (1, 2, 3, 'lost')"
+    ),
+    "second_task_of_a_suggestion": "UPDATE tasks SET suggestion_id = 11 WHERE id = 2",
+    "ready_with_a_worker": "UPDATE tasks SET worker_id = 'van-1' WHERE id = 1",
+    "ready_with_a_claim_time": "UPDATE tasks SET assigned_at = now() WHERE id = 1",
+    "ready_with_a_lease": "UPDATE tasks SET lease_expires_at = now() WHERE id = 1",
+    "assigned_to_nobody": "UPDATE tasks SET status = 'assigned', assigned_at = now() WHERE id = 1",
+    "assigned_to_an_empty_name": "UPDATE tasks SET worker_id = '' WHERE id = 2",
+    "assigned_without_a_time": "UPDATE tasks SET assigned_at = NULL WHERE id = 2",
+    "assigned_with_a_completion": (
+        "UPDATE tasks SET completed_at = now(), moved_qty = 1 WHERE id = 2"
+    ),
+    "completed_without_its_time": (
+        "UPDATE tasks SET status = 'completed', moved_qty = 5 WHERE id = 2"
+    ),
+    "completed_without_a_count": (
+        "UPDATE tasks SET status = 'completed', completed_at = now() WHERE id = 2"
+    ),
+    "more_moved_than_asked": (
+        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 6 WHERE id = 2"
+    ),
+    "fewer_than_none_moved": (
+        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = -1 WHERE id = 2"
+    ),
+    "cancelled_without_its_time": "UPDATE tasks SET status = 'cancelled' WHERE id = 1",
+    "ready_with_a_time_of_cancelling": "UPDATE tasks SET cancelled_at = now() WHERE id = 1",
+    "assigned_with_a_reported_completion": (
+        "UPDATE tasks SET reported_completed_at = now() WHERE id = 2"
+    ),
+    "reported_as_completed_in_the_future": (
+        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 5,"
+        " reported_completed_at = now() + interval '1 second' WHERE id = 2"
+    ),
+    "reported_as_completed_before_the_claim": (
+        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 5,"
+        " reported_completed_at = assigned_at - interval '1 second' WHERE id = 2"
+    ),
+    "second_claim_with_a_key": (
+        "INSERT INTO claim_keys (actor, key, worker_id, task_id)"
+        " SELECT actor, key, worker_id, task_id FROM claim_keys"
+    ),
+    "attempt_below_zero": "UPDATE tasks SET attempt = -1 WHERE id = 1",
+    "ready_to_completed": (
+        "UPDATE tasks SET status = 'completed', worker_id = 'van-1', assigned_at = now(),"
+        " completed_at = now(), moved_qty = 5 WHERE id = 1"
+    ),
+    "completed_to_ready": (
+        "UPDATE tasks SET status = 'ready', worker_id = NULL, assigned_at = NULL,"
+        " completed_at = NULL, moved_qty = NULL WHERE id = 3"
+    ),
+    "completed_to_cancelled": (
+        "UPDATE tasks SET status = 'cancelled', cancelled_at = now(), completed_at = NULL,"
+        " moved_qty = NULL WHERE id = 3"
+    ),
+    "completed_by_someone_else": "UPDATE tasks SET worker_id = 'van-2' WHERE id = 3",
+    "completed_with_another_note": "UPDATE tasks SET note = 'Later' WHERE id = 3",
+    "cancelled_to_ready": "UPDATE tasks SET status = 'ready', cancelled_at = NULL WHERE id = 4",
+    "cancelled_with_another_priority": "UPDATE tasks SET priority = 5 WHERE id = 4",
+    "event_changed": "UPDATE task_events SET actor = 'nobody'",
+    "event_deleted": "DELETE FROM task_events",
+}
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN.values(), ids=FORBIDDEN.keys())
+def test_the_database_refuses(statement):
+    one_of_each()
+
+    with pytest.raises(DatabaseError):
+        run(statement)
+
+
+ALLOWED = {
+    "claim": (
+        "UPDATE tasks SET status = 'assigned', worker_id = 'van-1', assigned_at = now() WHERE id=1"
+    ),
+    "cancel_ready": "UPDATE tasks SET status = 'cancelled', cancelled_at = now() WHERE id = 1",
+    "cancel_assigned": ("UPDATE tasks SET status = 'cancelled', cancelled_at = now() WHERE id = 2"),
+    "release": (
+        "UPDATE tasks SET status = 'ready', worker_id = NULL, assigned_at = NULL WHERE id = 2"
+    ),
+    "complete": (
+        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 0 WHERE id = 2"
+    ),
+    "reassign": "UPDATE tasks SET worker_id = 'van-2' WHERE id = 2",
+    "raise_priority": "UPDATE tasks SET priority = 100 WHERE id = 1",
+}
+
+
+@pytest.mark.parametrize("statement", ALLOWED.values(), ids=ALLOWED.keys())
+def test_the_database_allows(statement):
+    one_of_each()
+
+    assert run(statement) == 1
+
+
+def test_the_orm_cannot_move_a_completed_task_either():
+    task = TaskFactory(completed=True)
+    task.note = "Written by a stale tab"
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        task.save()
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Task.objects.update(note="Written by update()")
+
+
+def test_an_ml_job_inserts_with_plain_sql_and_the_contracts_columns():
+    run(
+        "INSERT INTO suggestions (from_station_id, to_station_id, qty, reason)"
+        " VALUES (100, 200, 5, 'Station 100 is full')"
+    )
+
+    suggestion = Suggestion.objects.get()
+    assert (suggestion.priority, suggestion.source, suggestion.expires_at) == (0, "", None)
+    assert suggestion.created_at is not None
+
+
+def test_a_claim_reads_the_queue_from_its_index_in_order():
+    Task.objects.bulk_create(TaskFactory.build_batch(200))
+    Task.objects.bulk_create(TaskFactory.build_batch(2000, completed=True))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tasks")
+
+    queue = Task.objects.ready().dispatch_order().select_for_update(skip_locked=True, no_key=True)
+    plan = queue[:1].explain()
+
+    assert "Index Scan using task_queue" in plan
+    assert "Sort" not in plan

@@ -1,0 +1,55 @@
+"""What lies behind the queue does not make a claim dearer."""
+
+import json
+
+import pytest
+from django.db import connection
+
+from dispatch.models import Task
+
+from ..support.factories import TaskFactory
+
+pytestmark = [pytest.mark.experiment, pytest.mark.django_db]
+
+COMPLETED = 1_000_000
+# Each row's time differs, as in life. The other indexes would only make this slow. What other tests
+# rolled back leaves dead entries in the queue's index: it begins anew, as after a vacuum.
+FILL = """
+    ALTER TABLE tasks DROP CONSTRAINT tasks_suggestion_id_key;
+    DROP INDEX task_created_at, task_status, task_by_worker, task_from_station, task_to_station;
+    INSERT INTO tasks (from_station_id, to_station_id, qty, status, worker_id, attempt,
+                       created_at, assigned_at, completed_at, moved_qty)
+    SELECT 1 + n %% 500, 501 + n %% 499, 5, 'completed', 'van-' || n %% 50, 1,
+           at, at, at, 5
+    FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - n * interval '1 second') AS t (at);
+    ANALYZE tasks;
+    REINDEX INDEX task_queue;
+"""
+
+
+def buffers(plan):
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+def test_a_claim_with_a_million_completed_tasks_behind_it_touches_fewer_than_20_buffers():
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, [COMPLETED])
+    Task.objects.bulk_create(TaskFactory.build_batch(1000))
+
+    queue = Task.objects.ready().dispatch_order().with_now()
+    claim = queue.select_for_update(skip_locked=True, no_key=True)[:1]
+    (plan,) = json.loads(claim.explain(format="json", analyze=True, buffers=True))
+
+    assert plan["Plan"]["Actual Rows"] == 1
+    assert buffers(plan["Plan"]) < 20
+
+
+def test_a_fiftieth_of_the_tasks_may_be_dead_before_a_vacuum():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE oid = 'tasks'::regclass")
+        (options,) = cursor.fetchone()
+
+    assert set(options) == {
+        "autovacuum_vacuum_scale_factor=0.02",
+        "autovacuum_vacuum_threshold=1000",
+    }

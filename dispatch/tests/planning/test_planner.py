@@ -1,0 +1,284 @@
+"""The suggester's plan: who is helped first, by whom, and for how many bikes."""
+
+from collections import defaultdict
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dispatch.demo.city import City, found_city
+from dispatch.planning.planner import (
+    LEAST_PRIORITY,
+    MOST_PRIORITY,
+    PlannedMove,
+    Rules,
+    Stand,
+    plan_moves,
+)
+
+KM = 1 / 111.195  # degrees of latitude
+
+
+def stand(number, bikes, docks, km=0.0, **more):
+    return Stand(number, f"Station {number}", 45 + km * KM, 7.0, bikes, docks, **more)
+
+
+def routes(moves):
+    return [(move.from_station_id, move.to_station_id, move.qty) for move in moves]
+
+
+def pairs(moves):
+    return [(move.from_station_id, move.to_station_id) for move in moves]
+
+
+def stands_of(stations, seed, hour=9):
+    city = City(found_city(stations, seed=seed), seed=seed, minute=3 * 60)
+    city.ride((hour - 3) * 60)
+    fills = city.fills()
+    return [
+        Stand(
+            place.number,
+            place.name,
+            place.lat,
+            place.lon,
+            fills[place.number].bikes,
+            fills[place.number].docks,
+            in_service=not place.closed,
+        )
+        for place in city.places
+    ]
+
+
+def test_an_empty_station_is_filled_from_a_full_one_up_to_the_fill_of_the_area():
+    (move,) = plan_moves([stand(1, 0, 20), stand(2, 20, 0, km=1)], Rules())
+
+    assert (move.from_station_id, move.to_station_id, move.qty) == (2, 1, 10)
+    assert move.priority == MOST_PRIORITY
+    assert move.reason == "Station 2: 20 of 20 bikes; Station 1: 0 of 20"
+    assert 0.99 < move.distance < 1.01
+
+
+def test_the_reason_names_the_worse_station_first():
+    (move,) = plan_moves([stand(1, 1, 19), stand(2, 15, 5, km=1)], Rules())
+
+    assert move.reason == "Station 1: 1 of 20 bikes; Station 2: 15 of 20"
+
+
+def test_stations_between_the_limits_are_left_alone():
+    assert plan_moves([stand(1, 4, 16), stand(2, 16, 4, km=1)], Rules()) == []
+    assert len(plan_moves([stand(1, 3, 17), stand(2, 16, 4, km=1)], Rules())) == 1
+
+
+def test_the_limits_are_shares_of_the_working_size():
+    stands = [stand(1, 5, 15), stand(2, 20, 20, km=1)]
+
+    assert plan_moves(stands, Rules()) == []
+    assert len(plan_moves(stands, Rules(low=30))) == 1
+
+
+def test_the_worst_station_gets_the_bikes_and_its_move_the_higher_priority():
+    # Station 3 has bikes for one of them only.
+    stands = [stand(1, 3, 17), stand(2, 0, 20, km=0.2), stand(3, 12, 8, km=0.4)]
+
+    moves = plan_moves(stands, Rules())
+
+    assert [move.to_station_id for move in moves] == [2]
+    both = plan_moves([*stands, stand(4, 18, 2, km=0.6)], Rules())
+    assert [move.to_station_id for move in both] == [2, 1]
+    assert both[0].priority > both[1].priority > LEAST_PRIORITY
+
+
+def test_of_two_that_are_equally_bad_the_larger_one_comes_first():
+    moves = plan_moves([stand(1, 0, 10), stand(2, 0, 30), stand(3, 60, 40, km=1)], Rules())
+
+    assert [move.to_station_id for move in moves] == [2, 1]
+
+
+def test_the_nearer_of_two_like_partners_is_chosen():
+    moves = plan_moves([stand(1, 0, 20), stand(2, 16, 4, km=3), stand(3, 16, 4, km=2)], Rules())
+
+    assert pairs(moves)[0] == (3, 1)
+
+
+def test_a_partner_that_is_out_of_balance_itself_is_worth_a_longer_way():
+    stands = [stand(1, 0, 20), stand(2, 15, 5, km=1), stand(3, 17, 3, km=2)]
+
+    assert pairs(plan_moves(stands, Rules(van_capacity=4)))[0] == (3, 1)
+
+
+def test_nobody_moves_farther_than_allowed_nor_to_another_area():
+    far = [stand(1, 0, 20), stand(2, 20, 0, km=1.9)]
+    over_the_bay = [stand(1, 0, 20), stand(2, 20, 0, km=2.1)]
+
+    assert plan_moves(far, Rules(max_distance=1.8)) == []
+    assert len(plan_moves(far, Rules(max_distance=2))) == 1
+    assert plan_moves(over_the_bay, Rules()) == []
+    assert len(plan_moves([*over_the_bay, stand(3, 10, 10, km=1)], Rules())) == 1
+
+
+def test_a_bay_is_not_crossed_though_both_sides_have_bikes_to_move():
+    here = [stand(1, 0, 20), stand(2, 10, 10, km=-1.5)]
+    there = [stand(3, 20, 0, km=2.2), stand(4, 8, 12, km=2.3)]
+
+    assert set(pairs(plan_moves([*here, *there], Rules()))) == {(2, 1), (3, 4)}
+    assert (3, 1) in pairs(plan_moves([*here, *there], Rules(area_gap=3)))
+
+
+def test_bikes_of_another_system_do_not_fit():
+    stands = [stand(1, 0, 20, system="ours"), stand(2, 20, 0, km=1, system="theirs")]
+
+    assert plan_moves(stands, Rules()) == []
+
+
+def test_closed_stations_and_those_without_a_dock_take_no_part():
+    stands = [stand(1, 0, 20), stand(2, 20, 0, in_service=False), stand(3, 0, 0)]
+
+    assert plan_moves(stands, Rules()) == []
+
+
+def test_a_van_holds_so_many_and_a_second_one_comes_from_elsewhere():
+    stands = [stand(1, 0, 60), stand(2, 50, 10, km=1), stand(3, 50, 10, km=1.5)]
+
+    moves = plan_moves(stands, Rules(van_capacity=12))
+
+    assert [move.qty for move in moves] == [12, 12]
+    assert {move.from_station_id for move in moves} == {2, 3}
+
+
+def test_a_move_of_fewer_than_the_minimum_is_none():
+    stands = [stand(1, 0, 5), stand(2, 5, 0, km=1)]
+
+    assert plan_moves(stands, Rules(min_qty=3)) == []
+    assert routes(plan_moves(stands, Rules(min_qty=2))) == [(2, 1, 2)]
+
+
+def test_bikes_on_their_way_help_a_station_but_cannot_be_given_on():
+    empty, full = stand(1, 0, 20, promised_in=10), stand(2, 20, 0, km=1)
+    assert 1 not in {move.to_station_id for move in plan_moves([empty, full], Rules())}
+
+    lender = stand(3, 4, 16, km=1, promised_in=12)
+    assert plan_moves([stand(1, 0, 20), lender], Rules()) == []
+
+
+def test_what_is_promised_away_is_not_promised_twice_and_its_docks_are_not_free_yet():
+    assert routes(plan_moves([stand(1, 0, 20), stand(2, 20, 0, promised_out=6)], Rules())) == [
+        (2, 1, 4)
+    ]
+    busy = stand(3, 18, 2, promised_out=12)
+    assert plan_moves([busy, stand(2, 20, 0, km=1)], Rules()) == []
+
+
+def test_a_move_that_is_made_already_is_not_proposed_but_another_way_is():
+    stands = [stand(1, 0, 20), stand(2, 20, 0, km=1), stand(3, 20, 0, km=1.5)]
+
+    assert pairs(plan_moves(stands, Rules())) == [(2, 1), (3, 1)]
+    assert pairs(plan_moves(stands, Rules(), barred={(2, 1)})) == [(3, 1)]
+
+
+def test_a_move_that_was_proposed_stays_unless_another_is_much_better():
+    stands = [stand(1, 0, 20), stand(2, 16, 4, km=1.4), stand(3, 16, 4, km=1.5)]
+    much_nearer = [*stands, stand(4, 16, 4, km=0.1)]
+
+    assert pairs(plan_moves(stands, Rules()))[0] == (2, 1)
+    assert pairs(plan_moves(stands, Rules(), proposed={(3, 1)}))[0] == (3, 1)
+    assert pairs(plan_moves(much_nearer, Rules(), proposed={(3, 1)}))[0] == (4, 1)
+
+
+def test_the_order_of_the_stations_does_not_matter():
+    stands = stands_of(120, seed=3)
+    shuffled = Random(1).sample(stands, len(stands))
+
+    assert plan_moves(shuffled, Rules()) == plan_moves(stands, Rules())
+
+
+def check(stands: list[Stand], rules: Rules, moves: list[PlannedMove]) -> None:
+    """What must hold of every plan."""
+    by_number = {each.number: each for each in stands}
+    given, taken = defaultdict(int), defaultdict(int)
+    for move in moves:
+        assert rules.min_qty <= move.qty <= rules.van_capacity
+        assert move.from_station_id != move.to_station_id
+        assert move.distance <= rules.max_distance
+        assert LEAST_PRIORITY <= move.priority <= MOST_PRIORITY
+        given[move.from_station_id] += move.qty
+        taken[move.to_station_id] += move.qty
+    assert not set(given) & set(taken)
+    assert len(set(pairs(moves))) == len(moves)
+    assert [move.priority for move in moves] == sorted((m.priority for m in moves), reverse=True)
+    for number, qty in given.items():
+        giver = by_number[number]
+        assert giver.bikes - giver.promised_out - qty >= rules.low * giver.size / 100
+    for number, qty in taken.items():
+        taker = by_number[number]
+        assert taker.bikes + taker.promised_in + qty <= rules.high * taker.size / 100
+    for each in [by_number[number] for number in {*given, *taken}]:
+        assert each.in_service
+        assert 0 <= each.bikes - given[each.number] + taken[each.number] <= each.size
+
+
+@st.composite
+def some_stands(draw):
+    few = st.integers(0, 40)
+    return [
+        Stand(
+            number,
+            f"Station {number}",
+            draw(st.floats(45, 45.06)),
+            draw(st.floats(7, 7.06)),
+            draw(few),
+            draw(few),
+            in_service=draw(st.integers(0, 9)) > 0,
+            promised_in=draw(st.sampled_from([0, 0, 0, 5, 20, 90])),
+            promised_out=draw(st.sampled_from([0, 0, 0, 5, 20, 90])),
+        )
+        for number in range(draw(st.integers(0, 25)))
+    ]
+
+
+@st.composite
+def some_rules(draw):
+    low = draw(st.integers(0, 99))
+    min_qty = draw(st.integers(1, 6))
+    return Rules(
+        low=low,
+        high=draw(st.integers(low + 1, 100)),
+        max_distance=draw(st.floats(0.1, 20)),
+        van_capacity=draw(st.integers(min_qty, 30)),
+        min_qty=min_qty,
+    )
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(some_stands(), some_rules())
+def test_no_plan_over_fills_or_empties_a_station_whatever_is_promised_and_ruled(stands, rules):
+    check(stands, rules, plan_moves(stands, rules))
+
+
+def out(stands: list[Stand], moves: list[PlannedMove]) -> int:
+    """How many stations are empty or full after the moves."""
+    change = defaultdict(int)
+    for move in moves:
+        change[move.from_station_id] -= move.qty
+        change[move.to_station_id] += move.qty
+    return sum(
+        each.bikes + change[each.number] in (0, each.size) for each in stands if each.in_service
+    )
+
+
+@pytest.mark.parametrize("hour", [9, 12, 18, 22])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_in_a_city_at_any_hour_at_least_half_of_the_empty_and_full_stations_are_helped(seed, hour):
+    stands = stands_of(200, seed, hour)
+
+    moves = plan_moves(stands, Rules())
+
+    check(stands, Rules(), moves)
+    assert out(stands, []) > 0
+    assert out(stands, moves) <= out(stands, []) / 2
+
+
+def test_a_city_of_2200_stations_is_planned_by_the_same_rules():
+    stands = stands_of(2200, seed=1)
+
+    check(stands, Rules(), plan_moves(stands, Rules()))

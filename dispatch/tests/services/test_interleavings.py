@@ -1,0 +1,369 @@
+"""Two operations at once, in every order of their statements: each end is a legal one."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import F, QuerySet
+from django.test import override_settings
+
+from dispatch import services
+from dispatch.models import Task
+from dispatch.services import Report, SuggestionRow, approvals, claims, proposals
+from dispatch.services import locks as task_locks
+from dispatch.services import suggestions as suggestion_services
+from dispatch.services import tasks as task_services
+from dispatch.services.sweep import release_expired_tasks
+
+from ..support.factories import SuggestionFactory, TaskFactory
+from ..support.interleavings import Run, every_statement, explore, in_words, story
+
+pytestmark = [pytest.mark.experiment, pytest.mark.django_db(transaction=True)]
+
+Operation = Callable[[list[Any]], Any]
+# What the two callers are told, and what is there afterwards.
+End = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Pair:
+    prepare: Callable[[], list[Any]]
+    first: Operation
+    second: Operation
+    legal: set[End]
+    stops_at: Callable[[str], bool] = every_statement
+    settings: dict[str, int] = field(default_factory=dict)
+
+
+@pytest.fixture(autouse=True)
+def compiled_before():
+    """Else the first schedule of all would have a step more than its repetitions."""
+    claims.claim_statement()
+
+
+# Rows to begin with
+
+
+def suggestions(number):
+    return lambda: SuggestionFactory.create_batch(number, source="ml")
+
+
+def ready(number):
+    def prepare():
+        tasks = TaskFactory.build_batch(number)
+        return [services.create_task(task, actor="maria").task for task in tasks]
+
+    return prepare
+
+
+def held():
+    ready(1)()
+    return [services.claim_next_task("van-1", actor="api")]
+
+
+def held_too_long():
+    tasks, ago = held(), timedelta(days=2)
+    Task.objects.update(
+        assigned_at=F("assigned_at") - ago, lease_expires_at=F("lease_expires_at") - ago
+    )
+    return tasks
+
+
+# Operations on them
+
+
+def approve(actor, which=0):
+    return lambda rows: services.approve_suggestion(rows[which].id, actor=actor)
+
+
+def replace_by(start, end, qty):
+    def ingest(rows):
+        proposed = [SuggestionRow(start, end, qty, "Full")]
+        return services.ingest_suggestions(proposed, source="ml", actor="job", replace=True)
+
+    return ingest
+
+
+def propose(rows):
+    proposed = [SuggestionRow(100, 200, 7, "Full")]
+    return services.propose_suggestions(proposed, source="ml", actor="job")
+
+
+def claim(worker_id, key=None):
+    # In a transaction, so that the other can come between its statement and its COMMIT.
+    return lambda _: claims.claim_in_turn(worker_id, "api", key)
+
+
+def complete(rows):
+    return services.complete_task(rows[0].id, actor="api", report=Report("van-1"))
+
+
+def sweep(rows):
+    return release_expired_tasks(actor="sweep")
+
+
+def touches_moves(sql):
+    """Not an event, a turn or an ingest's temporary table: they would multiply the schedules."""
+    return bool(re.search(r"\b(suggestions|tasks)\b", sql))
+
+
+# What is there afterwards
+
+READY = "5 bikes ready: created"
+APPROVED = "5 bikes ready: approved"
+TO_1 = "5 bikes assigned to van-1: created, claimed"
+TO_2 = "5 bikes assigned to van-2: created, claimed"
+REASSIGNED = "5 bikes assigned to van-2: created, claimed, reassigned"
+RELEASED = "5 bikes ready: created, claimed, released"
+COMPLETED = "5 bikes completed by van-1: created, claimed, completed"
+CANCELLED = "5 bikes cancelled: created, cancelled"
+DONE_BY_2 = "5 bikes completed by van-2: created, claimed, reassigned, completed"
+CLAIMED_TWICE = "violated: task_history_is_legal"
+
+PAIRS = {
+    "approve and approve": Pair(
+        suggestions(1),
+        approve("maria"),
+        approve("tom"),
+        {("approved", "NotFound", APPROVED), ("NotFound", "approved", APPROVED)},
+    ),
+    "approve and reject": Pair(
+        suggestions(1),
+        approve("maria"),
+        lambda rows: services.reject_suggestion(rows[0].id, actor="tom", reason="Closed"),
+        {("approved", "NotFound", APPROVED), ("NotFound", "rejected", "rejected")},
+    ),
+    "approve and approve the same move": Pair(
+        suggestions(2),
+        approve("maria", 0),
+        approve("tom", 1),
+        {
+            ("approved", "approved, warned", f"{APPROVED}; {APPROVED}"),
+            ("approved, warned", "approved", f"{APPROVED}; {APPROVED}"),
+        },
+        stops_at=touches_moves,
+    ),
+    "approve and ingest the move again": Pair(
+        suggestions(1),
+        approve("maria"),
+        replace_by(100, 200, qty=7),
+        {
+            ("approved", "1 under_way", f"{APPROVED}; ingested"),
+            ("approved", "1 decided", f"{APPROVED}; ingested"),
+            ("approved", "1 refreshed", "7 bikes ready: approved; ingested"),
+        },
+        stops_at=touches_moves,
+    ),
+    "approve and ingest without the move": Pair(
+        suggestions(1),
+        approve("maria"),
+        replace_by(300, 400, qty=3),
+        {
+            ("approved", "1 inserted", f"3 bikes proposed; {APPROVED}; ingested"),
+            ("NotFound", "1 inserted, 1 removed", "3 bikes proposed; ingested"),
+        },
+        stops_at=touches_moves,
+    ),
+    "approve and propose the move again": Pair(
+        suggestions(1),
+        approve("maria"),
+        propose,
+        {
+            ("approved", "under_way", f"{APPROVED}; ingested"),
+            ("approved", "refreshed", "7 bikes ready: approved; ingested"),
+        },
+    ),
+    "propose and propose one move": Pair(
+        suggestions(0),
+        propose,
+        propose,
+        {
+            ("created", "refreshed", "7 bikes proposed; ingested; ingested"),
+            ("refreshed", "created", "7 bikes proposed; ingested; ingested"),
+        },
+    ),
+    "claim and claim two tasks": Pair(
+        ready(2),
+        claim("van-1"),
+        claim("van-2"),
+        {("task 1", "task 2", f"{TO_1}; {TO_2}"), ("task 2", "task 1", f"{TO_2}; {TO_1}")},
+    ),
+    "claim and claim one task": Pair(
+        ready(1),
+        claim("van-1"),
+        claim("van-2"),
+        {("task 1", "nothing", TO_1), ("nothing", "task 1", TO_2)},
+    ),
+    "claim and claim with the same key": Pair(
+        ready(2),
+        claim("van-1", key="k-1"),
+        claim("van-1", key="k-1"),
+        {("task 1", "task 1", f"{TO_1}; {READY}")},
+    ),
+    "claim and claim at a limit of one": Pair(
+        ready(2),
+        claim("van-1"),
+        claim("van-1"),
+        {("task 1", "task 1", f"{TO_1}; {READY}")},
+        settings={"TASKS_PER_WORKER": 1},
+    ),
+    "complete and complete": Pair(
+        held,
+        complete,
+        complete,
+        {("task 1", "task 1 unchanged", COMPLETED), ("task 1 unchanged", "task 1", COMPLETED)},
+    ),
+    "complete and release": Pair(
+        held,
+        complete,
+        lambda rows: services.release_task(rows[0].id, actor="maria", reason="Late"),
+        {("task 1", "Conflict", COMPLETED), ("Conflict", "task 1", f"{RELEASED}, late_report")},
+    ),
+    "complete and reassign": Pair(
+        held,
+        complete,
+        lambda rows: services.reassign_task(rows[0].id, "van-2", actor="maria", reason="Near"),
+        {("task 1", "Conflict", COMPLETED), ("Conflict", "task 1", f"{REASSIGNED}, late_report")},
+    ),
+    "complete and sweep": Pair(
+        held_too_long,
+        complete,
+        sweep,
+        {("task 1", "0", COMPLETED), ("Conflict", "1", f"{RELEASED}, late_report")},
+    ),
+    "extend and sweep": Pair(
+        held_too_long,
+        lambda rows: services.extend_lease(rows[0].id, actor="api", worker_id="van-1"),
+        sweep,
+        {("task 1", "0", f"{TO_1}, extended"), ("Conflict", "1", RELEASED)},
+    ),
+    "cancel and claim": Pair(
+        ready(1),
+        lambda rows: services.cancel_task(rows[0].id, actor="maria", reason="Closed"),
+        claim("van-1"),
+        {
+            ("task 1", "nothing", CANCELLED),
+            ("task 1", "task 1", "5 bikes cancelled by van-1: created, claimed, cancelled"),
+        },
+    ),
+}
+
+
+def ends(pair: Pair) -> Iterator[tuple[End, Run]]:
+    with override_settings(**pair.settings):
+        for run in explore(pair.prepare, pair.first, pair.second, stops_at=pair.stops_at):
+            first, second = map(in_words, run.results)
+            yield (first, second, story()), run
+
+
+@pytest.fixture(autouse=True)
+def quick_commits(transactional_db):
+    # Nothing dies here, so nothing needs to be on the disk.
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+        yield
+        cursor.execute("RESET synchronous_commit")
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_order_has_a_legal_end_and_each_legal_end_occurs(name):
+    pair = PAIRS[name]
+    seen = Counter()
+
+    with closing(ends(pair)) as runs:
+        for end, run in runs:
+            assert end in pair.legal, f"{end}\n{run}"
+            seen[end] += 1
+
+    print(f"{name}: {seen.total()} schedules, {sorted(seen.values())}")
+    assert seen.keys() == pair.legal
+    assert seen.total() > 1
+
+
+# The same search with a guard taken out
+
+
+def locks(monkeypatch):
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda rows, **_: rows)
+    # Compiled anew, not those from before with their locks.
+    monkeypatch.setattr(claims, "claim_statement", claims.claim_statement.__wrapped__)
+    monkeypatch.setattr(task_locks, "lock_statement", task_locks.lock_statement.__wrapped__)
+    monkeypatch.setattr(
+        suggestion_services, "LOCK", suggestion_services.LOCK.replace("FOR UPDATE", "")
+    )
+
+
+def turns(monkeypatch):
+    for module in (claims, proposals):
+        monkeypatch.setattr(module, "take_turns", lambda *_: None)
+    without = approvals.TURNS.replace("pg_advisory_xact_lock", "")
+    monkeypatch.setattr(approvals, "TURNS", without)
+
+
+def the_check(monkeypatch):
+    monkeypatch.setattr(task_services, "why_not_complete", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("guard", "name", "found"),
+    [
+        # Other guards keep some rules too: then the rows are right, but that is no answer.
+        (locks, "approve and approve", ("approved", "KeyError", APPROVED)),
+        (locks, "approve and reject", ("approved", "rejected", f"{APPROVED}; rejected")),
+        (
+            locks,
+            "approve and ingest the move again",
+            ("approved", "1 refreshed", f"{APPROVED}; ingested"),
+        ),
+        (
+            locks,
+            "approve and ingest without the move",
+            ("KeyError", "1 inserted, 1 removed", "3 bikes proposed; ingested"),
+        ),
+        (
+            locks,
+            "approve and propose the move again",
+            ("approved", "refreshed", f"{APPROVED}; ingested"),
+        ),
+        (locks, "claim and claim two tasks", ("task 1", "task 1", CLAIMED_TWICE)),
+        (locks, "claim and claim one task", ("task 1", "task 1", CLAIMED_TWICE)),
+        (locks, "complete and complete", ("task 1", "ProgrammingError", COMPLETED)),
+        (locks, "complete and release", ("task 1", "ProgrammingError", COMPLETED)),
+        (locks, "complete and sweep", ("task 1", "ProgrammingError", COMPLETED)),
+        (
+            locks,
+            "extend and sweep",
+            ("task 1", "1", "5 bikes ready: created, claimed, extended, released"),
+        ),
+        (locks, "cancel and claim", ("task 1", "ProgrammingError", CANCELLED)),
+        (
+            turns,
+            "approve and approve the same move",
+            ("approved", "approved", f"{APPROVED}; {APPROVED}"),
+        ),
+        (
+            turns,
+            "propose and propose one move",
+            ("created", "created", "7 bikes proposed; 7 bikes proposed; ingested; ingested"),
+        ),
+        (
+            turns,
+            "claim and claim with the same key",
+            ("task 1", "IntegrityError", f"{TO_1}; {READY}"),
+        ),
+        (turns, "claim and claim at a limit of one", ("task 1", "task 2", f"{TO_1}; {TO_1}")),
+        (the_check, "complete and reassign", ("task 1", "task 1", DONE_BY_2)),
+    ],
+)
+def test_without_its_guard_the_same_search_finds_an_illegal_end(guard, name, found, monkeypatch):
+    pair = PAIRS[name]
+    guard(monkeypatch)
+
+    with closing(ends(pair)) as runs:
+        assert found == next(end for end, _ in runs if end not in pair.legal)

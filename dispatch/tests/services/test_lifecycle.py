@@ -1,0 +1,486 @@
+"""Leases, releases, late reports, safe retries, priorities: the field is messy."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from django.db import transaction
+from django.db.models import F
+
+from dispatch import services
+from dispatch.exceptions import Conflict, KeyReused, NotFound, Refusal
+from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
+from dispatch.services import Report
+
+from ..support.concurrency import background, wait_until_blocked
+from ..support.factories import MORNING, SuggestionFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def kinds():
+    return list(TaskEvent.objects.order_by("id").values_list("kind", flat=True))
+
+
+def claimed(worker_id="van-1", **fields):
+    TaskFactory(**fields)
+    return services.claim_next_task(worker_id, actor="api")
+
+
+# Extend, release, reassign
+
+
+def test_extending_renews_the_lease_from_now(settings):
+    settings.TASK_LEASE_MINUTES = 480
+    task = claimed()
+    Task.objects.update(lease_expires_at=F("assigned_at") + timedelta(minutes=1))
+
+    extended = services.extend_lease(task.id, actor="api", worker_id="van-1")
+
+    stored = Task.objects.get()
+    assert stored.lease_expires_at == extended.lease_expires_at
+    assert stored.lease_expires_at >= stored.assigned_at + timedelta(minutes=480)
+    assert kinds() == ["claimed", "extended"]
+
+
+def test_a_released_task_is_at_its_former_place_in_the_queue():
+    older = claimed(created_at=MORNING)
+    TaskFactory(created_at=MORNING + timedelta(hours=1))
+
+    services.release_task(older.id, actor="maria", reason="The van broke down")
+
+    stored = Task.objects.get(id=older.id)
+    assert (stored.status, stored.worker_id, stored.lease_expires_at) == ("ready", None, None)
+    assert services.claim_next_task("van-2", actor="api") == older
+    event = TaskEvent.objects.get(kind="released")
+    assert (event.worker_id, event.actor, event.attempt) == ("van-1", "maria", 1)
+    assert event.details == {"reason": "The van broke down"}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda pk: services.extend_lease(pk, actor="api", worker_id="van-2"),
+        lambda pk: services.release_task(pk, actor="api", worker_id="van-2", reason="No"),
+        lambda pk: services.complete_task(pk, actor="api", report=Report(worker_id="van-2")),
+    ],
+    ids=["extend", "release", "complete"],
+)
+def test_who_does_not_hold_a_task_is_refused_and_nothing_changes(operation):
+    task = claimed("van-1")
+    before = Task.objects.values().get()
+
+    with pytest.raises(Conflict, match="van-2"):
+        operation(task.id)
+
+    assert Task.objects.values().get() == before
+    assert kinds() == ["claimed"]
+
+
+@pytest.mark.parametrize("state", ["ready", "completed", "cancelled"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda pk: services.extend_lease(pk, actor="api"),
+        lambda pk: services.release_task(pk, actor="api", reason="No"),
+    ],
+    ids=["extend", "release"],
+)
+def test_only_an_assigned_task_can_be_extended_or_released(operation, state):
+    task = TaskFactory(**{state: True} if state != "ready" else {})
+
+    with pytest.raises(Conflict, match=f"is {state}, not assigned"):
+        operation(task.id)
+    assert kinds() == []
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_reassigning_is_a_claim_of_its_own(held):
+    task = claimed("van-1") if held else TaskFactory()
+
+    services.reassign_task(task.id, "van-2", actor="maria", reason="Closer")
+
+    stored = Task.objects.get()
+    assert (stored.status, stored.worker_id, stored.attempt) == ("assigned", "van-2", 1 + held)
+    assert stored.lease_expires_at > stored.assigned_at
+    event = TaskEvent.objects.get(kind="reassigned")
+    former = "van-1" if held else None
+    assert event.details == {"former_worker_id": former, "reason": "Closer"}
+
+
+def test_reassigning_to_the_holder_changes_nothing():
+    task = claimed("van-1")
+    before = Task.objects.values().get()
+
+    services.reassign_task(task.id, "van-1", actor="maria", reason="Again")
+
+    assert Task.objects.values().get() == before
+    assert kinds() == ["claimed"]
+
+
+@pytest.mark.parametrize("state", ["completed", "cancelled"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda pk: services.reassign_task(pk, "van-2", actor="maria", reason="No"),
+        lambda pk: services.cancel_task(pk, actor="maria", reason="No"),
+        lambda pk: services.prioritize_task(pk, actor="maria", by=10),
+    ],
+    ids=["reassign", "cancel", "prioritize"],
+)
+def test_what_has_ended_stays_as_it_is(operation, state):
+    task = TaskFactory(**{state: True})
+
+    with pytest.raises(Conflict, match=f"Task {task.id} is {state}"):
+        operation(task.id)
+    assert kinds() == []
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_an_open_task_can_be_cancelled_and_remembers_who_held_it(held):
+    task = claimed("van-1") if held else TaskFactory()
+
+    services.cancel_task(task.id, actor="maria", reason="Road works")
+
+    stored = Task.objects.get()
+    assert (stored.status, stored.lease_expires_at) == ("cancelled", None)
+    assert stored.cancelled_at is not None
+    assert stored.worker_id == ("van-1" if held else None)
+    assert TaskEvent.objects.get(kind="cancelled").details == {"reason": "Road works"}
+    assert services.claim_next_task("van-2", actor="api") is None
+
+
+# Completion that tells the truth
+
+
+def test_a_partial_completion_keeps_what_was_said():
+    task = claimed(qty=5)
+    reported = task.assigned_at + timedelta(microseconds=1)
+    report = Report("van-1", moved_qty=3, note="Two docks broken", completed_at=reported)
+
+    services.complete_task(task.id, actor="api", report=report)
+
+    stored = Task.objects.get()
+    assert (stored.status, stored.moved_qty, stored.note) == ("completed", 3, "Two docks broken")
+    assert stored.reported_completed_at == reported
+    assert stored.completed_at >= reported
+    assert TaskEvent.objects.get(kind="completed").details == {
+        "moved_qty": 3,
+        "note": "Two docks broken",
+        "completed_at": reported.isoformat(),
+    }
+
+
+def test_completing_again_with_another_count_answers_the_first_one():
+    task = claimed(qty=5)
+    services.complete_task(task.id, actor="api", report=Report("van-1", moved_qty=3))
+
+    again = services.complete_task(task.id, actor="api", report=Report("van-1", moved_qty=4))
+
+    assert again.moved_qty == Task.objects.get().moved_qty == 3
+    assert kinds() == ["claimed", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [
+        (
+            lambda task: Report(moved_qty=task.qty + 1),
+            "moved_qty: task .* is about 5 bikes",
+        ),
+        (
+            lambda task: Report(completed_at=task.assigned_at + timedelta(days=1)),
+            "completed_at: lies in the future",
+        ),
+        (
+            lambda task: Report(completed_at=task.assigned_at - timedelta(microseconds=1)),
+            "completed_at: lies before",
+        ),
+    ],
+)
+def test_a_report_that_cannot_be_true_is_refused(said, refusal):
+    task = claimed(qty=5)
+
+    with pytest.raises(Refusal, match=refusal):
+        services.complete_task(task.id, actor="api", report=said(task))
+    assert Task.objects.get().status == "assigned"
+    assert kinds() == ["claimed"]
+
+
+def take_away(task):
+    services.release_task(task.id, actor="maria", reason="Too slow")
+
+
+def give_to_another(task):
+    services.reassign_task(task.id, "van-2", actor="maria", reason="Closer")
+
+
+def let_another_complete(task):
+    give_to_another(task)
+    services.complete_task(task.id, actor="api", report=Report("van-2"))
+
+
+def cancel(task):
+    services.cancel_task(task.id, actor="maria", reason="Road works")
+
+
+@pytest.mark.parametrize("lose", [take_away, give_to_another, let_another_complete, cancel])
+def test_a_former_holders_completion_is_refused_changes_nothing_and_is_kept_once(lose):
+    task = claimed("van-1")
+    lose(task)
+    before = Task.objects.values().get()
+
+    for _ in range(2):
+        with pytest.raises(Conflict):
+            services.complete_task(
+                task.id, actor="api", report=Report("van-1", moved_qty=4, note="Done at noon")
+            )
+
+    assert Task.objects.values().get() == before
+    event = TaskEvent.objects.get(kind="late_report")
+    assert (event.worker_id, event.actor) == ("van-1", "api")
+    assert event.details == {"moved_qty": 4, "note": "Done at noon"}
+
+
+def test_who_never_held_a_task_makes_no_late_report():
+    task = claimed("van-1")
+    take_away(task)
+
+    with pytest.raises(Conflict):
+        services.complete_task(task.id, actor="api", report=Report("van-9"))
+    assert "late_report" not in kinds()
+
+
+# Safe retry
+
+
+def test_the_same_key_gives_the_same_task_again():
+    TaskFactory.create_batch(2)
+
+    first = services.claim_next_task("van-1", actor="api", key="k-1")
+    again = services.claim_next_task("van-1", actor="api", key="k-1")
+    other = services.claim_next_task("van-1", actor="api", key="k-2")
+
+    assert first == again != other
+    assert kinds() == ["claimed", "claimed"]
+
+
+def test_a_repeated_claim_answers_with_the_task_as_it_is_now():
+    TaskFactory()
+    task = services.claim_next_task("van-1", actor="api", key="k-1")
+    give_to_another(task)
+
+    again = services.claim_next_task("van-1", actor="api", key="k-1")
+
+    assert (again.id, again.worker_id) == (task.id, "van-2")
+
+
+def test_a_key_of_another_worker_is_refused_and_of_another_actor_is_another_key():
+    TaskFactory.create_batch(2)
+    first = services.claim_next_task("van-1", actor="api", key="k-1")
+
+    with pytest.raises(KeyReused):
+        services.claim_next_task("van-2", actor="api", key="k-1")
+    assert services.claim_next_task("van-1", actor="maria", key="k-1") != first
+
+
+def test_a_claim_that_found_nothing_is_not_remembered():
+    assert services.claim_next_task("van-1", actor="api", key="k-1") is None
+    task = TaskFactory()
+
+    assert services.claim_next_task("van-1", actor="api", key="k-1") == task
+
+
+def test_a_key_is_new_again_after_24_hours_even_if_no_sweep_has_come():
+    TaskFactory.create_batch(2)
+    first = services.claim_next_task("van-1", actor="api", key="k-1")
+    ClaimKey.objects.update(created_at=F("created_at") - timedelta(hours=24))
+
+    assert services.claim_next_task("van-1", actor="api", key="k-1") != first
+    assert ClaimKey.objects.count() == 1
+
+
+def test_a_key_whose_task_was_pruned_is_not_found():
+    TaskFactory()
+    task = services.claim_next_task("van-1", actor="api", key="k-1")
+    task.delete()
+
+    with pytest.raises(NotFound, match="no longer kept"):
+        services.claim_next_task("van-1", actor="api", key="k-1")
+
+
+def test_at_its_limit_a_worker_gets_the_task_it_has_had_longest(settings):
+    settings.TASKS_PER_WORKER = 2
+    first, second, third = TaskFactory.create_batch(3)
+    claim = [services.claim_next_task("van-1", actor="api") for _ in range(3)]
+
+    assert claim == [first, second, first]
+    assert services.claim_next_task("van-2", actor="api") == third
+    services.complete_task(first.id, actor="api")
+    assert services.claim_next_task("van-1", actor="api") is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("key", ["k-1", None])
+def test_a_double_tap_gives_one_task(settings, key):
+    settings.TASKS_PER_WORKER = 0 if key else 1
+    TaskFactory.create_batch(2)
+
+    with background() as run:
+        with transaction.atomic():
+            first = services.claims.claim_in_turn.__wrapped__("van-1", "api", key)
+            second = run(services.claim_next_task, "van-1", actor="api", key=key)
+            wait_until_blocked(second)
+        assert second.result(timeout=10) == first
+    assert Task.objects.assigned().count() == 1
+
+
+# Priority, expiry, duplicates
+
+
+def test_priorities_shift_within_their_range_and_each_change_is_recorded():
+    task, suggestion = TaskFactory(priority=95), SuggestionFactory(priority=-95, source="ml-v2")
+
+    services.prioritize_task(task.id, actor="maria", by=10)
+    services.prioritize_task(task.id, actor="maria", by=10)
+    services.prioritize_suggestion(suggestion.id, actor="maria", by=-10)
+    services.prioritize_suggestion(suggestion.id, actor="maria", priority=7)
+
+    assert Task.objects.get().priority == 100
+    assert Suggestion.objects.get().priority == 7
+    changes = [
+        (event.source, event.details["former_priority"], event.details["priority"])
+        for event in TaskEvent.objects.order_by("id")
+    ]
+    assert changes == [("", 95, 100), ("ml-v2", -95, -100), ("ml-v2", -100, 7)]
+
+
+def test_an_expired_suggestion_cannot_be_approved():
+    suggestion = SuggestionFactory(expires_at=MORNING)
+
+    with pytest.raises(Conflict, match=rf"expired at {MORNING:%Y-%m-%d}"):
+        services.approve_suggestion(suggestion.id, actor="maria")
+    assert Suggestion.objects.exists()
+    assert not Task.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["ready", "assigned"])
+def test_approving_a_move_that_an_open_task_makes_is_allowed_but_said(state):
+    same = TaskFactory(assigned=state == "assigned")
+    TaskFactory(completed=True)
+    TaskFactory(to_station_id=201)
+    suggestion = SuggestionFactory()
+
+    approval = services.approve_suggestion(suggestion.id, actor="maria")
+
+    sentence = f"Task {same.id}, {state}, already moves bikes from #100 to #200."
+    assert approval.warnings == [sentence]
+    assert TaskEvent.objects.get().details == {"warnings": [sentence]}
+    assert approval.task.status == "ready"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_approvals_of_the_same_move_at_once_the_second_is_told():
+    first, second = SuggestionFactory.create_batch(2)
+
+    with background() as run:
+        with transaction.atomic():
+            approve = services.approvals.approve_suggestion.__wrapped__
+            task = approve(first.id, actor="maria").task
+            waiting = run(services.approve_suggestion, second.id, actor="tom")
+            wait_until_blocked(waiting)
+        assert waiting.result(timeout=10).warnings == [
+            f"Task {task.id}, ready, already moves bikes from #100 to #200."
+        ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_completion_that_waited_is_not_dated_before_what_it_waited_for():
+    task = claimed("van-1")
+
+    with background() as run:
+        with transaction.atomic():
+            Task.objects.select_for_update(no_key=True).get(pk=task.pk)
+            completion = run(services.complete_task, task.id, actor="api")
+            wait_until_blocked(completion)
+            reassign = services.claims.reassign_task.__wrapped__
+            reassign(task.id, "van-2", actor="maria", reason="Closer")
+        completion.result(timeout=10)
+    stored = Task.objects.get()
+    assert stored.completed_at >= stored.assigned_at
+
+
+def test_each_time_that_a_worker_held_it_may_have_its_late_report():
+    task = claimed("van-1")
+    for moved in (1, 2):
+        take_away(task)
+        with pytest.raises(Conflict):
+            services.complete_task(task.id, actor="api", report=Report("van-1", moved_qty=moved))
+        services.reassign_task(task.id, "van-1", actor="maria", reason="Back")
+
+    late = TaskEvent.objects.filter(kind="late_report").order_by("id")
+    assert list(late.values_list("attempt", "details__moved_qty")) == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda task: Report("van-1", moved_qty=task.qty + 1),
+        lambda task: Report("van-1", completed_at=task.assigned_at + timedelta(days=1)),
+        lambda task: Report("van-1", completed_at=task.assigned_at - timedelta(days=1)),
+    ],
+)
+def test_a_late_report_that_cannot_be_true_is_not_kept(said):
+    task = claimed("van-1")
+    take_away(task)
+
+    with pytest.raises(Refusal):
+        services.complete_task(task.id, actor="api", report=said(task))
+    assert "late_report" not in kinds()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda pk: services.release_task(pk, actor="maria", reason="No", attempt=1),
+        lambda pk: services.complete_task(pk, actor="maria", attempt=1),
+    ],
+    ids=["release", "complete"],
+)
+def test_what_was_decided_about_one_claim_does_not_hit_the_next(operation):
+    task = claimed("van-1")
+    give_to_another(task)
+
+    with pytest.raises(Conflict, match="claimed anew, by van-2"):
+        operation(task.id)
+    assert Task.objects.get().worker_id == "van-2"
+
+
+def test_a_suggestion_with_the_id_of_an_earlier_one_is_refused_and_not_an_error():
+    TaskFactory(suggestion_id=7)
+    SuggestionFactory(id=7)
+
+    with pytest.raises(Conflict, match="has the id of one that became a task"):
+        services.approve_suggestion(7, actor="maria")
+
+
+def test_a_job_that_refreshes_its_move_leaves_the_priority_that_a_dispatcher_set():
+    rows = [
+        services.SuggestionRow(from_station_id=n, to_station_id=9, qty=5, reason="Full")
+        for n in (1, 2)
+    ]
+    services.ingest_suggestions(rows, source="ml-v2", actor="test")
+    first, second = Suggestion.objects.order_by("id")
+    services.prioritize_suggestion(first.id, actor="maria", priority=50)
+
+    services.ingest_suggestions(
+        [msgspec.structs.replace(row, priority=3) for row in rows], source="ml-v2", actor="test"
+    )
+    services.propose_suggestions(
+        [msgspec.structs.replace(row, priority=4) for row in rows], source="ml-v2", actor="test"
+    )
+
+    assert list(Suggestion.objects.order_by("id").values_list("id", "priority")) == [
+        (first.id, 50),
+        (second.id, 4),
+    ]

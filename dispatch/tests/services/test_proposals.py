@@ -1,0 +1,164 @@
+"""POST /suggestions: one or many, with what came of each."""
+
+import pytest
+from django.db import transaction
+
+from dispatch import services
+from dispatch.models import Suggestion, TaskEvent
+from dispatch.services import SuggestionRow
+
+from ..support.concurrency import background, wait_until_blocked
+from ..support.factories import MORNING, SuggestionFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db
+
+MOVE = {"from_station_id": 100, "to_station_id": 200, "qty": 5, "reason": "Full"}
+
+
+@pytest.fixture
+def propose(client):
+    def post(body):
+        answer = client.post("/suggestions", body, content_type="application/json")
+        return answer.status_code, answer.json()
+
+    return post
+
+
+def test_one_is_entered_and_its_id_answered(propose):
+    status, answer = propose(
+        {**MOVE, "priority": 20, "source": "ml-v2", "expires_at": "2026-05-04T10:00:00+02:00"}
+    )
+
+    suggestion = Suggestion.objects.get()
+    assert (status, answer) == (200, {"id": suggestion.id, "outcome": "created"})
+    assert (suggestion.qty, suggestion.priority, suggestion.source) == (5, 20, "ml-v2")
+    assert suggestion.expires_at == MORNING
+    event = TaskEvent.objects.get()
+    assert (event.kind, event.actor, event.source) == ("ingested", "api", "ml-v2")
+    assert event.details == {"rows": 1, "created": 1, "refreshed": 0, "under_way": 0}
+
+
+def test_of_many_each_is_told_what_came_of_it(propose):
+    known = SuggestionFactory(source="ml-v2", qty=1)
+    SuggestionFactory(source="other", from_station_id=1, to_station_id=2)
+    TaskFactory(from_station_id=3, to_station_id=4)
+
+    status, answer = propose(
+        [
+            {**MOVE, "source": "ml-v2", "qty": 9},
+            {**MOVE, "source": "ml-v2", "from_station_id": 1, "to_station_id": 2},
+            {**MOVE, "source": "ml-v2", "from_station_id": 3, "to_station_id": 4},
+            {**MOVE, "source": "ml-v2", "from_station_id": 1, "to_station_id": 2, "qty": 7},
+        ]
+    )
+
+    new = Suggestion.objects.get(source="ml-v2", from_station_id=1)
+    assert (status, answer) == (
+        200,
+        [
+            {"id": known.id, "outcome": "refreshed"},
+            {"id": new.id, "outcome": "created"},
+            {"id": None, "outcome": "under_way"},
+            {"id": new.id, "outcome": "refreshed"},
+        ],
+    )
+    known.refresh_from_db()
+    assert (known.qty, new.qty) == (9, 7)
+    assert Suggestion.objects.count() == 3
+
+
+def test_a_move_that_is_open_twice_is_refreshed_in_its_older_row(propose):
+    older, newer = SuggestionFactory.create_batch(2, source="ml-v2")
+
+    assert propose({**MOVE, "source": "ml-v2", "qty": 9})[1]["id"] == older.id
+    newer.refresh_from_db()
+    assert newer.qty == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({}, "from_station_id"),
+        ([], "empty"),
+        ([MOVE] * 1001, "1000"),
+        ([MOVE, {**MOVE, "qty": 0}], "qty"),
+        ([MOVE, 5], "dictionary"),
+        ([[MOVE]], "dictionary"),
+        ('"move"', "dictionary"),
+        ({**MOVE, "to_station_id": 100}, "differ"),
+        ({**MOVE, "from_station_id": -1}, "from_station_id"),
+        ({**MOVE, "from_station_id": 2**31}, "from_station_id"),
+        ({**MOVE, "qty": "5.0"}, "qty"),
+        ({**MOVE, "reason": "  "}, "reason"),
+        ({**MOVE, "reason": "x" * 2001}, "reason"),
+        ({**MOVE, "reason": None}, "reason"),
+        ({**MOVE, "priority": 101}, "priority"),
+        ({**MOVE, "expires_at": "tomorrow"}, "expires_at"),
+        ({**MOVE, "expires_at": "9500-01-01T00:00:00Z"}, "expires_at"),
+        ({**MOVE, "source": "a\nb"}, "source"),
+        ({**MOVE, "source": "x" * 101}, "source"),
+        ([{**MOVE, "source": "a"}, {**MOVE, "source": "b"}], "one source"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_wrong_is_400_and_enters_nothing(propose, body, detail):
+    status, answer = propose(body)
+
+    assert status == 400
+    assert detail in answer["detail"]
+    assert not Suggestion.objects.exists()
+    assert not TaskEvent.objects.exists()
+
+
+def test_a_thousand_are_entered_with_few_queries(propose, django_assert_max_num_queries):
+    moves = [{**MOVE, "to_station_id": 1000 + n, "source": "ml-v2"} for n in range(1000)]
+
+    with django_assert_max_num_queries(15):
+        assert propose(moves)[0] == 200
+    with django_assert_max_num_queries(20):
+        assert {each["outcome"] for each in propose(moves)[1]} == {"refreshed"}
+    assert Suggestion.objects.count() == 1000
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_proposals_of_the_same_move_at_once_make_one_suggestion():
+    row = SuggestionRow(**MOVE)
+
+    with background() as run:
+        with transaction.atomic():
+            propose = services.proposals.propose_suggestions.__wrapped__
+            propose([row], source="ml-v2", actor="api")
+            second = run(services.propose_suggestions, [row], source="ml-v2", actor="api")
+            wait_until_blocked(second)
+        (proposal,) = second.result(timeout=10)
+    assert proposal.outcome == "refreshed"
+    assert Suggestion.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_move_that_is_approved_meanwhile_is_not_refreshed_but_under_way_or_new():
+    suggestion = SuggestionFactory(source="ml-v2")
+    row = SuggestionRow(**MOVE)
+
+    with background() as run:
+        with transaction.atomic():
+            services.approvals.approve_suggestion.__wrapped__(suggestion.id, actor="maria")
+            proposing = run(services.propose_suggestions, [row], source="ml-v2", actor="api")
+            wait_until_blocked(proposing)
+        (proposal,) = proposing.result(timeout=10)
+    assert proposal.outcome == "under_way"
+    assert not Suggestion.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_the_moves_that_are_named_are_locked():
+    rows = [
+        SuggestionRow(from_station_id=1, to_station_id=10, qty=5, reason="Full"),
+        SuggestionRow(from_station_id=2, to_station_id=20, qty=5, reason="Full"),
+    ]
+    unnamed = SuggestionFactory(source="ml-v2", from_station_id=1, to_station_id=20)
+
+    with background() as run, transaction.atomic():
+        services.proposals.propose_suggestions.__wrapped__(rows, source="ml-v2", actor="api")
+        approval = run(services.approve_suggestion, unnamed.id, actor="maria")
+        assert approval.result(timeout=10).task.suggestion_id == unnamed.id

@@ -1,0 +1,145 @@
+"""What time does: leases run out, suggestions expire, keys are forgotten."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.db.models import F
+
+from conftest import ROOT, database_url
+from dispatch import services
+from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
+from dispatch.models.claim_keys import CLAIM_KEY_LIFE
+from dispatch.services.sweep import BATCH, release_expired_tasks
+
+from ..support.factories import MORNING, SuggestionFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def swept():
+    out = io.StringIO()
+    call_command("sweep", stdout=out)
+    return out.getvalue()
+
+
+def test_a_task_whose_lease_has_run_out_is_ready_again_at_its_former_place():
+    TaskFactory(created_at=MORNING + timedelta(hours=1))
+    task = TaskFactory(
+        created_at=MORNING, assigned=True, lease_expires_at=MORNING + timedelta(hours=8)
+    )
+
+    assert swept() == ("1 tasks released, 0 suggestions expired, 0 idempotency keys forgotten.\n")
+
+    stored = Task.objects.get(id=task.id)
+    assert (stored.status, stored.worker_id, stored.created_at) == ("ready", None, MORNING)
+    event = TaskEvent.objects.get()
+    assert (event.kind, event.actor, event.worker_id) == ("released", "sweep", "van-1")
+    assert event.details == {"reason": "The lease has run out."}
+    assert services.claim_next_task("van-2", actor="api") == task
+
+
+def test_leases_that_still_run_or_were_never_given_hold():
+    TaskFactory(assigned=True, lease_expires_at=None)
+    TaskFactory(assigned=True, lease_expires_at=MORNING + timedelta(days=20_000))
+    TaskFactory(completed=True)
+    SuggestionFactory(expires_at=MORNING + timedelta(days=20_000))
+    SuggestionFactory()
+
+    assert swept() == ""
+    assert Task.objects.assigned().count() == 2
+    assert Suggestion.objects.count() == 2
+
+
+def test_expired_suggestions_leave_with_an_event_and_say_so_afterwards():
+    suggestion = SuggestionFactory(expires_at=MORNING, source="ml-v2")
+
+    assert "1 suggestions expired" in swept()
+
+    event = TaskEvent.objects.get()
+    assert (event.kind, event.source, event.suggestion_id) == ("expired", "ml-v2", suggestion.id)
+    with pytest.raises(services.suggestions.NotFound, match="expired and was removed"):
+        services.approve_suggestion(suggestion.id, actor="maria")
+
+
+def test_keys_are_forgotten_after_a_day():
+    TaskFactory.create_batch(2)
+    services.claim_next_task("van-1", actor="api", key="old")
+    ClaimKey.objects.update(created_at=F("created_at") - CLAIM_KEY_LIFE)
+    services.claim_next_task("van-1", actor="api", key="new")
+
+    assert "1 idempotency keys forgotten" in swept()
+    assert ClaimKey.objects.get().key == "new"
+
+
+def test_more_than_a_batch_is_swept_in_one_run():
+    Task.objects.bulk_create(
+        TaskFactory.build_batch(BATCH + 1, assigned=True, lease_expires_at=MORNING)
+    )
+
+    assert f"{BATCH + 1} tasks released" in swept()
+    assert TaskEvent.objects.count() == BATCH + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_a_request_holds_is_left_to_it():
+    held, free = TaskFactory.create_batch(2, assigned=True, lease_expires_at=MORNING)
+
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT FROM tasks WHERE id = %s FOR NO KEY UPDATE", [held.id])
+            assert release_expired_tasks(actor="sweep") == 1
+    finally:
+        other.close()
+    assert Task.objects.get(id=held.id).status == "assigned"
+    assert Task.objects.get(id=free.id).status == "ready"
+
+
+def test_the_plan_for_expired_leases_reads_assigned_tasks_only():
+    Task.objects.bulk_create(TaskFactory.build_batch(2000, completed=True))
+    Task.objects.bulk_create(TaskFactory.build_batch(20, assigned=True, lease_expires_at=MORNING))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tasks")
+
+    plan = Task.objects.lease_expired().order_by("lease_expires_at", "id")[:BATCH].explain()
+
+    assert "Seq Scan" not in plan
+    assert "Index" in plan
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "100000", "nan"])
+def test_a_period_out_of_range_is_one_line(seconds):
+    with pytest.raises(CommandError, match="--every takes 1 to 86400 seconds"):
+        call_command("sweep", "--every", seconds)
+
+
+@pytest.mark.experiment
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_that_goes_on_ends_at_a_signal(number):
+    TaskFactory(assigned=True, lease_expires_at=MORNING)
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "sweep", "--every", "60"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "SECRET_KEY": "k" * 50,
+            "ALLOWED_HOSTS": "127.0.0.1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert "1 tasks released" in process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(10) == 0
+    with transaction.atomic():
+        assert Task.objects.ready().count() == 1

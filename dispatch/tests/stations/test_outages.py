@@ -1,0 +1,156 @@
+"""Polls worked out by hand: what became of them. The database does the same, poll by poll."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError
+
+from dispatch.gbfs import Status, StatusRow
+from dispatch.models import FeedWatch, OutageKind, Station, StationAlias, StationOutage, StatusPoll
+from dispatch.services.stations.feeds import Reading
+from dispatch.services.stations.status import record_status
+from dispatch.stations import LONGEST_GAP, Outage, Poll, state_of, tally
+
+from ..support.factories import MORNING
+from ..support.outage_rules import Watch, history_of
+
+EMPTY, FULL, CLOSED = OutageKind
+
+
+def at(minutes):
+    return MORNING + timedelta(minutes=minutes)
+
+
+def outages(*polls):
+    return history_of((at(minutes), states) for minutes, states in polls).outages
+
+
+def test_an_outage_lasts_from_the_poll_that_saw_it_to_the_one_that_did_not():
+    assert outages((0, {1: None}), (10, {1: EMPTY}), (20, {1: EMPTY}), (30, {1: None})) == [
+        Outage(1, EMPTY, at(10), at(30))
+    ]
+
+
+def test_one_that_the_last_poll_still_saw_is_open():
+    assert outages((0, {1: EMPTY}), (10, {1: EMPTY})) == [Outage(1, EMPTY, at(0), None)]
+
+
+def test_another_kind_ends_one_and_begins_another_at_once():
+    assert outages((0, {1: EMPTY}), (10, {1: CLOSED}), (20, {1: FULL}), (30, {1: None})) == [
+        Outage(1, EMPTY, at(0), at(10)),
+        Outage(1, CLOSED, at(10), at(20)),
+        Outage(1, FULL, at(20), at(30)),
+    ]
+
+
+@pytest.mark.parametrize("minutes", [10, 5])
+def test_a_poll_that_is_not_newer_than_the_last_changes_nothing(minutes):
+    history = history_of([(at(0), {1: EMPTY}), (at(10), {1: EMPTY}), (at(minutes), {1: None})])
+
+    assert history.outages == [Outage(1, EMPTY, at(0), None)]
+    assert len(history.polls) == 2
+    assert history.watches == [Watch(at(0), at(10))]
+
+
+def test_a_station_that_a_poll_lacks_stays_as_it_was():
+    assert outages((0, {1: EMPTY, 2: None}), (10, {2: None}), (20, {1: None, 2: None})) == [
+        Outage(1, EMPTY, at(0), at(20))
+    ]
+
+
+def test_a_gap_ends_the_watch_and_all_outages_with_the_last_poll_before_it():
+    long = LONGEST_GAP / timedelta(minutes=1)
+    history = history_of(
+        [
+            (at(0), {1: EMPTY, 2: None}),
+            (at(long), {1: EMPTY, 2: FULL}),
+            (at(2 * long + 1), {1: EMPTY, 2: None}),
+        ]
+    )
+
+    assert history.outages == [
+        Outage(1, EMPTY, at(0), at(long)),
+        Outage(1, EMPTY, at(2 * long + 1), None),
+    ]
+    assert history.watches == [Watch(at(0), at(long)), Watch(at(2 * long + 1), at(2 * long + 1))]
+
+
+def test_a_poll_counts_closed_stations_in_nothing():
+    states = {1: EMPTY, 2: FULL, 3: CLOSED, 4: None, 5: EMPTY}
+
+    assert tally(at(0), states) == Poll(at(0), in_service=4, empty=2, full=1)
+
+
+def test_no_polls_no_history():
+    history = history_of([])
+
+    assert (history.outages, history.polls, history.watches) == ([], [], [])
+
+
+# The same, by the service
+
+FIGURES = {None: (3, 4, True), EMPTY: (0, 7, True), FULL: (7, 0, True), CLOSED: (3, 4, False)}
+LONG = int(LONGEST_GAP / timedelta(minutes=1))
+# Every rule in one: each state after each other, a station left out, gaps, one of no length.
+TALE = [
+    (0, {1: None, 2: EMPTY, 3: CLOSED}),
+    (10, {1: EMPTY, 2: EMPTY, 3: None}),
+    (20, {1: EMPTY, 3: FULL}),
+    (30, {1: CLOSED, 2: FULL, 3: FULL}),
+    (30 + LONG, {1: EMPTY, 2: FULL, 3: EMPTY}),
+    (32 + 2 * LONG, {1: EMPTY, 2: None, 3: None}),
+    (40 + 2 * LONG, {1: FULL, 2: CLOSED, 3: None}),
+    (50 + 2 * LONG, {1: FULL, 2: EMPTY, 3: FULL}),
+]
+
+
+def recorded(minutes, states):
+    rows = [
+        StatusRow(
+            (str(number),), *FIGURES[state][:2], 0, 0, FIGURES[state][2], reported_at=at(minutes)
+        )
+        for number, state in states.items()
+    ]
+    record_status(Status(at(minutes), rows, []), system="test", reading=Reading("test"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_service_records_what_these_rules_say():
+    for number in (1, 2, 3):
+        Station.objects.create(id=number, system="test", name=f"S {number}", lat=1, lon=number)
+        StationAlias.objects.create(system="test", feed_id=str(number), station_id=number)
+
+    for minutes, states in TALE:
+        recorded(minutes, states)
+
+    history = history_of(
+        (at(m), {n: state_of(*FIGURES[s]) for n, s in states.items()}) for m, states in TALE
+    )
+    rows = StationOutage.objects.order_by("station_id", "started_at")
+    assert len(history.outages) == 11
+    assert [
+        Outage(o.station_id, OutageKind(o.kind), o.started_at, o.ended_at) for o in rows
+    ] == history.outages
+    assert [
+        Watch(w.started_at, w.ended_at) for w in FeedWatch.objects.order_by("started_at")
+    ] == history.watches
+    assert [
+        Poll(p.at, p.in_service, p.empty, p.full) for p in StatusPoll.objects.order_by("at")
+    ] == history.polls
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"in_service": 2, "empty": 2, "full": 1}, "status_poll_counts_its_stations"),
+        ({"at": MORNING.replace(year=9000)}, "status_poll_at_is_a_date"),
+        ({"at": MORNING}, "one_status_poll_at_a_time"),
+    ],
+)
+def test_a_poll_that_cannot_be_is_refused(fields, rule):
+    poll = {"system": "test", "at": at(10), "in_service": 3, "empty": 2, "full": 0}
+    StatusPoll.objects.create(**{**poll, "at": MORNING})
+
+    with pytest.raises(IntegrityError, match=rule):
+        StatusPoll.objects.create(**{**poll, **fields})

@@ -1,0 +1,368 @@
+"""sync_stations, poll_status and export_stations, as an operator runs them."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+
+from conftest import ROOT, database_url
+from dispatch.gbfs import Answer, Validators, sources
+from dispatch.management.commands import export_stations, poll_status
+from dispatch.management.commands.poll_status import until_next
+from dispatch.models import Station, StationFeed, StationStatus
+
+from ..support.factories import MORNING
+from ..support.feeds import a_station, a_status, document, record, sync
+
+pytestmark = pytest.mark.django_db
+
+STATUS_URL = "https://feeds.example/station_status.json"
+
+
+def run(*arguments, **options):
+    out, err = io.StringIO(), io.StringIO()
+    call_command(*arguments, stdout=out, stderr=err, **options)
+    return out.getvalue()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def information(write):
+    return write("information.json", document([a_station("3"), a_station("uuid-1")]))
+
+
+@pytest.fixture
+def status(write):
+    return write("status.json", document([a_status("3", 0), a_status("uuid-1")]))
+
+
+@pytest.fixture
+def web(monkeypatch):
+    """What each address answers: bytes, None for not modified, or an error."""
+    answers, asked = {}, []
+
+    def fetch(source, validators):
+        asked.append((source, validators))
+        answer = answers[source]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer and Answer(answer, Validators('"v2"', ""))
+
+    monkeypatch.setattr(sources, "fetch", fetch)
+    answers["asked"] = asked
+    return answers
+
+
+def test_a_file_of_stations_is_entered_and_told_in_a_line(information):
+    assert run("sync_stations", information, system="bay") == (
+        "bay: 2 stations added, 0 changed, 0 as they were, 0 gone, 0 back.\n"
+    )
+    assert list(Station.objects.order_by("pk").values_list("pk", flat=True)) == [3, 1_000_000]
+
+
+def test_a_poll_is_told_in_a_line(information, status):
+    run("sync_stations", information, system="bay")
+
+    assert run("poll_status", status) == (
+        "bay at 2026-05-04 08:00:00 UTC: 2 stations, 1 empty, 0 full, 0 closed, 0 unknown.\n"
+    )
+    assert run("poll_status", status) == "bay: nothing newer.\n"
+
+
+def test_bad_rows_are_told_too(write):
+    rows = [a_station("3"), a_station("4"), a_station("5", lat=None)]
+
+    told = run("sync_stations", write("i.json", document(rows)), system="bay")
+
+    assert told.endswith("0 back. 1 bad rows: 5: no position on earth.\n")
+
+
+def test_results_come_as_json_too(information, status):
+    synced = json.loads(run("sync_stations", information, system="bay", json=True))
+    polled = json.loads(run("poll_status", status, json=True))
+
+    assert (synced["system"], synced["added"], synced["about_bad_rows"]) == ("bay", 2, "")
+    assert (polled["at"], polled["empty"]) == ("2026-05-04T08:00:00+00:00", 1)
+    assert json.loads(run("poll_status", status, json=True))["is_new"] is False
+
+
+def test_the_system_is_called_as_the_source_calls_itself(information, write):
+    system = write("system.json", b'{"data": {"system_id": "bay"}}')
+
+    run("sync_stations", information, system)
+    assert set(Station.objects.values_list("system", flat=True)) == {"bay"}
+
+
+def test_without_a_name_stations_are_not_entered(information):
+    with pytest.raises(CommandError, match="give it a name by --system"):
+        run("sync_stations", information)
+    assert not Station.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["", " bay", "a\nb", "x" * 101])
+def test_a_systems_name_is_one_short_line(information, name):
+    with pytest.raises(CommandError, match="one line of at most 100 characters"):
+        run("sync_stations", information, system=name)
+
+
+@pytest.mark.parametrize("source", ["https://feeds.example/", "./"])
+def test_a_source_that_is_too_long_to_keep_is_refused(source):
+    for command in ("sync_stations", "poll_status"):
+        with pytest.raises(CommandError, match=r"^A SOURCE has at most 2000 characters\.$"):
+            run(command, source.ljust(2001, "x"), system="bay")
+    assert not StationFeed.objects.exists()
+
+
+def test_a_source_that_was_read_before_is_known_again(information, status):
+    run("sync_stations", information, system="bay")
+
+    assert run("sync_stations", information).startswith("bay: 0 stations added")
+
+
+def test_of_several_systems_a_status_must_say_which(information, status):
+    run("sync_stations", information, system="bay")
+    run("sync_stations", information, system="other")
+
+    with pytest.raises(CommandError, match="--system"):
+        run("poll_status", status)
+    assert run("poll_status", status, system="other").startswith("other at")
+    assert run("poll_status", status) == "other: nothing newer.\n"
+
+
+def test_trouble_is_one_line_and_marks_the_feed_and_the_next_success_clears_it(
+    information, status, write
+):
+    run("sync_stations", information, system="bay")
+    run("poll_status", status, system="bay")
+
+    broken = write("status.json", b"<html>")
+    with pytest.raises(CommandError, match=r"status.json: It is not JSON\.$"):
+        run("poll_status", broken)
+
+    feed = StationFeed.objects.get(kind="status")
+    assert feed.trouble.endswith("It is not JSON.")
+    assert feed.made_at == MORNING
+    assert StationStatus.objects.count() == 2
+    write("status.json", document([a_status("3"), a_status("uuid-1")], MORNING.replace(hour=9)))
+    run("poll_status", status)
+    feed.refresh_from_db()
+    assert (feed.trouble, feed.troubled_at) == ("", None)
+
+
+def test_what_a_service_refuses_marks_the_feed_as_well(information, status):
+    with pytest.raises(CommandError, match="sync_stations comes first"):
+        run("poll_status", status, system="bay")
+
+    assert "sync_stations comes first" in StationFeed.objects.get().trouble
+
+
+def test_a_partial_feed_needs_a_word(information, write):
+    run("sync_stations", information, system="bay")
+    other = write("other.json", document([a_station("77")]))
+
+    with pytest.raises(CommandError, match="--allow-shrink"):
+        run("sync_stations", other, system="bay")
+    assert "2 gone" in run("sync_stations", other, system="bay", allow_shrink=True)
+
+
+def test_an_address_is_asked_only_for_what_is_newer(web):
+    sync([a_station("3")])
+    web[STATUS_URL] = document([a_status("3")])
+    run("poll_status", STATUS_URL)
+    web[STATUS_URL] = None
+
+    assert run("poll_status", STATUS_URL) == "bay: nothing newer.\n"
+
+    assert web["asked"] == [(STATUS_URL, Validators()), (STATUS_URL, Validators('"v2"', ""))]
+
+
+def test_a_read_that_found_nothing_newer_ends_the_trouble(web):
+    sync([a_station("3")])
+    web[STATUS_URL] = document([a_status("3")])
+    run("poll_status", STATUS_URL)
+    StationFeed.objects.filter(kind="status").update(trouble="Down.", read_at=None)
+    web[STATUS_URL] = None
+
+    run("poll_status", STATUS_URL)
+
+    feed = StationFeed.objects.get(kind="status")
+    assert feed.trouble == ""
+    assert feed.read_at is not None
+
+
+def test_a_refused_feed_is_sent_again(web):
+    """Its validators are not kept, or the next poll would find nothing newer for ever."""
+    sync([a_station(str(n)) for n in (1, 2, 3)])
+    web[STATUS_URL] = document([a_status("3")])
+
+    for _ in range(2):
+        with pytest.raises(CommandError, match="partial"):
+            run("poll_status", STATUS_URL)
+
+    assert [validators for _, validators in web["asked"]] == [Validators()] * 2
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "100000", "nan"])
+def test_a_period_out_of_range_is_one_line(status, seconds):
+    with pytest.raises(CommandError, match="--every takes 1 to 86400 seconds"):
+        run("poll_status", status, "--every", seconds)
+
+
+def test_after_trouble_it_asks_less_and_less_often_but_not_too_seldom():
+    for troubles, seconds in ((0, 60), (1, 120), (3, 480), (9, 600), (9999, 600)):
+        assert 0.9 * seconds <= until_next(60, troubles) <= 1.1 * seconds
+    assert until_next(3600, 5) <= 1.1 * 3600
+
+
+def test_polling_goes_on_after_trouble(status, monkeypatch):
+    """Each kind of it is told in a line, and a success makes it ask as often as before."""
+    waits = []
+    troubles = [sources.BadFeed("Down."), OperationalError("gone\naway"), None, None]
+
+    def enter_feed(*args):
+        if trouble := troubles.pop(0):
+            raise trouble
+        return poll_status.Entered("bay", None)
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if not troubles:
+            raise SystemExit
+
+    monkeypatch.setattr(poll_status, "enter_feed", enter_feed)
+    monkeypatch.setattr(poll_status.connection, "close", lambda: None)
+    monkeypatch.setattr(poll_status, "pause", sleep)
+    monkeypatch.setattr(poll_status.signal, "signal", lambda *_: None)
+    out, err = io.StringIO(), io.StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("poll_status", status, "--every", "100", stdout=out, stderr=err)
+
+    assert err.getvalue() == "Down.\nThe database is not available: gone away\n"
+    assert out.getvalue() == "bay: nothing newer.\n" * 2
+    assert [round(wait / 100) for wait in waits] == [2, 4, 1, 1]
+
+
+@pytest.mark.experiment
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_polling_ends_at_a_signal(information, status, number):
+    run("sync_stations", information, system="bay")
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "poll_status", status, "--every", "60"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "SECRET_KEY": "k" * 50,
+            "ALLOWED_HOSTS": "127.0.0.1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert "2 stations, 1 empty" in process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert process.stderr.read() == ""
+    assert StationStatus.objects.count() == 2
+
+
+def exported(*arguments):
+    return list(csv.DictReader(io.StringIO(run("export_stations", *arguments))))
+
+
+def test_the_export_says_which_number_is_which_station():
+    sync([a_station("3", external_id="uuid-3"), a_station("uuid-9"), a_station("8")])
+    sync([a_station("3", external_id="uuid-3"), a_station("uuid-9", capacity=None)])
+
+    third, eighth, own = exported()
+
+    assert third == {
+        "number": "3",
+        "system": "bay",
+        "feed_ids": "3;uuid-3",
+        "name": "Market St at 3",
+        "lat": "37.703",
+        "lon": "-122.4",
+        "capacity": "20",
+        "gone_at": "",
+    }
+    assert (own["number"], own["feed_ids"], own["capacity"]) == ("1000000", "uuid-9", "")
+    assert eighth["gone_at"]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x"])
+def test_what_a_spreadsheet_would_run_is_written_as_text(name):
+    sync([a_station("3", name=name)])
+
+    assert exported()[0]["name"] == f"'{name}"
+
+
+def test_the_export_goes_to_a_file_whole(tmp_path):
+    sync([a_station("3")])
+    out = tmp_path / "stations.csv"
+    out.write_text("old")
+
+    assert run("export_stations", "--out", str(out)) == ""
+
+    assert out.read_text().startswith("number,system,feed_ids,name,lat,lon,capacity,gone_at\n3,")
+    assert [path.name for path in tmp_path.iterdir()] == ["stations.csv"]
+    with pytest.raises(CommandError, match="No such file"):
+        run("export_stations", "--out", str(tmp_path / "none" / "x.csv"))
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), OperationalError("gone")])
+def test_an_export_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, error):
+    def write(file):
+        file.write("number")
+        raise error
+
+    monkeypatch.setattr(export_stations, "write", write)
+    out = tmp_path / "stations.csv"
+    out.write_text("old")
+
+    with pytest.raises(CommandError, match=r"No space left|The database is not available: gone"):
+        run("export_stations", "--out", str(out))
+
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"stations.csv": "old"}
+
+
+@pytest.mark.parametrize("command", ["sync_stations", "poll_status", "export_stations"])
+def test_a_database_that_is_away_is_told_in_a_line(information, command):
+    def away(*args):
+        raise OperationalError("connection refused\n\tIs the server running?")
+
+    sources = [] if command == "export_stations" else [information]
+    with (
+        connection.execute_wrapper(away),
+        pytest.raises(
+            CommandError,
+            match=r"^The database is not available: connection refused Is the server running\?$",
+        ),
+    ):
+        run(command, *sources)
+
+
+def test_a_recorded_poll_is_seen_by_the_command(status):
+    sync([a_station("3"), a_station("uuid-1")])
+    record([a_status("3"), a_status("uuid-1")], minutes=5)
+
+    with pytest.raises(CommandError, match="The feed is old"):
+        run("poll_status", status)

@@ -1,0 +1,291 @@
+"""How full stations are, and since when something is wrong with them, poll by poll."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from dispatch import services
+from dispatch.exceptions import Refusal
+from dispatch.models import (
+    FeedWatch,
+    OutageKind,
+    Station,
+    StationFeed,
+    StationOutage,
+    StationStatus,
+)
+from dispatch.stations import is_old, state_of, word_of
+
+from ..support.concurrency import background, wait_until_blocked
+from ..support.factories import MORNING, StationFactory
+from ..support.feeds import a_station, a_status, record, sync
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def stations():
+    sync([a_station("1"), a_station("2"), a_station("uuid-3", legacy_id="3")])
+
+
+def at(minutes):
+    return MORNING + timedelta(minutes=minutes)
+
+
+def outages():
+    """Station, kind, and from and to which minute."""
+    return [
+        (o.station_id, o.kind, minute(o.started_at), minute(o.ended_at))
+        for o in StationOutage.objects.order_by("started_at", "station_id")
+    ]
+
+
+def watches():
+    return [
+        (minute(w.started_at), minute(w.ended_at)) for w in FeedWatch.objects.order_by("started_at")
+    ]
+
+
+def minute(moment):
+    return moment and (moment - MORNING) / timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("bikes", "docks", "in_service", "state"),
+    [
+        (0, 5, True, OutageKind.EMPTY),
+        (5, 0, True, OutageKind.FULL),
+        (0, 0, True, OutageKind.CLOSED),
+        (5, 5, False, OutageKind.CLOSED),
+        (0, 5, False, OutageKind.CLOSED),
+        (1, 1, True, None),
+    ],
+)
+def test_a_station_is_empty_full_closed_or_none_of_it(bikes, docks, in_service, state):
+    assert state_of(bikes, docks, in_service) == state
+
+
+@pytest.mark.parametrize(
+    ("bikes", "word"),
+    [
+        (0, "empty"),
+        (1, "low"),
+        (19, "low"),
+        (20, "fine"),
+        (80, "fine"),
+        (81, "high"),
+        (100, "full"),
+    ],
+)
+def test_a_word_says_how_full_a_station_is(bikes, word):
+    assert word_of(bikes, 100 - bikes, True, low=20, high=80) == word
+
+
+def test_a_report_is_old_past_the_limit_and_one_that_never_came_always():
+    assert not is_old(at(0), at(60), timedelta(hours=1))
+    assert is_old(at(0), at(61), timedelta(hours=1))
+    assert is_old(None, at(0), timedelta(hours=1))
+
+
+def test_a_poll_is_entered_under_the_stations_numbers(stations):
+    result = record(
+        [
+            a_status("1", 4, 9, num_bikes_disabled=1, num_docks_disabled=2),
+            a_status("uuid-3", 0, 20, is_renting=False),
+            a_status("nobody"),
+        ]
+    )
+
+    assert (result.stations, result.changed, result.unknown, result.closed) == (2, 2, 1, 1)
+    status = StationStatus.objects.get(station=1)
+    assert (status.bikes, status.docks, status.working_size) == (4, 9, 13)
+    assert (status.bikes_disabled, status.docks_disabled) == (1, 2)
+    assert status.as_of == MORNING - timedelta(minutes=1)
+    assert not StationStatus.objects.get(station=3).in_service
+
+
+@pytest.mark.parametrize(
+    ("reported", "as_of"),
+    [
+        (int(MORNING.timestamp()) - 60, MORNING - timedelta(minutes=1)),
+        (int(MORNING.timestamp()) + 60, MORNING),
+        (86400, None),
+        (None, None),
+    ],
+)
+def test_a_status_is_as_old_as_the_stations_report_and_no_younger_than_the_feed(
+    stations, reported, as_of
+):
+    record([a_status("1", last_reported=reported), a_status("2")])
+
+    assert StationStatus.objects.get(station=1).as_of == as_of
+
+
+def test_docks_that_the_feed_does_not_tell_are_what_the_capacity_leaves(stations):
+    Station.objects.filter(pk=2).update(capacity=None)
+
+    result = record(
+        [a_status(name, 5, None, num_bikes_disabled=2) for name in ("1", "2", "uuid-3")]
+    )
+
+    assert StationStatus.objects.get(station=1).docks == 13
+    assert (result.stations, result.unknown) == (2, 1)
+
+
+def test_only_what_changed_is_written(stations):
+    record([a_status("1"), a_status("2")])
+
+    assert record([a_status("2"), a_status("1", 4)], minutes=5).changed == 1
+
+
+def test_a_station_that_one_poll_lacks_keeps_its_status_and_its_outage(stations):
+    record([a_status("1", 0), a_status("2")])
+
+    record([a_status("2"), a_status("uuid-3")], minutes=5)
+
+    assert StationStatus.objects.get(station=1).bikes == 0
+    assert outages() == [(1, "empty", 0, None)]
+
+
+def test_a_poll_that_still_tells_of_a_station_that_is_gone_begins_no_outage_of_it(stations):
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3")])
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=5)
+    sync([a_station("2"), a_station("uuid-3", legacy_id="3")])
+
+    result = record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=10)
+
+    assert (result.stations, result.empty, result.unknown) == (2, 0, 1)
+    assert outages() == [(1, "empty", 0, 5)]
+    sync([a_station("1"), a_station("2"), a_station("uuid-3", legacy_id="3")])
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=15)
+    assert outages() == [(1, "empty", 0, 5), (1, "empty", 15, None)]
+
+
+def test_outages_begin_and_end_with_the_polls_that_show_it(stations):
+    record([a_status("1", 0), a_status("2", 5, 0), a_status("uuid-3")])
+    record([a_status("1", 0), a_status("2", 5, 1), a_status("uuid-3", is_renting=0)], minutes=5)
+    record([a_status("1", 5, 0), a_status("2"), a_status("uuid-3", 0)], minutes=10)
+
+    assert outages() == [
+        (1, "empty", 0, 10),
+        (2, "full", 0, 5),
+        (3, "closed", 5, 10),
+        (1, "full", 10, None),
+        (3, "empty", 10, None),
+    ]
+    assert watches() == [(0, 10)]
+
+
+def test_a_gap_of_an_hour_is_none(stations):
+    record([a_status("1", 0), a_status("2")])
+    record([a_status("1", 0), a_status("2")], minutes=60)
+
+    assert outages() == [(1, "empty", 0, None)]
+    assert watches() == [(0, 60)]
+
+
+def test_after_a_longer_gap_what_was_open_ended_with_the_last_poll_and_begins_anew(stations):
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3", 0)])
+    record([a_status("1", 0), a_status("2", 0), a_status("uuid-3", 0)], minutes=10)
+    record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=70, seconds=1)
+
+    anew = minute(at(70) + timedelta(seconds=1))
+    # Station 2's was seen by one poll alone: it has lasted no time that is known.
+    assert outages() == [(1, "empty", 0, 10), (3, "empty", 0, 10), (1, "empty", anew, None)]
+    assert watches() == [(0, 10), (anew, anew)]
+
+
+def test_systems_have_their_own_watches_and_outages(stations):
+    sync([a_station("1", lat=40)], system="other")
+    record([a_status("1", 0), a_status("2")])
+    for minutes in (0, 120):
+        record([a_status("1", 0)], minutes, system="other")
+
+    assert outages() == [(1, "empty", 0, None), (1_000_000, "empty", 120, None)]
+    assert watches() == [(0, 0), (0, 0), (120, 120)]
+
+
+def test_the_poll_that_was_recorded_last_changes_nothing_when_it_comes_again(stations):
+    record([a_status("1", 0), a_status("2")])
+
+    result = record([a_status("1"), a_status("2")])
+
+    assert not result.is_new
+    assert StationStatus.objects.get(station=1).bikes == 0
+    assert outages() == [(1, "empty", 0, None)]
+
+
+def test_a_poll_older_than_the_last_one_changes_nothing(stations):
+    record([a_status("1", 0), a_status("2")], minutes=5)
+
+    with pytest.raises(Refusal, match="The feed is old"):
+        record([a_status("1"), a_status("2")], minutes=4)
+
+    assert StationStatus.objects.get(station=1).bikes == 0
+    assert watches() == [(5, 5)]
+
+
+def test_a_poll_from_the_future_is_refused(stations):
+    with pytest.raises(Refusal, match="in the future"):
+        record([a_status("1"), a_status("2")], minutes=600 * 365 * 24 * 60)
+    assert watches() == []
+
+
+def test_a_poll_of_few_of_the_stations_is_refused(stations):
+    with pytest.raises(Refusal, match="partial: it has 1 of 3 stations"):
+        record([a_status("1", 0)])
+    assert outages() == []
+
+
+def test_before_the_stations_are_known_there_is_nothing_to_enter():
+    with pytest.raises(Refusal, match="names no known station of 'bay': sync_stations comes first"):
+        record([a_status("1")])
+    assert not StationFeed.objects.exists()
+
+
+def test_a_poll_of_thousands_of_stations_needs_a_handful_of_statements():
+    sync([a_station(str(n)) for n in range(1, 2201)])
+    record([a_status(str(n), n % 3) for n in range(1, 2201)])
+
+    with CaptureQueriesContext(connection) as captured:
+        result = record([a_status(str(n), (n + 1) % 3) for n in range(1, 2201)], minutes=5)
+
+    assert (result.changed, result.empty) == (2200, 733)
+    assert len(captured) <= 22
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_polls_at_once_take_turns():
+    sync([a_station("1")])
+    with background() as start, transaction.atomic():
+        services.locks.take_turns("status of bay")
+        later = start(record, [a_status("1", 0)], minutes=5)
+        wait_until_blocked(later)
+        # Whoever looked before waiting would not see this one.
+        FeedWatch.objects.create(system="bay", started_at=at(0), ended_at=at(0))
+    later.result(timeout=10)
+
+    assert watches() == [(0, 5)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sync_that_marks_stations_gone_takes_turns_with_polls():
+    sync([a_station("1"), a_station("2"), a_station("3")])
+    record([a_status("1", 0), a_status("2")])
+    with background() as start, transaction.atomic():
+        services.locks.take_turns("status of bay")
+        syncing = start(sync, [a_station("2"), a_station("3")])
+        wait_until_blocked(syncing)
+    assert syncing.result(timeout=10).gone == 1
+    # One poll alone saw it.
+    assert outages() == []
+
+
+def test_a_status_names_its_station_by_the_legacy_id_too(stations):
+    StationFactory(id=99)
+
+    result = record([a_status("new-uuid", legacy_id="1"), a_status("2")])
+
+    assert result.stations == 2
