@@ -22,8 +22,6 @@ from django.test import override_settings
 
 from baywheels.embedded import cluster
 
-pytest_plugins = ["experiments"]
-
 T = TypeVar("T")
 ROOT = Path(__file__).parent
 started_here = False

@@ -13,7 +13,7 @@ import pytest
 
 from baywheels.embedded.cluster import Cluster, DevDbError
 
-pytestmark = pytest.mark.experiment
+pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOBODY = 65534

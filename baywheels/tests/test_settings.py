@@ -58,7 +58,7 @@ def name_of(value):
     return next(iter(value), "no_database") if isinstance(value, dict) else ""
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.parametrize(("changed", "line"), WRONG, ids=name_of)
 def test_a_wrong_setting_is_one_line_and_exit_1(changed, line):
     code, lines = run(MIGRATE, **{**PRODUCTION, **changed})
@@ -68,7 +68,7 @@ def test_a_wrong_setting_is_one_line_and_exit_1(changed, line):
     assert line in lines[0]
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.parametrize(("changed", "line"), SAID_BY_GUNICORN, ids=name_of)
 def test_the_server_says_it_in_one_line_too(changed, line):
     code, lines = run(GUNICORN, **{**PRODUCTION, **changed})

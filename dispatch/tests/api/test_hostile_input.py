@@ -135,7 +135,7 @@ def test_the_wide_corpus_has_ten_thousand_distinct_cases():
     assert len({repr(parts) for _, *parts in WIDE}) == len(WIDE) >= 10_000
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("auth", ["open", "required"])
 def test_whatever_is_one_step_away_from_right_is_refused_and_changes_nothing(
@@ -283,7 +283,7 @@ def test_odd_addresses_of_the_console_are_no_server_errors(admin_client, rows, k
         assert answer.status_code < 500, query
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_odd_addresses_of_every_list_are_no_server_errors(admin_client, rows):
     create_token(UserFactory(), actor="test", label="test")
     for model in admin.site._registry:

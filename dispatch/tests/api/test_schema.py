@@ -117,7 +117,7 @@ def test_the_documentation_refers_to_no_other_host_and_has_no_inline_code(client
     assert "unsafe" not in page["Content-Security-Policy"]
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("auth", ["open", "required"])

@@ -14,7 +14,7 @@ from ..support.cities import city, station
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 from ..support.hostile_texts import PAYLOADS
 
-pytestmark = [pytest.mark.experiment, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 BOARD = "/admin/board/"
 

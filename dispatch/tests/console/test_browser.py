@@ -14,7 +14,7 @@ from ..support.browser import too_wide
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 from ..support.hostile_texts import PAYLOADS, enter
 
-pytestmark = [pytest.mark.experiment, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 SUGGESTIONS, TASKS, USERS, TOKENS = (
     f"/admin/dispatch/{kind}/" for kind in ("suggestion", "task", "user", "apitoken")

@@ -200,7 +200,7 @@ def test_the_api_asks_axes_nothing(client, maria):
     assert not [query for query in queries.captured_queries if "axes" in query["sql"]]
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_while_the_table_of_failures_cannot_be_read_nobody_gets_in(maria):
     with serve(DB_OPTIONS="-c lock_timeout=100ms") as server, transaction.atomic():
@@ -215,7 +215,7 @@ def test_while_the_table_of_failures_cannot_be_read_nobody_gets_in(maria):
     assert "Traceback" not in log
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("behind_proxy", "address"), [("false", "127.0.0.1"), ("true", HERE)])
 def test_on_a_real_server_a_made_up_header_gives_no_more_attempts(

@@ -162,7 +162,7 @@ def test_a_city_that_is_started_again_goes_on_from_its_last_status():
     assert Simulation("http://nowhere.invalid", speed=0).city.fills() == first.city.fills()
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @live
 def test_vans_take_tasks_and_complete_them_over_the_api(server):
     seed()
@@ -180,7 +180,7 @@ def test_vans_take_tasks_and_complete_them_over_the_api(server):
     assert violations() == {}
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @live
 def test_what_is_told_of_a_living_city_adds_up(server):
     seed()
@@ -195,7 +195,7 @@ def test_what_is_told_of_a_living_city_adds_up(server):
     assert total + len(simulation.city.riding) == bikes
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @live
 def test_a_van_reports_fewer_where_there_are_not_so_many_any_more(server):
     seed()
@@ -212,7 +212,7 @@ def test_a_van_reports_fewer_where_there_are_not_so_many_any_more(server):
     assert "not so many bikes or docks" in task.note
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @live
 def test_a_van_whose_claim_was_answered_in_vain_gets_the_same_task_again(server, monkeypatch):
     seed()
@@ -235,7 +235,7 @@ def test_a_van_whose_claim_was_answered_in_vain_gets_the_same_task_again(server,
     assert van.task["id"] == Task.objects.assigned().get().pk
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @live
 def test_a_van_that_was_stopped_goes_on_with_what_it_held(server):
     seed()
@@ -249,7 +249,7 @@ def test_a_van_that_was_stopped_goes_on_with_what_it_held(server):
     assert Task.objects.ready().count() == 1
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @live
 def test_a_van_gives_up_a_task_that_a_dispatcher_has_cancelled(server):
     seed()
@@ -268,7 +268,7 @@ def test_a_van_gives_up_a_task_that_a_dispatcher_has_cancelled(server):
     assert van.task["id"] == other.pk
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @live
 def test_the_simulation_decides_only_what_no_dispatcher_has_decided_for_long(server):
     simulation = Simulation(server.url, speed=1)

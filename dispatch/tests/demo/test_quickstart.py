@@ -36,7 +36,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_it_serves_a_signed_in_dispatcher_the_demo_and_ctrl_c_stops_everything(tmp_path):
     port = free_port()
     process = quickstart(tmp_path, "--port", str(port))
@@ -78,7 +78,7 @@ def test_it_serves_a_signed_in_dispatcher_the_demo_and_ctrl_c_stops_everything(t
         requests.get(url, timeout=5)
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_a_simulated_city_lives_without_anybody_and_ctrl_c_stops_it(tmp_path):
     port = free_port()
     process = quickstart(tmp_path, "--port", str(port), "--simulate", "--speed", "60")
@@ -105,7 +105,7 @@ def test_a_simulated_city_lives_without_anybody_and_ctrl_c_stops_it(tmp_path):
     assert not Cluster(tmp_path / "db").is_running()
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_check_runs_the_whole_loop_and_exits_0(tmp_path):
     printed, errors = quickstart(tmp_path, "--check", "--port", str(free_port())).communicate(
         timeout=80

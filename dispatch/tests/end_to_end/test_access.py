@@ -46,7 +46,7 @@ def test_with_auth_required_only_the_public_paths_answer(closed_server):
     assert Task.objects.get().status == "assigned"
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_lock_that_is_held_too_long_is_503_and_changes_nothing():
     task = TaskFactory(assigned=True)
@@ -61,7 +61,7 @@ def test_a_lock_that_is_held_too_long_is_503_and_changes_nothing():
     assert Task.objects.get().status == "assigned"
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_only_the_servers_connections_have_timeouts(cluster):
     shown = """
 from django.db import connection
@@ -77,7 +77,7 @@ with connection.cursor() as cursor:
     assert command.split() == ["0", "0", "0"]
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_an_old_schema_is_not_served_and_a_database_that_was_away_is_served_again(cluster):
     refused = subprocess.run(
         [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", "127.0.0.1:0"],

@@ -16,7 +16,7 @@ from deploy import private
 from ..support.loads import assert_each_task_was_claimed_once, claim_all, make_tasks, workers_dying
 from ..support.upstreams import need, upstream
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.experiment]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 
 AT_ONCE = 100
 LIMIT_SECONDS = 10
@@ -101,7 +101,7 @@ def test_no_task_is_handed_out_twice_or_lost_while_both_servers_lose_processes()
     with two_masters(workers=2) as (url, *servers), workers_dying(*servers) as killer:
         claimed, lost = claim_all(url, unanswered={502})
 
-    assert killer.killed >= 2, "The experiment was over before anything was killed."
+    assert killer.killed >= 2, "The test ended before anything was killed."
     assert lost > 0
     assert_each_task_was_claimed_once(claimed)
 

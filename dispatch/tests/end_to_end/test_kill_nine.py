@@ -20,7 +20,7 @@ import requests
 from baywheels.embedded.cluster import Cluster
 from conftest import ROOT, serve
 
-pytestmark = [pytest.mark.experiment, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 VANS = 12
 SUGGESTIONS = 3000

@@ -19,7 +19,7 @@ from ..support.concurrency import no_event_is_written, wait_until_blocked
 from ..support.factories import TaskFactory
 
 pytestmark = [
-    pytest.mark.experiment,
+    pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(240),
 ]

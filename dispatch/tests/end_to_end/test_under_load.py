@@ -15,7 +15,7 @@ from ..support.loads import (
 )
 
 pytestmark = [
-    pytest.mark.experiment,
+    pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(180),
 ]
@@ -27,7 +27,7 @@ def test_no_task_is_handed_out_twice_or_lost_while_processes_are_killed():
     with serve(workers=3) as server, workers_dying(server) as killer:
         claimed, broken = claim_all(server.url)
 
-    assert killer.killed >= 2, "The experiment was over before anything was killed."
+    assert killer.killed >= 2, "The test ended before anything was killed."
     assert broken > 0
     assert_each_task_was_claimed_once(claimed)
 

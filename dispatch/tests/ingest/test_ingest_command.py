@@ -485,7 +485,7 @@ def wait_until_alone():
         cursor.execute("RESET statement_timeout")
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("number", "code", "told"),
@@ -557,7 +557,7 @@ def test_a_connection_that_is_cut_amid_the_rows_is_one_line_and_leaves_nothing(w
     assert re.fullmatch(r"The database is not available: [^\n]*", told)
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_when_no_one_reads_the_summary_the_rows_are_in_all_the_same(write):
     reader, writer = os.pipe()

@@ -415,7 +415,7 @@ def test_a_schema_that_was_open_to_everybody_is_closed(db):
     assert is_refused(ROLES.ml, "CREATE TABLE public.mine (id int)")
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_granting_gives_up_before_requests_queue_behind_it(transactional_db):
     with background() as start, transaction.atomic():
         run("LOCK TABLE tasks IN ACCESS SHARE MODE")
@@ -447,7 +447,7 @@ def logins(transactional_db):
         open_to_the_public()
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_a_server_with_the_apps_rights_turns_a_jobs_row_into_a_completed_task(logins):
     with psycopg.connect(url_of(JOB)) as job:
         (id,) = job.execute(INSERT).fetchone()

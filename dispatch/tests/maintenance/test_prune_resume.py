@@ -189,7 +189,7 @@ def start_process(*options):
     )
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_process_killed_before_its_commit_has_lost_nothing(path):
     ids = old_tasks(3)

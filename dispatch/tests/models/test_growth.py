@@ -9,7 +9,7 @@ from dispatch.models import Task
 
 from ..support.factories import TaskFactory
 
-pytestmark = [pytest.mark.experiment, pytest.mark.django_db]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 COMPLETED = 1_000_000
 # Each row's time differs, as in life. The other indexes would only make this slow. What other tests

@@ -24,7 +24,7 @@ from dispatch.services.sweep import release_expired_tasks
 from ..support.factories import SuggestionFactory, TaskFactory
 from ..support.interleavings import Run, every_statement, explore, in_words, story
 
-pytestmark = [pytest.mark.experiment, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 Operation = Callable[[list[Any]], Any]
 # What the two callers are told, and what is there afterwards.

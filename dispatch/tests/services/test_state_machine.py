@@ -40,7 +40,7 @@ from ..support.model_of_dispatch import FUTURE, OPEN, PAST, Event, Key, Model
 # A nightly run takes as many examples as it is told to, and others each night.
 NIGHTLY = os.environ.get("STATE_MACHINE_EXAMPLES")
 pytestmark = [
-    pytest.mark.experiment,
+    pytest.mark.slow,
     pytest.mark.django_db,
     pytest.mark.timeout(0 if NIGHTLY else 120),
 ]

@@ -121,7 +121,7 @@ def test_a_period_out_of_range_is_one_line(seconds):
         call_command("sweep", "--every", seconds)
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_sweep_that_goes_on_ends_at_a_signal(number):

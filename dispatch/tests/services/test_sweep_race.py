@@ -169,7 +169,7 @@ def sweep_and_complete(phones):
         day.result()
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_every_lease_ends_once_between_two_sweeps_a_kill_and_workers_who_report():
     enter_expired_tasks(TASKS)
     created = dict(Task.objects.values_list("id", "created_at"))
@@ -219,7 +219,7 @@ def test_without_its_lock_a_sweep_releases_the_batch_of_another_again(monkeypatc
     assert violations().keys() == {"task_history_is_legal"}
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 def test_a_sweep_that_is_told_to_stop_finishes_its_batch_and_begins_no_other():
     enter_expired_tasks(3 * BATCH)
 

@@ -259,7 +259,7 @@ def test_polling_goes_on_after_trouble(status, monkeypatch):
     assert [round(wait / 100) for wait in waits] == [2, 4, 1, 1]
 
 
-@pytest.mark.experiment
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_polling_ends_at_a_signal(information, status, number):
