@@ -30,7 +30,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_response(request, 404, "There is nothing at this address.")
 
 
-def database_away(request: HttpRequest) -> HttpResponse:
+def database_unavailable(request: HttpRequest) -> HttpResponse:
     response = error_response(request, 503, "The database is busy or away; try again.")
     response.headers["Retry-After"] = "2"
     return response
@@ -39,7 +39,7 @@ def database_away(request: HttpRequest) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """What no view raised may still be the database: a session that could not be saved."""
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
-        return database_away(request)
+        return database_unavailable(request)
     return error_response(request, 500, "Something went wrong here; it has been recorded.")
 
 

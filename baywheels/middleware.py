@@ -8,7 +8,7 @@ from secrets import token_hex
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
-from .errors import database_away, error_response
+from .errors import database_unavailable, error_response
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -100,7 +100,7 @@ class LengthRequiredMiddleware:
         return self.get_response(request)
 
 
-class DatabaseAwayMiddleware:
+class DatabaseUnavailableMiddleware:
     """503 while the database is away, or a lock or a statement took longer than we wait."""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -113,7 +113,7 @@ class DatabaseAwayMiddleware:
         if not isinstance(error, (OperationalError, InterfaceError)):
             return None
         logging.getLogger("baywheels.database").warning("%s", " ".join(str(error).split()))
-        response = database_away(request)
+        response = database_unavailable(request)
         # Once is enough: Django would log it again, without the request's id.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response

@@ -81,7 +81,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "baywheels.console_middleware.AuthenticationMiddleware",
     "baywheels.console_middleware.MessageMiddleware",
-    "baywheels.middleware.DatabaseAwayMiddleware",
+    "baywheels.middleware.DatabaseUnavailableMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "baywheels.urls"

@@ -14,7 +14,7 @@ class KeyReused(Refusal):
     """An idempotency key came again with another request."""
 
 
-class DatabaseAway(Refusal):
+class DatabaseUnavailable(Refusal):
     """PostgreSQL does not answer. In one line, for commands."""
 
     def __init__(self, error: Exception) -> None:

@@ -168,10 +168,10 @@ class TaskAdmin(MoveAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         # Of an address that is wrong the list says so itself.
-        links = drilldown(request, Task.objects.all()) if self.dates_are_sane(request) else []
+        links = drilldown(request, Task.objects.all()) if self.dates_are_valid(request) else []
         return super().changelist_view(request, {**(extra_context or {}), "drilldown": links})
 
-    def dates_are_sane(self, request: HttpRequest) -> bool:
+    def dates_are_valid(self, request: HttpRequest) -> bool:
         given = {name: request.GET[name] for name in (YEAR, MONTH, DAY) if name in request.GET}
         return all(self.lookup_allowed(name, value, request) for name, value in given.items())
 

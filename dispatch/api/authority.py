@@ -1,4 +1,4 @@
-"""Who may do what over HTTP: the same permissions as in the console, and a worker's own tasks."""
+"""Authorization of API calls: the console's permissions, plus a worker's own tasks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +9,13 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 OPEN_ACTOR = "api"
-# What it takes to work on the tasks of the worker that the token names.
-OWN = "claim_task"
+# The permission to work on the tasks of the token's own worker.
+OWN_TASKS = "claim_task"
 
 
 @dataclass(frozen=True)
 class Authority:
-    """`permissions` None: all of them. `worker_id`: whom the token speaks for, if it is a van's."""
+    """What a caller may do. `permissions` None: everything. `worker_id`: the token's crew."""
 
     actor: str
     permissions: frozenset[str] | None = None
@@ -24,24 +24,26 @@ class Authority:
     def may(self, permission: str) -> bool:
         return self.permissions is None or permission in self.permissions
 
-    def speak_for(self, named: str | None, *, anybody: str | None) -> str | None:
-        """Whose task this is about: the worker that the request names, or None: whoever holds it.
+    def resolve_worker(self, named: str | None, *, unrestricted_with: str | None) -> str | None:
+        """Return the worker to act for. None: whichever worker holds the task.
 
-        With the permission `anybody` (None: no permission is enough, only having all of them)
-        that is anyone; else only the token's own worker. PermissionDenied: another one is named,
-        or the token has none.
+        A caller with the permission `unrestricted_with` may name any worker. None: only a caller
+        with all permissions may. PermissionDenied: the token is for another worker or for none.
         """
         if self.worker_id is not None and named not in (None, self.worker_id):
-            raise PermissionDenied(f"This token speaks for {self.worker_id} only.")
-        if self.permissions is None or anybody in self.permissions:
+            raise PermissionDenied(f"This token is for {self.worker_id} only.")
+        if self.permissions is None or unrestricted_with in self.permissions:
             return named or self.worker_id
         if self.worker_id is None:
-            raise PermissionDenied("This token speaks for no worker.")
+            raise PermissionDenied("This token is for no worker.")
         return self.worker_id
 
-    def propose_as(self, source: str) -> str:
-        """The source of what the caller proposes: a job that may not decide only its own name, so
-        that none rewrites what another or a person has proposed."""
+    def resolve_source(self, source: str) -> str:
+        """Return the source to record for a proposal.
+
+        A caller who may not approve proposes under its own name only, so that it cannot overwrite
+        the suggestions of another job or of a dispatcher.
+        """
         if self.may("approve_suggestion"):
             return source
         if source not in ("", self.actor):
@@ -57,27 +59,28 @@ def authority_of(request: Request) -> Authority:
     return Authority(request.user.get_username(), permissions, token.worker_id)
 
 
-def is_forged(request: Request) -> bool:
-    """Sent by a browser for a page of another site: where everybody may do everything, a page that
-    a dispatcher happens to open could."""
+def is_cross_site_write(request: Request) -> bool:
+    """Whether a browser sent this for a page of another site, which could change anything here
+    with `API_AUTH=open` as soon as a dispatcher opens it."""
     is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
     return is_cross_site and request.method not in SAFE_METHODS
 
 
 class ApiAccess(BasePermission):
-    """`API_AUTH=open` lets in all but forged requests; `required` whose token has what it takes.
+    """With `API_AUTH=open`, allow everything except cross-site writes; with `required`, check the
+    token's permissions.
 
-    A view's `authority` maps each action to the permissions of which one is enough. What it does
-    not name, nobody may do.
+    A view's `authority` maps each action to permissions, any one of which is enough. Actions that
+    it does not list are refused.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if settings.API_AUTH == "open":
-            return not is_forged(request)
+            return not is_cross_site_write(request)
         if request.auth is None:
             return False
         if view.action is None:
-            # No such method: that answer needs no permission.
+            # No such method: 405 needs no permission.
             return True
         authority = authority_of(request)
         return any(authority.may(each) for each in view.authority.get(view.action, ()))

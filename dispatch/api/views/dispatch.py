@@ -9,7 +9,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from ... import services
 from ...models import Task
-from ..authority import OWN, authority_of
+from ..authority import OWN_TASKS, authority_of
 from ..errors import NoTaskReady
 from ..schema import BODY, TASK, answers, example
 from ..serializers.answers import TaskSerializer
@@ -27,7 +27,7 @@ def idempotency_key(request: Request) -> str | None:
 
 
 class DispatchViewSet(GenericViewSet[Task]):
-    authority = {"next": [OWN]}
+    authority = {"next": [OWN_TASKS]}
     queryset = Task.objects.all()
     serializer_class = TaskSerializer
 
@@ -64,7 +64,7 @@ class DispatchViewSet(GenericViewSet[Task]):
         key = idempotency_key(request)
         caller = authority_of(request)
         # Who may give tasks to anybody may also claim for anybody.
-        worker_id = caller.speak_for(data["worker_id"], anybody="reassign_task")
+        worker_id = caller.resolve_worker(data["worker_id"], unrestricted_with="reassign_task")
         task = services.claim_next_task(str(worker_id), actor=caller.actor, key=key)
         if task is None:
             raise NoTaskReady

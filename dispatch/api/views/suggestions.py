@@ -138,7 +138,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         caller = authority_of(request)
         proposals = services.propose_suggestions(
             [SuggestionRow(**row) for row in rows],
-            source=caller.propose_as(sources.pop()),
+            source=caller.resolve_source(sources.pop()),
             actor=caller.actor,
         )
         told = [ProposedSerializer(proposal).data for proposal in proposals]

@@ -8,7 +8,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from ...models import Task
 from ...models.tasks import TaskQuerySet
-from ..authority import OWN, authority_of
+from ..authority import OWN_TASKS, authority_of
 from ..pagination import NewestFirst
 from ..schema import (
     TASK_IN_FULL,
@@ -35,7 +35,7 @@ from ..serializers.requests import (
     )
 )
 class TaskListViewSet(ListModelMixin, GenericViewSet[Task]):
-    authority = {"list": ["view_task", OWN]}
+    authority = {"list": ["view_task", OWN_TASKS]}
     queryset = Task.objects.order_by("-id")
     serializer_class = TaskInFullSerializer
     pagination_class = NewestFirst
@@ -53,7 +53,7 @@ def visible_tasks(request: Request) -> TaskQuerySet:
     caller = authority_of(request)
     if caller.may("view_task"):
         return Task.objects.all()
-    return Task.objects.filter(worker_id=caller.speak_for(None, anybody="view_task"))
+    return Task.objects.filter(worker_id=caller.resolve_worker(None, unrestricted_with="view_task"))
 
 
 def condition(name: str, value: Any) -> Q:

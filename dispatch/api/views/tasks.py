@@ -11,7 +11,7 @@ from rest_framework.viewsets import GenericViewSet
 from ... import exceptions, services
 from ...models import Task, TaskEvent
 from ...services import Report
-from ..authority import OWN, authority_of
+from ..authority import OWN_TASKS, authority_of
 from ..pagination import AlwaysPaged
 from ..schema import (
     BODY,
@@ -54,12 +54,12 @@ def one_line(sentences: list[str]) -> str:
 )
 class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     authority = {
-        "retrieve": ["view_task", OWN],
-        "events": ["view_task", OWN],
+        "retrieve": ["view_task", OWN_TASKS],
+        "events": ["view_task", OWN_TASKS],
         "approve": ["approve_suggestion"],
-        "complete": ["complete_task", OWN],
-        "release": ["release_task", OWN],
-        "extend": [OWN],
+        "complete": ["complete_task", OWN_TASKS],
+        "release": ["release_task", OWN_TASKS],
+        "extend": [OWN_TASKS],
         "reassign": ["reassign_task"],
         "cancel": ["cancel_task"],
         "priority": ["prioritize_task"],
@@ -150,7 +150,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, task_id: int) -> HttpResponse:
-        report = Report(**self.as_worker(ReportSerializer, anybody="complete_task"))
+        report = Report(**self.as_worker(ReportSerializer, unrestricted_with="complete_task"))
         task = services.complete_task(task_id, actor=authority_of(request).actor, report=report)
         return TaskSerializer.answer(task)
 
@@ -163,7 +163,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, task_id: int) -> HttpResponse:
-        data = self.as_worker(HolderSerializer, anybody=None)
+        data = self.as_worker(HolderSerializer, unrestricted_with=None)
         return self.changed(
             services.extend_lease(task_id, actor=authority_of(request).actor, **data)
         )
@@ -177,7 +177,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     )
     @action(detail=True, methods=["post"])
     def release(self, request: Request, task_id: int) -> HttpResponse:
-        data = self.as_worker(ReleaseSerializer, anybody="release_task")
+        data = self.as_worker(ReleaseSerializer, unrestricted_with="release_task")
         return self.changed(
             services.release_task(task_id, actor=authority_of(request).actor, **data)
         )
@@ -225,11 +225,13 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
 
     def as_worker(
-        self, serializer: type[HolderSerializer], *, anybody: str | None
+        self, serializer: type[HolderSerializer], *, unrestricted_with: str | None
     ) -> dict[str, Any]:
         """The request's body, with the worker that the caller may speak for."""
         data = valid(serializer, self.request.data)
-        worker_id = authority_of(self.request).speak_for(data["worker_id"], anybody=anybody)
+        worker_id = authority_of(self.request).resolve_worker(
+            data["worker_id"], unrestricted_with=unrestricted_with
+        )
         return {**data, "worker_id": worker_id}
 
     def changed(self, task: Task) -> HttpResponse:

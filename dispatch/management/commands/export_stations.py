@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Prefetch
 
 from dispatch.csv_cells import safe_cell
-from dispatch.exceptions import DatabaseAway
+from dispatch.exceptions import DatabaseUnavailable
 from dispatch.models import Station, StationAlias
 
 COLUMNS = ("number", "system", "feed_ids", "name", "lat", "lon", "capacity", "gone_at")
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             else:
                 write_file(out)
         except (OperationalError, InterfaceError) as error:
-            raise CommandError(str(DatabaseAway(error))) from None
+            raise CommandError(str(DatabaseUnavailable(error))) from None
 
 
 def write_file(out: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, OperationalError, connection
 
-from dispatch.exceptions import DatabaseAway, Refusal
+from dispatch.exceptions import DatabaseUnavailable, Refusal
 from dispatch.ingest.formats import READERS
 from dispatch.ingest.source import Intake, open_intake
 from dispatch.services import ingest_suggestions
@@ -137,7 +137,7 @@ class Command(BaseCommand):
             name = signal.Signals(stopped.args[0]).name
             self.fail(f"Stopped by {name}; nothing was entered.", 128 + stopped.args[0])
         except OperationalError as error:
-            self.fail(str(DatabaseAway(error)))
+            self.fail(str(DatabaseUnavailable(error)))
         except Error as error:
             self.fail(f"The database refuses: {' '.join(str(error).split())}")
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
 from dispatch import services
-from dispatch.exceptions import DatabaseAway, Refusal
+from dispatch.exceptions import DatabaseUnavailable, Refusal
 from dispatch.gbfs import Document, read_status
 from dispatch.management.feeds import Entered, enter_feed
 from dispatch.management.periodic import pause
@@ -71,7 +71,7 @@ class Command(BaseCommand):
         try:
             entered = enter_feed(options["sources"], FeedKind.STATUS, options["system"], enter)
         except (OperationalError, InterfaceError) as error:
-            raise DatabaseAway(error) from None
+            raise DatabaseUnavailable(error) from None
         self.stdout.write(as_json(entered) if options["json"] else tell(entered))
         self.stdout.flush()
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from dispatch import services
-from dispatch.exceptions import DatabaseAway, Refusal
+from dispatch.exceptions import DatabaseUnavailable, Refusal
 from dispatch.planning.planner import PlannedMove
 from dispatch.services import Suggested
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         except Refusal as refusal:
             self.fail(str(refusal), as_json)
         except OperationalError as error:
-            self.fail(str(DatabaseAway(error)), as_json)
+            self.fail(str(DatabaseUnavailable(error)), as_json)
         if as_json:
             self.stdout.write(json.dumps({"ok": True, "dry_run": dry_run, **asdict(suggested)}))
             return

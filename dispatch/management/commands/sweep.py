@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
 from dispatch import services
-from dispatch.exceptions import DatabaseAway
+from dispatch.exceptions import DatabaseUnavailable
 from dispatch.management.periodic import pause
 
 ACTOR = "sweep"
@@ -42,7 +42,7 @@ class Command(BaseCommand):
                 self.sweep(stopped)
             except (OperationalError, InterfaceError) as error:
                 # The next round may find it back.
-                self.stderr.write(str(DatabaseAway(error)))
+                self.stderr.write(str(DatabaseUnavailable(error)))
             # Nothing idle is kept open, and no connection that a restart has broken.
             connection.close()
             pause(every, stopped.is_set)

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError
 
 from dispatch import services
-from dispatch.exceptions import DatabaseAway, Refusal
+from dispatch.exceptions import DatabaseUnavailable, Refusal
 from dispatch.gbfs import Document, read_information
 from dispatch.management.feeds import enter_feed
 from dispatch.models import FeedKind
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         except Refusal as refusal:
             raise CommandError(str(refusal)) from None
         except (OperationalError, InterfaceError) as error:
-            raise CommandError(str(DatabaseAway(error))) from None
+            raise CommandError(str(DatabaseUnavailable(error))) from None
         result = entered.result
         if options["json"]:
             told = asdict(result) if result else {"unmodified": True}

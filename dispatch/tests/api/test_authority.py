@@ -192,7 +192,7 @@ def test_a_workers_token_speaks_for_no_other_worker(client, required, rows, path
     answer = knock(client, "post", path, "worker", task_id=3, body={"worker_id": FOREIGN, **REASON})
 
     assert answer.status_code == 403
-    assert answer.json() == {"detail": "This token speaks for van-1 only."}
+    assert answer.json() == {"detail": "This token is for van-1 only."}
     assert content() == before
 
 
@@ -225,7 +225,7 @@ def test_a_worker_whose_token_names_no_worker_can_do_nothing(client, required, r
     for path, body in (("/dispatch/next", {"worker_id": OWN}), ("/task/2/complete", {})):
         answer = client.post(path, body, content_type="application/json", headers=headers)
         assert answer.status_code == 403
-        assert answer.json() == {"detail": "This token speaks for no worker."}
+        assert answer.json() == {"detail": "This token is for no worker."}
     assert client.get("/tasks", headers=headers).status_code == 403
 
 
