@@ -59,7 +59,7 @@ def variants() -> dict[str, Callable[[], Any]]:
 
     from baywheels.console_middleware import ConsoleOnly
     from baywheels.database.base import DatabaseWrapper
-    from baywheels.database.pipeline import Row, Statement
+    from baywheels.database.batch import Row, Statement
     from dispatch import services
     from dispatch.api.serializers import requests
     from dispatch.api.serializers.answers import RowSerializer
@@ -70,7 +70,7 @@ def variants() -> dict[str, Callable[[], Any]]:
         return claims.claim_in_turn(worker_id, actor, key)
 
     def one_by_one(*statements: Statement) -> list[list[Row]]:
-        return [cast(DatabaseWrapper, connection).run_alone(*each) for each in statements]
+        return [cast(DatabaseWrapper, connection).run_one(*each) for each in statements]
 
     def rendered(kind: type[RowSerializer[Task]], row: Task) -> Response:
         return Response(kind(row).data)

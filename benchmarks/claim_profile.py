@@ -65,7 +65,7 @@ def layers() -> dict[str, tuple[Any, str]]:
     from rest_framework.request import Request
 
     from baywheels.database.base import DatabaseWrapper
-    from baywheels.database.pipeline import Pipeline
+    from baywheels.database.batch import BatchClient
     from baywheels.middleware import RequestLogMiddleware
     from dispatch import services
     from dispatch.api.serializers.answers import TaskSerializer
@@ -81,9 +81,9 @@ def layers() -> dict[str, tuple[Any, str]]:
         "parsing the body": (Request, "_load_data_and_files"),
         "validation": (view, "valid"),
         "the claim's service, its instance": (services, "claim_next_task"),
-        "the statement, written": (DatabaseWrapper, "run_together"),
+        "the statement, written": (DatabaseWrapper, "run_batch"),
         "the one round trip": (psycopg.Connection, "wait"),
-        "its row, read": (Pipeline, "rows"),
+        "its row, read": (BatchClient, "rows"),
         "the answer as JSON": (TaskSerializer, "answer"),
         "the end of the request": (HttpResponseBase, "close"),
     }

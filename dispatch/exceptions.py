@@ -10,7 +10,7 @@ class Conflict(Refusal):
     """It is there, but not in a state that allows this."""
 
 
-class KeyReused(Refusal):
+class IdempotencyKeyReused(Refusal):
     """An idempotency key came again with another request."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
-from .pipeline import Pipeline, Row, Statement
+from .batch import BatchClient, Row, Statement
 
 LONGEST_WAIT = 2.0
 PAUSE = 0.1
@@ -53,7 +53,7 @@ shortage = Shortage()
 
 class DatabaseWrapper(base.DatabaseWrapper):
     connection: Any
-    pipeline: Pipeline
+    batch_client: BatchClient
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Waits a little for a connection that others hold."""
@@ -67,7 +67,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 shortage.end()
                 # A pooler that has no cursors of a session has no prepared statements, either.
                 prepares = not self.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-                self.pipeline = Pipeline(connection, prepares=prepares)
+                self.batch_client = BatchClient(connection, prepares=prepares)
                 return connection
             time.sleep(PAUSE)
 
@@ -83,26 +83,26 @@ class DatabaseWrapper(base.DatabaseWrapper):
         watched.register(self.connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
         return not watched.poll(0)
 
-    def run_together(self, *statements: Statement) -> list[list[Row]]:
-        """The rows of each of these statements, which are sent together: see `Pipeline`.
+    def run_batch(self, *statements: Statement) -> list[list[Row]]:
+        """The rows of each of these statements, which are sent together: see `BatchClient`.
 
         Who watches statements with `execute_wrapper` sees each one by itself; then, without a
         transaction, those before a failure count.
         """
         if self.execute_wrappers:
-            return [self.run_alone(*each) for each in statements]
+            return [self.run_one(*each) for each in statements]
         self.validate_no_broken_transaction()
         self.close_if_health_check_failed()
         self.ensure_connection()
         started = time.monotonic()
         with self.wrap_database_errors:
-            rows = self.pipeline.run(statements)
+            rows = self.batch_client.run(statements)
         if self.queries_logged:
             taken = f"{time.monotonic() - started:.3f}"
             self.queries_log.extend({"sql": text, "time": taken} for text, _ in statements)
         return rows
 
-    def run_alone(self, text: str, parameters: Sequence[Any]) -> list[Row]:
+    def run_one(self, text: str, parameters: Sequence[Any]) -> list[Row]:
         with self.cursor() as cursor:
             cursor.execute(text, parameters)
             return cursor.fetchall() if cursor.description else []

@@ -7,13 +7,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ..models import Move
-from ..station_names import station_names
+from ..models import Move, Station
 
 
 def attach_names(moves: Sequence[Any]) -> None:
     """Give each move `from_name` and `to_name`."""
-    names = station_names(
+    names = Station.objects.names_of(
         number for move in moves for number in (move.from_station_id, move.to_station_id)
     )
     for move in moves:

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 
 from .. import services
 from ..models import Suggestion
-from ..services.suggestions import what_became_of
+from ..services.suggestions import decision_on
 from .forms import RejectForm
 from .moves import PRIORITY_STEP, MoveAdmin, ago
 from .operations import Operation
@@ -114,7 +114,7 @@ class SuggestionAdmin(MoveAdmin):
     )
 
     def why_missing(self, pk: int) -> str:
-        return what_became_of([pk])[pk]
+        return decision_on([pk])[pk]
 
     @admin.display(description="Age", ordering="created_at")
     def age(self, suggestion: Suggestion) -> str:

@@ -16,7 +16,7 @@ EMPTY_QUEUE_RETRY_AFTER = 15
 REFUSALS = {
     exceptions.NotFound: 404,
     exceptions.Conflict: 409,
-    exceptions.KeyReused: 422,
+    exceptions.IdempotencyKeyReused: 422,
 }
 
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from ..admin.stations import moves_at
 from ..exceptions import NotFound
 from ..models import Station, StationOutage, StationStatus, Suggestion
-from ..station_names import station_names
 from .fills import Fill, Level
 from .moves import Job, as_job
 from .stops import Stop, Stops, limits
@@ -30,7 +29,7 @@ def read_card(number: int, now: datetime) -> Card:
     if station is None:
         raise NotFound(f"Station #{number} is not known: no feed has named it.")
     tasks, proposed = moves_at(number)
-    names = station_names(
+    names = Station.objects.names_of(
         end for move in [*tasks, *proposed] for end in (move.from_station_id, move.to_station_id)
     )
     stops = Stops((pk, Stop(pk, name)) for pk, name in names.items())

@@ -70,3 +70,8 @@ class Move(models.Model):
                 name="%(class)s_created_at_is_a_date", condition=is_a_date("created_at")
             ),
         ]
+
+    def shifted_priority(self, priority: int | None, by: int) -> int:
+        """`priority` (None: the present one) plus `by`, kept within the range."""
+        base = self.priority if priority is None else priority
+        return max(PRIORITY_MIN, min(PRIORITY_MAX, base + by))

@@ -1,20 +1,27 @@
 """Stations as feeds tell of them: where they are, how full, and when they were empty or full."""
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
 
-from ..gbfs import LONGEST_SOURCE
 from .moves import is_a_date
 
 FIRST_OWN_NUMBER = 1_000_000
+SOURCE_MAX_LENGTH = 2000
 
 
 class StationQuerySet(models.QuerySet["Station"]):
     def present(self) -> Self:
-        """In their feed when it was last read."""
+        """The stations that their feed listed when it was last read."""
         return self.filter(gone_at__isnull=True)
+
+    def names_of(self, numbers: Iterable[int]) -> dict[int, str]:
+        """The name of each station, read in one query. An unknown station is named "#123"."""
+        wanted = set(numbers)
+        known = self.filter(pk__in=wanted).values_list("pk", "name")
+        return {number: f"#{number}" for number in wanted} | dict(known)
 
 
 class Station(models.Model):
@@ -158,7 +165,7 @@ class StationFeed(models.Model):
     id = models.BigAutoField(primary_key=True)
     system = models.CharField(max_length=100)
     kind = models.CharField(max_length=16, choices=FeedKind)
-    source = models.CharField(max_length=LONGEST_SOURCE)
+    source = models.CharField(max_length=SOURCE_MAX_LENGTH)
     # Of the last good answer, for a conditional request.
     etag = models.CharField(max_length=500, blank=True, db_default="")
     last_modified = models.CharField(max_length=100, blank=True, db_default="")

@@ -8,8 +8,6 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from baywheels.database.pipeline import Row, Statement
-
 from ..exceptions import Conflict, NotFound, Refusal
 from ..models import EventKind, Move, Suggestion, Task
 from ..models.tasks import OPEN_STATUSES
@@ -17,8 +15,8 @@ from ..planning import inventory
 from ..planning.inventory import Room
 from .events import record_task
 from .guard import rooms_from, rooms_statement
-from .rows import TASK_COLUMNS, run, task_from
-from .suggestions import lock_statement, locked_suggestions, what_became_of
+from .rows import TASK_COLUMNS, Row, Statement, run, task_from
+from .suggestions import decision_on, lock_statement, locked_suggestions
 
 MOST_NAMED = 3
 
@@ -108,7 +106,7 @@ def decide(ids: Sequence[int], actor: str, fit: bool) -> dict[int, Approval | Re
     suggestions = locked_suggestions(locked)
     decisions: dict[int, Approval | Refusal] = {}
     if len(suggestions) < len(ids):
-        gone = what_became_of([each for each in ids if each not in suggestions])
+        gone = decision_on([each for each in ids if each not in suggestions])
         decisions = {suggestion_id: NotFound(sentence) for suggestion_id, sentence in gone.items()}
     if not suggestions:
         return decisions

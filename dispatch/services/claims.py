@@ -6,10 +6,10 @@ from functools import cache
 from django.conf import settings
 from django.db import connection, transaction
 
-from ..exceptions import Conflict, KeyReused, NotFound
+from ..exceptions import Conflict, IdempotencyKeyReused, NotFound
 from ..models import OPEN_STATUSES, ClaimKey, EventKind, Task, TaskStatus
 from .events import change_task
-from .locks import lock_task, take_turns
+from .locks import advisory_lock, lock_task
 from .rows import TASK_COLUMNS, run, task_from
 
 HOLDER_FIELDS = ["status", "worker_id", "attempt", "assigned_at", "lease_expires_at"]
@@ -39,8 +39,9 @@ def claim_next_task(worker_id: str, *, actor: str, key: str | None = None) -> Ta
     First: highest priority, then oldest, among those that no other open request holds. A worker
     that holds TASKS_PER_WORKER tasks gets the one it has had longest again.
 
-    `key`: the same one gives the same task for 24 hours, as that task is by then. KeyReused: it
-    came with another worker. A claim that found no task is not remembered.
+    `key`: the same key returns the same task for 24 hours, as that task is by then.
+    IdempotencyKeyReused: the key came with another worker. A claim that found no task is not
+    remembered.
     """
     if key is None and not settings.TASKS_PER_WORKER and not connection.in_atomic_block:
         # One statement is a transaction of its own; a BEGIN and a COMMIT around it would be two
@@ -52,39 +53,39 @@ def claim_next_task(worker_id: str, *, actor: str, key: str | None = None) -> Ta
 @transaction.atomic(durable=True)
 def claim_in_turn(worker_id: str, actor: str, key: str | None) -> Task | None:
     """With something to look at before and to remember afterwards."""
-    if key is not None and (task := claimed_with(key, worker_id, actor)):
+    if key is not None and (task := find_earlier_claim(key, worker_id, actor)):
         return task
-    task = held_at_the_limit(worker_id) or take_first_ready(worker_id, actor)
+    task = oldest_task_at_limit(worker_id) or take_first_ready(worker_id, actor)
     if key is not None and task is not None:
-        remember(key, worker_id, actor, task)
+        remember_claim(key, worker_id, actor, task)
     return task
 
 
-def claimed_with(key: str, worker_id: str, actor: str) -> Task | None:
-    take_turns(f"claim {actor} {key}")
+def find_earlier_claim(key: str, worker_id: str, actor: str) -> Task | None:
+    advisory_lock(f"claim {actor} {key}")
     claim = ClaimKey.objects.live().filter(actor=actor, key=key).first()
     if claim is None:
         return None
     if claim.worker_id != worker_id:
-        raise KeyReused("This Idempotency-Key was used for another worker_id.")
+        raise IdempotencyKeyReused("This Idempotency-Key was used for another worker_id.")
     task = Task.objects.filter(pk=claim.task_id).first()
     if task is None:
         raise NotFound(f"Task {claim.task_id}, which this key was given, is no longer kept.")
     return task
 
 
-def remember(key: str, worker_id: str, actor: str, task: Task) -> None:
+def remember_claim(key: str, worker_id: str, actor: str, task: Task) -> None:
     # It replaces a key that has expired but was not swept away yet.
     ClaimKey.objects.expired().filter(actor=actor, key=key).delete()
     ClaimKey.objects.create(key=key, worker_id=worker_id, actor=actor, task_id=task.pk)
 
 
-def held_at_the_limit(worker_id: str) -> Task | None:
+def oldest_task_at_limit(worker_id: str) -> Task | None:
     limit = settings.TASKS_PER_WORKER
     if not limit:
         return None
     # Two calls of one worker at once would both find it below its limit.
-    take_turns(f"worker {worker_id}")
+    advisory_lock(f"worker {worker_id}")
     held = Task.objects.assigned().filter(worker_id=worker_id).order_by("assigned_at", "id")
     tasks = list(held[:limit])
     return tasks[0] if len(tasks) == limit else None

@@ -5,10 +5,8 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from baywheels.database.pipeline import Row
-
 from ..planning.inventory import Room
-from .rows import run
+from .rows import Row, run
 
 # Bikes that an ended task moved after the count are promised still: the count has not seen them.
 # Without a count nothing is added up: of what is not known nothing can be promised.

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from ..exceptions import Refusal
 from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, TaskEvent
-from .locks import take_turns
+from .locks import advisory_lock
 
 # PostgreSQL reads none from it on.
 WIDEST_OFFSET = timedelta(hours=16)
@@ -178,7 +178,7 @@ def ingest_suggestions(
     run = Run(source, replace)
     if not dry_run:
         # Two ingests of one source would both find the same move missing.
-        take_turns(f"ingest {source}")
+        advisory_lock(f"ingest {source}")
     stage(run, rows, allow_empty)
     repeated = run(DROP_REPEATED)
     under_way = 0 if include_under_way else run(DROP_UNDER_WAY)

@@ -9,7 +9,7 @@ TURNS = """
 """
 
 
-def take_turns(*subjects: str) -> None:
+def advisory_lock(*subjects: str) -> None:
     """Wait until no other open transaction works on any of these subjects, which need not be rows.
 
     Whoever names several names them in the same order. Only the statements after it see what the

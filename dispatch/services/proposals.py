@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from ..models import EventKind, Suggestion, Task, TaskEvent
 from .ingest import SuggestionRow, check_source
-from .locks import take_turns
+from .locks import advisory_lock
 from .rows import run
 
 REFRESHED_FIELDS = ["qty", "reason", "priority", "expires_at"]
@@ -48,7 +48,7 @@ def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -
     given twice the later row counts), and one that an open task makes is passed over.
     """
     check_source(source, replace=False)
-    take_turns(f"ingest {source}")
+    advisory_lock(f"ingest {source}")
     known = open_suggestions(rows, source)
     by_hand = prioritized_by_hand(known)
     # Only now: while that waited for a lock, one may have become a task.

@@ -1,4 +1,7 @@
-"""Our own statements, and their rows as instances."""
+"""Raw SQL statements, and model instances made of their rows.
+
+The only module of the app that depends on the project's database backend.
+"""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -6,17 +9,30 @@ from typing import Any, cast
 from django.db import connection
 
 from baywheels.database.base import DatabaseWrapper
-from baywheels.database.pipeline import Row, Statement
+from baywheels.database.batch import Row, Statement
 
 from ..models import Suggestion, Task
+
+__all__ = [
+    "SUGGESTION_COLUMNS",
+    "TASK_COLUMNS",
+    "Row",
+    "Statement",
+    "run",
+    "suggestion_from",
+    "task_from",
+]
 
 SUGGESTION_COLUMNS = [field.attname for field in Suggestion._meta.concrete_fields]
 TASK_COLUMNS = [field.attname for field in Task._meta.concrete_fields]
 
 
 def run(*statements: Statement) -> list[list[Row]]:
-    """The rows of each. They are sent together; each sees what was committed before it began."""
-    return cast(DatabaseWrapper, connection).run_together(*statements)
+    """Return the rows of each statement. All of them travel in one round trip.
+
+    Each statement sees what was committed before it began.
+    """
+    return cast(DatabaseWrapper, connection).run_batch(*statements)
 
 
 def suggestion_from(row: Sequence[Any]) -> Suggestion:

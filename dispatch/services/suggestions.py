@@ -2,13 +2,10 @@ from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 
-from baywheels.database.pipeline import Row
-
 from ..exceptions import NotFound
 from ..models import EventKind, Suggestion, TaskEvent
 from .events import record_suggestion
-from .priorities import shifted
-from .rows import SUGGESTION_COLUMNS, run, suggestion_from
+from .rows import SUGGESTION_COLUMNS, Row, run, suggestion_from
 
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 LOCK = """
@@ -36,10 +33,10 @@ def lock_suggestion(suggestion_id: int) -> Suggestion:
     [rows] = run((lock_statement(), [[suggestion_id]]))
     if found := locked_suggestions(rows):
         return found[suggestion_id]
-    raise NotFound(what_became_of([suggestion_id])[suggestion_id])
+    raise NotFound(decision_on([suggestion_id])[suggestion_id])
 
 
-def what_became_of(ids: Sequence[int]) -> dict[int, str]:
+def decision_on(ids: Sequence[int]) -> dict[int, str]:
     """Of suggestions that are not there: a sentence about each."""
     decisions = TaskEvent.objects.filter(suggestion_id__in=ids, kind__in=DECIDED)
     last = {decision.suggestion_id: decision for decision in decisions.order_by("id")}
@@ -76,7 +73,7 @@ def prioritize_suggestion(
 ) -> Suggestion:
     """Set the priority to a value, or shift the present one; it stays within its range."""
     suggestion = lock_suggestion(suggestion_id)
-    former, suggestion.priority = suggestion.priority, shifted(suggestion, priority, by)
+    former, suggestion.priority = suggestion.priority, suggestion.shifted_priority(priority, by)
     suggestion.changed = suggestion.priority != former
     if suggestion.changed:
         suggestion.save(update_fields=["priority"])

@@ -10,7 +10,6 @@ from ..exceptions import Conflict, Refusal
 from ..models import OPEN_STATUSES, EventKind, Task, TaskEvent, TaskStatus
 from .events import change_task, task_event
 from .locks import lock_task
-from .priorities import shifted
 
 COMPLETION_FIELDS = [
     "status",
@@ -54,7 +53,7 @@ def complete_task(
     """
     with transaction.atomic(durable=True):
         task = lock_task(task_id)
-        refusal = why_not_complete(task, report, attempt)
+        refusal = completion_refusal(task, report, attempt)
         if refusal is None:
             task.changed = task.status == TaskStatus.ASSIGNED
             if task.changed:
@@ -64,7 +63,7 @@ def complete_task(
     raise Conflict(refusal)
 
 
-def why_not_complete(task: Task, report: Report, attempt: int | None) -> str | None:
+def completion_refusal(task: Task, report: Report, attempt: int | None) -> str | None:
     if task.status not in (TaskStatus.ASSIGNED, TaskStatus.COMPLETED):
         return f"Task {task.pk} is {task.status}, not assigned."
     if report.worker_id is not None and report.worker_id != task.worker_id:
@@ -141,7 +140,7 @@ def prioritize_task(task_id: int, *, actor: str, priority: int | None = None, by
     Conflict: the task has ended.
     """
     task = lock_open_task(task_id)
-    former, task.priority = task.priority, shifted(task, priority, by)
+    former, task.priority = task.priority, task.shifted_priority(priority, by)
     task.changed = task.priority != former
     if task.changed:
         change_task(

@@ -10,7 +10,7 @@ from ...exceptions import Refusal
 from ...gbfs import Status, StatusRow
 from ...models import FeedKind, Station, StationAlias, StationFeed, StationStatus, StatusPoll
 from ...stations import state_of, tally
-from ..locks import take_turns
+from ..locks import advisory_lock
 from .feeds import Reading, check_age, database_now, note_read
 from .outages import note_states, watch_on
 
@@ -43,7 +43,7 @@ def record_status(status: Status, *, system: str, reading: Reading) -> StatusRes
     A station that it lacks keeps what is known of it, which grows old. Refusal: the feed is older
     than the last one; it names less than half of the system's stations.
     """
-    take_turns(f"status of {system}")
+    advisory_lock(f"status of {system}")
     feed = StationFeed.objects.filter(system=system, kind=FeedKind.STATUS).first()
     at = status.made_at or database_now()
     check_age(feed, at)

@@ -10,7 +10,7 @@ from ...exceptions import Refusal
 from ...gbfs import Information, StationRow
 from ...models import FeedKind, FeedWatch, Station, StationAlias, StationFeed, StationOutage
 from ...planning.geo import kilometres
-from ..locks import take_turns
+from ..locks import advisory_lock
 from .feeds import Reading, check_age, note_read
 from .numbering import new_names, number_stations
 from .outages import end_outages
@@ -44,7 +44,7 @@ def sync_stations(
     more than half of the stations (unless `allow_shrink`); its ids are those of other places.
     """
     # Of all systems: they share the numbers.
-    take_turns("stations")
+    advisory_lock("stations")
     feed = StationFeed.objects.filter(system=system, kind=FeedKind.INFORMATION).first()
     if information.made_at is not None:
         check_age(feed, information.made_at)
@@ -139,7 +139,7 @@ def differs(station: Station, row: StationRow) -> bool:
 def mark_gone(stations: Set[int], system: str) -> None:
     """What was wrong with them ended, as far as anybody knows, with the last poll."""
     Station.objects.filter(pk__in=stations).update(gone_at=Now())
-    take_turns(f"status of {system}")
+    advisory_lock(f"status of {system}")
     watch = FeedWatch.objects.filter(system=system).order_by("-ended_at").first()
     if watch is not None:
         open_ones = StationOutage.objects.filter(ended_at=None, station__in=stations)

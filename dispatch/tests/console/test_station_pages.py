@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from dispatch import services
 from dispatch.models import Station, StationAlias, StationOutage, Suggestion, Task
-from dispatch.station_names import station_names
 
 from ..support.factories import (
     MORNING,
@@ -56,7 +55,7 @@ def numbers_listed(browser, **query):
 
 def test_a_station_that_nobody_knows_is_its_number(market):
     with CaptureQueriesContext(connection) as captured:
-        names = station_names([100, 200, 100])
+        names = Station.objects.names_of([100, 200, 100])
 
     assert names == {100: "Market St at 10th St <b>", 200: "#200"}
     assert len(captured) == 1

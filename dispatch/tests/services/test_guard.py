@@ -293,7 +293,7 @@ def test_an_approval_whose_turn_does_not_come_in_time_changes_nothing_and_the_ne
         return approve(free.id)
 
     with background() as run, transaction.atomic():
-        services.locks.take_turns(f"station {SOURCE}")
+        services.locks.advisory_lock(f"station {SOURCE}")
         run(approve_both).result(timeout=10)
 
     assert list(Suggestion.objects.all()) == [blocked]

@@ -301,13 +301,13 @@ def locks(monkeypatch):
 
 def turns(monkeypatch):
     for module in (claims, proposals):
-        monkeypatch.setattr(module, "take_turns", lambda *_: None)
+        monkeypatch.setattr(module, "advisory_lock", lambda *_: None)
     without = approvals.TURNS.replace("pg_advisory_xact_lock", "")
     monkeypatch.setattr(approvals, "TURNS", without)
 
 
 def the_check(monkeypatch):
-    monkeypatch.setattr(task_services, "why_not_complete", lambda *_: None)
+    monkeypatch.setattr(task_services, "completion_refusal", lambda *_: None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from dispatch import services
-from dispatch.exceptions import Conflict, KeyReused, NotFound, Refusal
+from dispatch.exceptions import Conflict, IdempotencyKeyReused, NotFound, Refusal
 from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
 from dispatch.services import Report
 
@@ -279,7 +279,7 @@ def test_a_key_of_another_worker_is_refused_and_of_another_actor_is_another_key(
     TaskFactory.create_batch(2)
     first = services.claim_next_task("van-1", actor="api", key="k-1")
 
-    with pytest.raises(KeyReused):
+    with pytest.raises(IdempotencyKeyReused):
         services.claim_next_task("van-2", actor="api", key="k-1")
     assert services.claim_next_task("van-1", actor="maria", key="k-1") != first
 

@@ -437,13 +437,13 @@ def release_forgets_the_place(patch):
 
 
 def complete_ignores_the_worker(patch):
-    why_not = task_services.why_not_complete
-    patch(task_services, "why_not_complete", lambda task, *_: why_not(task, Report(), None))
+    why_not = task_services.completion_refusal
+    patch(task_services, "completion_refusal", lambda task, *_: why_not(task, Report(), None))
 
 
 def complete_ignores_the_attempt(patch):
-    why_not = task_services.why_not_complete
-    patch(task_services, "why_not_complete", lambda task, report, _: why_not(task, report, None))
+    why_not = task_services.completion_refusal
+    patch(task_services, "completion_refusal", lambda task, report, _: why_not(task, report, None))
 
 
 def proposing_again_undoes_a_priority(patch):
@@ -465,7 +465,7 @@ def a_key_is_anybodys(patch):
         claim = models.ClaimKey.objects.live().filter(actor=actor, key=key).first()
         return claim and models.Task.objects.filter(pk=claim.task_id).first()
 
-    patch(claims, "claimed_with", whoever_asks)
+    patch(claims, "find_earlier_claim", whoever_asks)
 
 
 def a_key_lives_for_ever(patch):
@@ -473,7 +473,7 @@ def a_key_lives_for_ever(patch):
 
 
 def the_limit_is_forgotten(patch):
-    patch(claims, "held_at_the_limit", lambda _: None)
+    patch(claims, "oldest_task_at_limit", lambda _: None)
 
 
 def late_reports_are_kept_each_time(patch):

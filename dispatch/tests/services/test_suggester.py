@@ -176,7 +176,7 @@ def test_a_plan_that_waited_for_another_is_made_of_what_it_finds_then():
 
     with background() as run:
         with transaction.atomic():
-            services.locks.take_turns("ingest suggester")
+            services.locks.advisory_lock("ingest suggester")
             waiting = run(services.suggest_moves, actor="test")
             wait_until_blocked(waiting)
             StationStatus.objects.update(bikes=10, docks=10)

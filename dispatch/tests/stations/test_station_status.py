@@ -260,7 +260,7 @@ def test_a_poll_of_thousands_of_stations_needs_a_handful_of_statements():
 def test_two_polls_at_once_take_turns():
     sync([a_station("1")])
     with background() as start, transaction.atomic():
-        services.locks.take_turns("status of bay")
+        services.locks.advisory_lock("status of bay")
         later = start(record, [a_status("1", 0)], minutes=5)
         wait_until_blocked(later)
         # Whoever looked before waiting would not see this one.
@@ -275,7 +275,7 @@ def test_a_sync_that_marks_stations_gone_takes_turns_with_polls():
     sync([a_station("1"), a_station("2"), a_station("3")])
     record([a_status("1", 0), a_status("2")])
     with background() as start, transaction.atomic():
-        services.locks.take_turns("status of bay")
+        services.locks.advisory_lock("status of bay")
         syncing = start(sync, [a_station("2"), a_station("3")])
         wait_until_blocked(syncing)
     assert syncing.result(timeout=10).gone == 1

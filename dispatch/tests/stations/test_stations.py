@@ -240,7 +240,7 @@ def test_a_sync_of_thousands_needs_a_handful_of_statements():
 @pytest.mark.django_db(transaction=True)
 def test_two_syncs_at_once_take_turns_whatever_their_systems():
     with background() as start, transaction.atomic():
-        services.locks.take_turns("stations")
+        services.locks.advisory_lock("stations")
         waiting = [start(sync, [a_station("a")], system=name) for name in ("one", "two")]
         wait_until_blocked(waiting[0], count=2)
         StationFactory(id=1_000_000, system="three")

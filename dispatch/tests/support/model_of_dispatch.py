@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from dispatch.exceptions import Conflict, KeyReused, NotFound, Refusal
+from dispatch.exceptions import Conflict, IdempotencyKeyReused, NotFound, Refusal
 from dispatch.services import IngestResult, Report, SuggestionRow
 
 OPEN = ("ready", "assigned")
@@ -271,14 +271,14 @@ class Model(Suggestions):
         known = self.keys.get((actor, key))
         if known and not known.expired:
             if known.worker_id != worker_id:
-                raise KeyReused
+                raise IdempotencyKeyReused
             return self.task(known.task_id)
-        task = self.held_at_the_limit(worker_id) or self.take_first_ready(worker_id)
+        task = self.oldest_task_at_limit(worker_id) or self.take_first_ready(worker_id)
         if key and task:
             self.keys[actor, key] = Key(worker_id, task.id)
         return task
 
-    def held_at_the_limit(self, worker_id: str) -> Task | None:
+    def oldest_task_at_limit(self, worker_id: str) -> Task | None:
         assigned = [each for each in self.tasks.values() if each.status == "assigned"]
         held = [each for each in assigned if each.worker_id == worker_id]
         if not self.limit or len(held) < self.limit:

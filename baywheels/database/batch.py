@@ -24,7 +24,7 @@ Command = Callable[[], None]
 OUTDATED = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
 
 
-class Pipeline:
+class BatchClient:
     """Of one connection. `prepares`: PostgreSQL parses and plans each text once, not each time.
 
     For a few fixed texts, whose parameters have types by themselves or by a cast. A condition that

@@ -25,7 +25,7 @@ def noted(transactional_db):
 
 
 def run(*statements):
-    return connection.run_together(*statements)
+    return connection.run_batch(*statements)
 
 
 def numbers():
