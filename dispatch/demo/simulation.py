@@ -1,7 +1,6 @@
 """The city lives: time passes, vans drive, the suggester proposes, and the feed tells of it."""
 
 import math
-from collections.abc import Callable
 from datetime import timedelta
 
 from django.db.models.functions import Now
@@ -42,11 +41,6 @@ class Simulation:
         self.vans = [Van(name, url, self.city) for name in NAMES] if speed else []
         self.seen = {task.pk for task in self.lately_completed()}
         self.steps = 0
-
-    def run(self, wait: Callable[[float], bool]) -> None:
-        """Go on until `wait`, which is given seconds, says so."""
-        while not wait(STEP_SECONDS):
-            self.step()
 
     def step(self) -> None:
         for van in self.vans:

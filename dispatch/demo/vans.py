@@ -5,7 +5,7 @@ from typing import Any
 
 from ..planning.geo import kilometres
 from .city import City
-from .smoke import SmokeFailure, call
+from .smoke_client import SmokeFailure, call
 
 NAMES = ["van-1", "van-2"]
 # Minutes of the city: to load and unload, and for a kilometre; and where a station is not known.

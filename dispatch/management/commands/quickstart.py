@@ -15,7 +15,7 @@ from baywheels.embedded.cluster import DevDbError
 
 from ...demo import feed, seed
 from ...demo.simulation import patience
-from ...demo.smoke import SmokeFailure, run_the_loop, wait_until_ready
+from ...demo.smoke_client import SmokeFailure, run_the_loop, wait_until_ready
 from ...models import Station, Suggestion, Task, User
 
 DISPATCHER = "dispatcher"

@@ -1,50 +1,51 @@
-import signal
-import threading
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connection
 
-from dispatch.demo.simulation import Simulation
-from dispatch.demo.smoke import SmokeFailure
-from dispatch.exceptions import Refusal
+from ...demo.simulation import STEP_SECONDS, Simulation
+from ...demo.smoke_client import SmokeFailure
+from ...exceptions import Refusal
+from ..base import DispatchCommand
+from ..periodic import StopFlag, handle_signals, interruptible_sleep
 
-MOST_SPEED = 60
+MAX_SPEED = 60
 
 
-class Command(BaseCommand):
-    help = "Part of quickstart: keeps the demo city's status fresh, and lets it live."
-    requires_system_checks = ()
+class Command(DispatchCommand):
+    help = "Part of quickstart: keeps the demo city's station status fresh and simulates riders."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("url", help="of the service that the vans talk to")
+        parser.add_argument("url", help="address of the service that the vans call")
         parser.add_argument(
             "--speed",
             type=int,
             default=0,
-            choices=range(MOST_SPEED + 1),
-            metavar=f"0..{MOST_SPEED}",
-            help="minutes of the city in a second; 0, the default: at rest",
+            choices=range(MAX_SPEED + 1),
+            metavar=f"0..{MAX_SPEED}",
+            help="simulated minutes per second; default 0: no riders and no vans",
         )
 
     def handle(self, *args: Any, url: str, speed: int, **options: Any) -> None:
         if settings.PRODUCTION:
             raise CommandError("DATABASE_URL is set: the demo city is for the local trial only.")
-        stopped = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stopped.set())
-        simulation = Simulation(url, speed)
-        told_at = -1
-        while not stopped.is_set():
-            try:
-                simulation.run(stopped.wait)
-            except (OperationalError, InterfaceError, OSError):
-                # The database or the server is away; the next round may find it back.
-                connection.close()
-            except (SmokeFailure, Refusal) as trouble:
-                # Once, until there was a step that went well.
-                if simulation.steps > told_at:
-                    told_at = simulation.steps
-                    self.stderr.write(f"The demo city: {' '.join(str(trouble).split())}")
-            stopped.wait(1)
+        self.reported_at = -1
+        stopped = StopFlag()
+        with handle_signals(stopped.set):
+            simulation = Simulation(url, speed)
+            while not stopped.is_set():
+                self.step(simulation)
+                interruptible_sleep(STEP_SECONDS, stopped.is_set)
+
+    def step(self, simulation: Simulation) -> None:
+        try:
+            simulation.step()
+        except (OperationalError, InterfaceError, OSError):
+            # The database or the server is unavailable; a later step may reach it.
+            connection.close()
+        except (SmokeFailure, Refusal) as trouble:
+            # Once, until a step succeeds again.
+            if simulation.steps > self.reported_at:
+                self.reported_at = simulation.steps
+                self.stderr.write(f"The demo city: {' '.join(str(trouble).split())}")

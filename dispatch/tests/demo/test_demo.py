@@ -1,7 +1,7 @@
 """The invented city in the database: what an empty one is given, and how it lives."""
 
 import io
-import threading
+import signal
 from collections import Counter
 from datetime import timedelta
 
@@ -15,9 +15,10 @@ from dispatch import services
 from dispatch.demo import feed, vans
 from dispatch.demo.seed import MOVES, seed
 from dispatch.demo.simulation import QUEUE, Simulation, patience
-from dispatch.demo.smoke import SmokeFailure
+from dispatch.demo.smoke_client import SmokeFailure
 from dispatch.maintenance.invariants import violations
 from dispatch.management.commands import simulate_city
+from dispatch.management.periodic import StopFlag
 from dispatch.models import (
     FeedWatch,
     Station,
@@ -287,18 +288,13 @@ def test_the_simulation_decides_only_what_no_dispatcher_has_decided_for_long(ser
     assert set(TaskEvent.objects.values_list("kind", "actor")) == {("approved", "simulation")}
 
 
-class Impatient(threading.Event):
-    def wait(self, timeout=None):
-        return super().wait(0)
-
-
 @pytest.fixture
 def stop(monkeypatch):
-    """The event that ends the command; it waits for nothing and is deaf to signals."""
-    event = Impatient()
-    monkeypatch.setattr(simulate_city.threading, "Event", lambda: event)
-    monkeypatch.setattr(simulate_city.signal, "signal", lambda *_: None)
-    return event
+    """Ends the command. It does not sleep between steps."""
+    flag = StopFlag()
+    monkeypatch.setattr(simulate_city, "StopFlag", lambda: flag)
+    monkeypatch.setattr(simulate_city, "interruptible_sleep", lambda *_: None)
+    return lambda: flag.set(signal.SIGTERM)
 
 
 def test_the_city_lives_on_after_a_trouble_of_the_service_which_is_told_in_a_line(
@@ -313,7 +309,7 @@ def test_the_city_lives_on_after_a_trouble_of_the_service_which_is_told_in_a_lin
             raise SmokeFailure("GET /tasks answered 503: <html>\n</html>")
         steps.append("went well")
         if len(steps) > 6:
-            stop.set()
+            stop()
         task = {"id": 1, "from_station_id": 100, "to_station_id": 200, "qty": 1}
         return [task] if method == "GET" else task
 
@@ -335,7 +331,7 @@ def test_the_city_lives_on_after_a_refusal(stop, monkeypatch):
     def step(simulation):
         steps.append(simulation.steps)
         if len(steps) == 3:
-            stop.set()
+            stop()
         return Simulation.real_step(simulation)
 
     monkeypatch.setattr(Simulation, "real_step", Simulation.step, raising=False)

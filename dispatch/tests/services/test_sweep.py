@@ -35,7 +35,7 @@ def test_a_task_whose_lease_has_run_out_is_ready_again_at_its_former_place():
         created_at=MORNING, assigned=True, lease_expires_at=MORNING + timedelta(hours=8)
     )
 
-    assert swept() == ("1 tasks released, 0 suggestions expired, 0 idempotency keys forgotten.\n")
+    assert swept() == ("1 tasks released, 0 suggestions expired, 0 idempotency keys deleted.\n")
 
     stored = Task.objects.get(id=task.id)
     assert (stored.status, stored.worker_id, stored.created_at) == ("ready", None, MORNING)
@@ -74,7 +74,7 @@ def test_keys_are_forgotten_after_a_day():
     ClaimKey.objects.update(created_at=F("created_at") - CLAIM_KEY_LIFE)
     services.claim_next_task("van-1", actor="api", key="new")
 
-    assert "1 idempotency keys forgotten" in swept()
+    assert "1 idempotency keys deleted" in swept()
     assert ClaimKey.objects.get().key == "new"
 
 

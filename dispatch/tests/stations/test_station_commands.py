@@ -14,6 +14,7 @@ from django.db import OperationalError, connection
 
 from conftest import ROOT, database_url
 from dispatch.gbfs import Answer, Validators, sources
+from dispatch.management import periodic
 from dispatch.management.commands import export_stations, poll_status
 from dispatch.management.commands.poll_status import until_next
 from dispatch.models import Station, StationFeed, StationStatus
@@ -240,15 +241,14 @@ def test_polling_goes_on_after_trouble(status, monkeypatch):
             raise trouble
         return poll_status.Entered("bay", None)
 
-    def sleep(seconds):
+    def sleep(seconds, is_over):
         waits.append(seconds)
         if not troubles:
             raise SystemExit
 
     monkeypatch.setattr(poll_status, "enter_feed", enter_feed)
-    monkeypatch.setattr(poll_status.connection, "close", lambda: None)
-    monkeypatch.setattr(poll_status, "pause", sleep)
-    monkeypatch.setattr(poll_status.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(periodic.connection, "close", lambda: None)
+    monkeypatch.setattr(periodic, "interruptible_sleep", sleep)
     out, err = io.StringIO(), io.StringIO()
 
     with pytest.raises(SystemExit):
