@@ -4,14 +4,14 @@ Memory is bounded whatever the bytes are: no record is read past MAX_RECORD.
 """
 
 import csv
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import msgspec
 
+from .. import strict_json
 from ..exceptions import Refusal
 from ..services.ingest import SuggestionRow
 
@@ -79,29 +79,9 @@ def parse_json(line: bytes) -> Any:
     if len(line) > MAX_RECORD:
         raise Bad(TOO_LONG)
     try:
-        return json.loads(
-            line.decode(), object_pairs_hook=without_duplicates, parse_constant=refuse_constant
-        )
-    except UnicodeDecodeError:
-        raise Bad(NOT_UTF8) from None
-    except json.JSONDecodeError as error:
-        raise Bad(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
-    except RecursionError:
-        raise Bad("not valid JSON: nested too deeply") from None
-    except ValueError:
-        raise Bad("a number with thousands of digits") from None
-
-
-def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        twice = next(name for name in data if [key for key, _ in pairs].count(name) > 1)
-        raise Bad(f"{printable(twice)}: given twice")
-    return data
-
-
-def refuse_constant(text: str) -> NoReturn:
-    raise Bad(f"not valid JSON: {text}")
+        return strict_json.loads(line)
+    except strict_json.InvalidJson as error:
+        raise Bad(str(error)) from None
 
 
 class CsvLines:
