@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from dispatch.kpi.views import kpi_page
+from dispatch.admin.kpi import kpi_page
 
 urlpatterns = [
     # First, as phones ask most often.

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from ..models import INT4_MAX
 from ..services import Report
 
 
@@ -41,7 +42,7 @@ class ReportForm(forms.Form):
     moved_qty = forms.IntegerField(
         label="Bikes moved",
         min_value=0,
-        max_value=2_147_483_647,
+        max_value=INT4_MAX,
         widget=forms.NumberInput(attrs={"autofocus": True}),
     )
     note = forms.CharField(

@@ -11,11 +11,10 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
 
-from ..models import Move, Station
+from ..models import INT4_MAX, Move, Station
 from .operations import ID, OperationsAdmin
 from .routes import attach_names, route_of
 
-INT4_MAX = 2_147_483_647
 PRIORITY_STEP = 10
 # No index finds words inside a text, and one that did would make each claim dearer. So many rows
 # are read in a tenth of a second.

@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from ..models import OutageKind, Station, StationStatus, Suggestion, Task
+from ..models import INT4_MAX, OutageKind, Station, StationStatus, Suggestion, Task
 from ..stations import is_old, word_of
 from .lookups import NamedLookups
-from .moves import INT4_MAX, ago
+from .moves import ago
 from .operations import ID
 from .routes import attach_names
 

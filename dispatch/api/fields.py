@@ -4,7 +4,6 @@ from typing import Any
 
 from rest_framework import serializers
 
-INT4_MAX = 2_147_483_647
 INT8_MAX = 9_223_372_036_854_775_807
 DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 # Django reads much more than this as a time, and a time without a zone as the server's.

@@ -5,11 +5,11 @@ from datetime import datetime
 from .. import services
 from ..gbfs import Information, StationRow, Status, StatusRow
 from ..models import StationStatus
-from ..services import Reading
+from ..services import FeedReading
 from .city import City, Fill, found_city
 
 SYSTEM = "demo"
-READING = Reading("the demo city")
+READING = FeedReading("the demo city")
 # With it station 100 is full and station 200 low after the morning's peak.
 SEED = 8
 STATIONS = 60

@@ -6,7 +6,7 @@ No database, settings or clock here; only `fetch` talks to the network.
 from .documents import BadFeed, Document, FeedName, read_document
 from .fetch import LONGEST_SOURCE, NO_VALIDATORS, Answer, Validators, fetch
 from .sources import Found, find_feed
-from .stations import (
+from .station_rows import (
     BadRow,
     Information,
     StationRow,

@@ -4,7 +4,6 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-INT4_MAX = 2_147_483_647
 # 86400, one day after the epoch, is how some feeds say never.
 FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 LAST_YEAR = 9000

@@ -2,6 +2,6 @@
 
 from .hours import Hour, last_24_hours
 from .periods import Period, period_of
-from .report import Report, report
+from .report import KpiReport, build_report
 
-__all__ = ["Hour", "Period", "Report", "last_24_hours", "period_of", "report"]
+__all__ = ["Hour", "KpiReport", "Period", "build_report", "last_24_hours", "period_of"]

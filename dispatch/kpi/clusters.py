@@ -14,8 +14,8 @@ from statistics import mean
 from ..models import OutageKind
 from ..planning.geo import Grid, point
 from ..stations import Outage
+from .intervals import Interval, intersect, union
 from .stockouts import Episode
-from .stretches import Stretch, common, merged
 
 THIRD_OF_A_MILE = 536.448
 NEAREST = 3
@@ -25,7 +25,7 @@ Clusters = dict[int, frozenset[int]]
 
 
 @dataclass(frozen=True)
-class Place:
+class StationPoint:
     station_id: int
     lat: float
     lon: float
@@ -39,7 +39,7 @@ class ClusterFigures:
     minutes_beyond: float
 
 
-def clusters_of(places: Sequence[Place]) -> Clusters:
+def clusters_of(places: Sequence[StationPoint]) -> Clusters:
     points = [point(place.lat, place.lon) for place in places]
     ids = [place.station_id for place in places]
     grid = Grid(points, THIRD_OF_A_MILE / 1000)
@@ -56,7 +56,7 @@ def clusters_of(places: Sequence[Place]) -> Clusters:
 
 
 def cluster_outages(
-    clusters: Clusters, outages: Collection[Outage], last: datetime, peaks: list[Stretch]
+    clusters: Clusters, outages: Collection[Outage], last: datetime, peaks: list[Interval]
 ) -> list[Episode]:
     """Of one system, in the order of their start, each under the station whose cluster was out.
 
@@ -64,33 +64,33 @@ def cluster_outages(
     """
     found = []
     for kind in (OutageKind.EMPTY, OutageKind.FULL):
-        lacking = stretches_of(outages, last, {kind})
-        passed = stretches_of(outages, last, {kind, OutageKind.CLOSED})
+        lacking = intervals_of(outages, last, {kind})
+        passed = intervals_of(outages, last, {kind, OutageKind.CLOSED})
         for station_id, members in clusters.items():
-            out = common(stretches_out(members, lacking, passed), peaks)
-            found += [Episode(station_id, kind, *stretch) for stretch in out]
+            out = intersect(intervals_out(members, lacking, passed), peaks)
+            found += [Episode(station_id, kind, *interval) for interval in out]
     return sorted(
         (outage for outage in found if outage.minutes > LONGEST_ALLOWED_MINUTES),
         key=lambda outage: (outage.start, outage.station_id),
     )
 
 
-def stretches_of(
+def intervals_of(
     outages: Iterable[Outage], last: datetime, kinds: set[OutageKind]
-) -> dict[int, list[Stretch]]:
-    found: dict[int, list[Stretch]] = {}
+) -> dict[int, list[Interval]]:
+    found: dict[int, list[Interval]] = {}
     for outage in outages:
         if outage.kind in kinds:
             found.setdefault(outage.station_id, []).append((outage.start, outage.until(last)))
-    return {station_id: merged(stretches) for station_id, stretches in found.items()}
+    return {station_id: union(intervals) for station_id, intervals in found.items()}
 
 
-def stretches_out(
-    members: Iterable[int], lacking: dict[int, list[Stretch]], passed: dict[int, list[Stretch]]
-) -> list[Stretch]:
-    out = merged(stretch for member in members for stretch in lacking.get(member, []))
+def intervals_out(
+    members: Iterable[int], lacking: dict[int, list[Interval]], passed: dict[int, list[Interval]]
+) -> list[Interval]:
+    out = union(interval for member in members for interval in lacking.get(member, []))
     for member in members:
-        out = common(out, passed.get(member, []))
+        out = intersect(out, passed.get(member, []))
     return out
 
 

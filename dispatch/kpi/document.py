@@ -8,11 +8,11 @@ from datetime import datetime
 from io import StringIO
 from typing import Any
 
-from ..csv_cells import safe_cell
-from .report import Report
+from ..tables import safe_cell
+from .report import KpiReport
 
 
-def to_document(report: Report) -> dict[str, Any]:
+def to_document(report: KpiReport) -> dict[str, Any]:
     """Of what JSON has. Percentages and minutes are rounded to hundredths."""
     stockouts, work = asdict(report.stockouts), asdict(report.work)
     for part in (stockouts, work):
@@ -32,7 +32,7 @@ def to_document(report: Report) -> dict[str, Any]:
     return plain_document
 
 
-def cluster_outages(report: Report) -> Iterator[dict[str, Any]]:
+def cluster_outages(report: KpiReport) -> Iterator[dict[str, Any]]:
     for outage in report.cluster_outages:
         yield {
             "name": report.names[outage.station_id],
@@ -59,11 +59,11 @@ def plain(value: Any) -> Any:
             return value
 
 
-def to_json(report: Report) -> str:
+def to_json(report: KpiReport) -> str:
     return json.dumps(to_document(report), ensure_ascii=False, indent=2)
 
 
-def to_csv(report: Report) -> str:
+def to_csv(report: KpiReport) -> str:
     """One figure a line, under the names that it has in JSON."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")

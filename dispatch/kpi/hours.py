@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from . import queries
+from .intervals import HOURS
 from .stockouts import Share, share_of
-from .stretches import HOURS
 from .work import hour_by_hour
 
 HOUR = timedelta(hours=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from ..exceptions import Refusal
-from .stretches import Stretch
+from .intervals import Interval
 
 DEFAULT_DAYS, MOST_DAYS = 7, 366
 EARLIEST, LATEST = date(2001, 1, 1), date(8999, 1, 1)
@@ -44,7 +44,7 @@ class Period:
     def hour_of(self, moment: datetime) -> int:
         return moment.astimezone(self.zone).hour
 
-    def peaks(self, polls: list[datetime]) -> list[Stretch]:
+    def peaks(self, polls: list[datetime]) -> list[Interval]:
         """Each day's peak hours, by the polls in them: a poll's state stands until the next one.
 
         From the first poll in them to the first one behind them.

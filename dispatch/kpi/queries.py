@@ -16,7 +16,7 @@ from ..models import (
     TaskEvent,
 )
 from ..stations import Outage, Poll
-from .stretches import Stretch
+from .intervals import Interval
 from .work import Completion, Decision
 
 ASSIGNED = [EventKind.CLAIMED, EventKind.REASSIGNED]
@@ -97,7 +97,7 @@ def completions_between(start: datetime, end: datetime) -> Iterator[Completion]:
         )
 
 
-def first_claims_between(start: datetime, end: datetime) -> Iterator[Stretch]:
+def first_claims_between(start: datetime, end: datetime) -> Iterator[Interval]:
     """From the approval, or the entry by hand, to the first claim, which is in that time."""
     entry = TaskEvent.objects.filter(task_id=OuterRef("task_id"), kind__in=ENTERED).order_by("id")
     claims = events_between(start, end).filter(kind__in=ASSIGNED, attempt=1)

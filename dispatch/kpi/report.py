@@ -8,15 +8,15 @@ from itertools import pairwise
 from ..models import OutageKind, Station
 from ..stations import LONGEST_GAP, Outage, Poll
 from . import queries
-from .clusters import ClusterFigures, Place, cluster_outages, clusters_of, figures_of
+from .clusters import ClusterFigures, StationPoint, cluster_outages, clusters_of, figures_of
+from .intervals import minutes
 from .periods import Period
 from .stockouts import Episode, Stockouts, closures, episodes, stockouts, within
-from .stretches import minutes
 from .work import SourceFigures, Work, by_source, work
 
 
 @dataclass(frozen=True)
-class Report:
+class KpiReport:
     """`polls`: of station status in the period. `watched`: percent of its past part in which they
     came without a gap, of the system that has the least. `names`: of stations."""
 
@@ -41,12 +41,12 @@ class System:
     stations: list[Station] = field(default_factory=list)
 
 
-def report(period: Period, now: datetime) -> Report:
+def build_report(period: Period, now: datetime) -> KpiReport:
     span = (period.start, period.end)
     systems = read_systems(*span)
     names = {station.pk: station.name for system in systems for station in system.stations}
     clusters, out = cluster_figures(systems, period)
-    return Report(
+    return KpiReport(
         period=period,
         polls=sum(len(system.polls) for system in systems),
         watched=min((watched(system.polls, period, now) for system in systems), default=None),
@@ -113,7 +113,7 @@ def cluster_figures(
     clusters: dict[int, frozenset[int]] = {}
     out: list[Episode] = []
     for system in systems:
-        own = clusters_of([Place(s.pk, s.lat, s.lon) for s in system.stations])
+        own = clusters_of([StationPoint(s.pk, s.lat, s.lon) for s in system.stations])
         peaks = period.peaks([poll.at for poll in system.polls])
         out += cluster_outages(own, system.outages, system.last, peaks)
         clusters |= own

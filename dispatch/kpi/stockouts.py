@@ -8,8 +8,8 @@ from statistics import median
 
 from ..models import OutageKind
 from ..stations import Outage, Poll
+from .intervals import HOURS, minutes
 from .periods import PEAK_HOURS, Period
-from .stretches import HOURS, minutes
 
 LONG_MINUTES = 60
 WORST_SHOWN = 10

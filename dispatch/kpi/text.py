@@ -3,18 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 from unicodedata import category
 
-from .report import Report
+from ..tables import aligned
+from .report import KpiReport
 from .work import Wait
 
 NAME_WIDTH = 40
 Row = Sequence[str]
 
 
-def to_text(report: Report) -> str:
+def to_text(report: KpiReport) -> str:
     return "\n".join(lines(report))
 
 
-def lines(report: Report) -> Iterator[str]:
+def lines(report: KpiReport) -> Iterator[str]:
     period = report.period
     yield f"{period.first} to {period.last}, {period.zone}"
     if report.polls:
@@ -29,7 +30,7 @@ def lines(report: Report) -> Iterator[str]:
     yield from sources(report)
 
 
-def stockouts(report: Report) -> Iterator[str]:
+def stockouts(report: KpiReport) -> Iterator[str]:
     found = report.stockouts
     kinds = (found.empty, found.full, found.either)
     shares = [
@@ -51,7 +52,7 @@ def stockouts(report: Report) -> Iterator[str]:
         yield f"The worst tenth of the stations has {percent(found.worst_tenth, 0)} of the minutes."
 
 
-def by_hour(report: Report) -> Iterator[str]:
+def by_hour(report: KpiReport) -> Iterator[str]:
     hours = zip(report.stockouts.by_hour, report.work.by_hour, strict=True)
     yield from table(
         ("Hour of the day", "empty", "full", "either", "tasks", "bikes"),
@@ -67,7 +68,7 @@ def by_hour(report: Report) -> Iterator[str]:
     )
 
 
-def worst_stations(report: Report) -> Iterator[str]:
+def worst_stations(report: KpiReport) -> Iterator[str]:
     stations = report.stockouts.worst_stations
     if stations:
         yield from table(
@@ -84,7 +85,7 @@ def worst_stations(report: Report) -> Iterator[str]:
         )
 
 
-def clusters(report: Report) -> Iterator[str]:
+def clusters(report: KpiReport) -> Iterator[str]:
     found = report.clusters
     yield from table(
         ("Cluster outages", ""),
@@ -97,7 +98,7 @@ def clusters(report: Report) -> Iterator[str]:
     )
 
 
-def work(report: Report) -> Iterator[str]:
+def work(report: KpiReport) -> Iterator[str]:
     done = report.work
     yield from table(
         ("Work", ""),
@@ -118,7 +119,7 @@ def wait(label: str, of: Wait) -> Row:
     return label, f"{of.count:,}", number(of.median, 1), number(of.ninetieth, 1)
 
 
-def sources(report: Report) -> Iterator[str]:
+def sources(report: KpiReport) -> Iterator[str]:
     if report.sources:
         yield from table(
             ("Suggestions by source", "approved", "rejected", "expired", "approved of decided"),
@@ -136,16 +137,9 @@ def sources(report: Report) -> Iterator[str]:
 
 
 def table(head: Row, rows: Iterable[Row]) -> Iterator[str]:
-    """An empty line, then columns: the first to the left, the others to the right."""
-    cells = [head, *rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    """Yield an empty line, then the rows: the first column to the left, the others to the right."""
     yield ""
-    for row in cells:
-        first, *others = (
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join([first, *others]).rstrip()
+    yield from aligned([head, *rows], "<".ljust(len(head), ">"))
 
 
 def number(value: float | None, digits: int = 0) -> str:

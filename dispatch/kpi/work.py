@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from ..models import EventKind
+from .intervals import HOURS, Interval, minutes
 from .periods import Period
-from .stretches import HOURS, Stretch, minutes
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,15 @@ def percentile(values: Collection[float], share: float) -> float | None:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def wait_of(stretches: Iterable[Stretch]) -> Wait:
-    lengths = [minutes(start, end) for start, end in stretches]
+def wait_of(intervals: Iterable[Interval]) -> Wait:
+    lengths = [minutes(start, end) for start, end in intervals]
     return Wait(len(lengths), percentile(lengths, 0.5), percentile(lengths, 0.9))
 
 
 def work(
     period: Period,
     completions: Sequence[Completion],
-    first_claims: Iterable[Stretch],
+    first_claims: Iterable[Interval],
     now: datetime,
 ) -> Work:
     """All of them in the period. `first_claims`: from the approval to the first claim."""

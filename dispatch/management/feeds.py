@@ -10,7 +10,7 @@ from ..gbfs import LONGEST_SOURCE, Document, FeedName, Found, Validators, find_f
 from ..gbfs.documents import LONGEST_SYSTEM
 from ..gbfs.values import one_line
 from ..models import FeedKind, Station, StationFeed
-from ..services import Reading
+from ..services import FeedReading
 
 NAMES = {FeedKind.INFORMATION: FeedName.INFORMATION, FeedKind.STATUS: FeedName.STATUS}
 
@@ -29,7 +29,7 @@ def enter_feed(
     sources: Sequence[str],
     kind: FeedKind,
     system: str | None,
-    enter: Callable[[Document, str, Reading], R],
+    enter: Callable[[Document, str, FeedReading], R],
 ) -> Entered[R]:
     """Read the feed outside any transaction, then `enter` it.
 
@@ -51,7 +51,7 @@ def enter_feed(
         if found.document is None:
             services.note_unmodified(owner, kind)
             return Entered(owner, None)
-        return Entered(owner, enter(found.document, owner, Reading(address, found.validators)))
+        return Entered(owner, enter(found.document, owner, FeedReading(address, found.validators)))
     except Refusal as refusal:
         if owner is not None:
             services.note_trouble(owner, kind, address, str(refusal))

@@ -2,7 +2,7 @@
 
 from .claim_keys import ClaimKey
 from .events import EventKind, TaskEvent, no_details
-from .moves import PRIORITY_MAX, PRIORITY_MIN, Move
+from .moves import INT4_MAX, PRIORITY_MAX, PRIORITY_MIN, Move
 from .stations import (
     FIRST_OWN_NUMBER,
     FeedKind,
@@ -22,6 +22,7 @@ from .users import User
 
 __all__ = [
     "FIRST_OWN_NUMBER",
+    "INT4_MAX",
     "OPEN_STATUSES",
     "PRIORITY_MAX",
     "PRIORITY_MIN",

@@ -7,6 +7,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 PRIORITY_MIN, PRIORITY_MAX = -100, 100
+# The largest value of an integer column.
+INT4_MAX = 2_147_483_647
 
 
 def is_a_date(field: str) -> Q:

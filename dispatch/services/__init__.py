@@ -5,7 +5,7 @@ from .claims import claim_next_task, extend_lease, reassign_task, release_task
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
 from .proposals import Outcome, Proposal, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
-from .stations.feeds import Reading, find_known_feeds, note_trouble, note_unmodified
+from .stations.feeds import FeedReading, find_known_feeds, note_trouble, note_unmodified
 from .stations.status import StatusResult, record_status
 from .stations.sync import SyncResult, sync_stations
 from .suggester import Suggested, suggest_moves
@@ -16,11 +16,11 @@ from .tokens import create_token, find_token, revoke_token
 
 __all__ = [
     "Approval",
+    "FeedReading",
     "IngestResult",
     "Outcome",
     "Proposal",
     "Pruned",
-    "Reading",
     "Report",
     "StatusResult",
     "Suggested",

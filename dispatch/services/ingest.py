@@ -10,12 +10,11 @@ import msgspec
 from django.db import connection, transaction
 
 from ..exceptions import Refusal
-from ..models import PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, TaskEvent
+from ..models import INT4_MAX, PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, TaskEvent
 from .locks import advisory_lock
 
 # PostgreSQL reads none from it on.
 WIDEST_OFFSET = timedelta(hours=16)
-INT4_MAX = 2_147_483_647
 StationId = Annotated[int, msgspec.Meta(ge=0, le=INT4_MAX)]
 
 

@@ -8,13 +8,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from ...models import (
+    INT4_MAX,
     PRIORITY_MAX,
     PRIORITY_MIN,
     EventKind,
     TaskStatus,
 )
 from ..fields import (
-    INT4_MAX,
     INT8_MAX,
     LONGEST_TEXT,
     ReasonField,

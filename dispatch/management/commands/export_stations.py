@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError
 from django.db.models import Prefetch
 
-from dispatch.csv_cells import safe_cell
 from dispatch.exceptions import DatabaseUnavailable
 from dispatch.models import Station, StationAlias
+from dispatch.tables import safe_cell
 
 COLUMNS = ("number", "system", "feed_ids", "name", "lat", "lon", "capacity", "gone_at")
 

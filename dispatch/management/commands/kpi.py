@@ -7,7 +7,7 @@ from django.db import Error
 from django.utils import timezone
 
 from dispatch.exceptions import Refusal
-from dispatch.kpi import period_of, report
+from dispatch.kpi import build_report, period_of
 from dispatch.kpi.document import to_csv, to_json
 from dispatch.kpi.periods import to_date
 from dispatch.kpi.text import to_text
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         zone = timezone.get_default_timezone()
         try:
             period = period_of(options["first"], options["last"], timezone.localdate(), zone)
-            text = (options["form"] or to_text)(report(period, timezone.now()))
+            text = (options["form"] or to_text)(build_report(period, timezone.now()))
         except Refusal as error:
             raise CommandError(str(error)) from None
         except Error as error:

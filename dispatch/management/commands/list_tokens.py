@@ -3,8 +3,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from dispatch.models import ApiToken
+from dispatch.tables import aligned
 
-COLUMNS = "{:>5}  {:10}  {:16}  {:16}  {:16}  {:17}  {}"
+TITLES = ("ID", "TOKEN", "ACCOUNT", "LABEL", "WORKER", "LAST USE", "STATE")
 
 
 class Command(BaseCommand):
@@ -12,22 +13,23 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        names = ("ID", "TOKEN", "ACCOUNT", "LABEL", "WORKER", "LAST USE", "STATE")
-        self.stdout.write(COLUMNS.format(*names))
         usable = set(ApiToken.objects.usable().values_list("pk", flat=True))
-        for token in ApiToken.objects.select_related("user").order_by("pk"):
-            used = f"{token.last_used_at:%Y-%m-%d %H:%MZ}" if token.last_used_at else "never"
-            self.stdout.write(
-                COLUMNS.format(
-                    token.pk,
-                    f"{token.prefix}…",
-                    token.user.get_username(),
-                    token.label,
-                    token.worker_id or "",
-                    used,
-                    state(token, token.pk in usable),
-                )
-            )
+        tokens = ApiToken.objects.select_related("user").order_by("pk")
+        rows = [row(token, token.pk in usable) for token in tokens]
+        for line in aligned([TITLES, *rows], "><<<<<<"):
+            self.stdout.write(line)
+
+
+def row(token: ApiToken, is_usable: bool) -> tuple[str, ...]:
+    return (
+        str(token.pk),
+        f"{token.prefix}…",
+        token.user.get_username(),
+        token.label,
+        token.worker_id or "",
+        f"{token.last_used_at:%Y-%m-%d %H:%MZ}" if token.last_used_at else "never",
+        state(token, is_usable),
+    )
 
 
 def state(token: ApiToken, is_usable: bool) -> str:

@@ -12,7 +12,7 @@ from dispatch.gbfs import Document, read_status
 from dispatch.management.feeds import Entered, enter_feed
 from dispatch.management.periodic import PeriodicCommand
 from dispatch.models import FeedKind
-from dispatch.services import Reading, StatusResult
+from dispatch.services import FeedReading, StatusResult
 
 # Seconds. After trouble it asks less and less often, but no less than this.
 SELDOMEST = 600
@@ -44,7 +44,7 @@ class Command(PeriodicCommand):
         return until_next(every, failures)
 
 
-def enter(document: Document, system: str, reading: Reading) -> StatusResult:
+def enter(document: Document, system: str, reading: FeedReading) -> StatusResult:
     return services.record_status(read_status(document), system=system, reading=reading)
 
 

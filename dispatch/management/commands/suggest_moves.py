@@ -12,6 +12,7 @@ from dispatch import services
 from dispatch.exceptions import DatabaseUnavailable, Refusal
 from dispatch.planning.planner import PlannedMove
 from dispatch.services import Suggested
+from dispatch.tables import aligned
 
 ACTOR = "suggest_moves"
 KM_PER_UNIT = {"km": 1, "m": 0.001, "mi": 1.609344}
@@ -78,7 +79,7 @@ def suggest(options: dict[str, Any]) -> Suggested:
 
 
 def table(moves: list[PlannedMove]) -> Iterator[str]:
-    titles = ("from", "to", "bikes", "priority", "km")
+    titles = ("from", "to", "bikes", "priority", "km", "reason")
     rows = [
         (
             str(move.from_station_id),
@@ -86,14 +87,11 @@ def table(moves: list[PlannedMove]) -> Iterator[str]:
             str(move.qty),
             str(move.priority),
             f"{move.distance:.1f}",
+            move.reason,
         )
         for move in moves
     ]
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    reasons = ["reason", *(move.reason for move in moves)]
-    for row, reason in zip([titles, *rows], reasons, strict=True):
-        cells = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join([*cells, reason])
+    return aligned([titles, *rows], ">>>>><")
 
 
 def summary(suggested: Suggested) -> str:

@@ -10,7 +10,7 @@ from dispatch.exceptions import DatabaseUnavailable, Refusal
 from dispatch.gbfs import Document, read_information
 from dispatch.management.feeds import enter_feed
 from dispatch.models import FeedKind
-from dispatch.services import Reading, SyncResult
+from dispatch.services import FeedReading, SyncResult
 
 
 class Command(BaseCommand):
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         allow_shrink: bool,
         **options: Any,
     ) -> None:
-        def enter(document: Document, system: str, reading: Reading) -> SyncResult:
+        def enter(document: Document, system: str, reading: FeedReading) -> SyncResult:
             return services.sync_stations(
                 read_information(document),
                 system=system,

@@ -16,7 +16,7 @@ MOST_AHEAD = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Reading:
+class FeedReading:
     """Where a feed was read, and what to ask with whether there is a newer one."""
 
     source: str
@@ -48,7 +48,7 @@ def database_now() -> datetime:
     return moment
 
 
-def note_read(system: str, kind: FeedKind, reading: Reading, made_at: datetime | None) -> None:
+def note_read(system: str, kind: FeedKind, reading: FeedReading, made_at: datetime | None) -> None:
     StationFeed.objects.update_or_create(
         system=system,
         kind=kind,

@@ -11,7 +11,7 @@ from ...gbfs import Status, StatusRow
 from ...models import FeedKind, Station, StationAlias, StationFeed, StationStatus, StatusPoll
 from ...stations import state_of, tally
 from ..locks import advisory_lock
-from .feeds import Reading, check_age, database_now, note_read
+from .feeds import FeedReading, check_age, database_now, note_read
 from .outages import note_states, watch_on
 
 FIGURES = ("bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "as_of")
@@ -37,7 +37,7 @@ class StatusResult:
 
 
 @transaction.atomic(durable=True)
-def record_status(status: Status, *, system: str, reading: Reading) -> StatusResult:
+def record_status(status: Status, *, system: str, reading: FeedReading) -> StatusResult:
     """Enter one poll of a system's status feed.
 
     A station that it lacks keeps what is known of it, which grows old. Refusal: the feed is older

@@ -11,9 +11,9 @@ from ...gbfs import Information, StationRow
 from ...models import FeedKind, FeedWatch, Station, StationAlias, StationFeed, StationOutage
 from ...planning.geo import kilometres
 from ..locks import advisory_lock
-from .feeds import Reading, check_age, note_read
-from .numbering import new_names, number_stations
+from .feeds import FeedReading, check_age, note_read
 from .outages import end_outages
+from .station_numbers import new_names, number_stations
 
 TOLD = ("name", "short_name", "lat", "lon", "capacity", "region")
 # A station that is moved stays near. Some temporary ones do not: so many at once, or one of a
@@ -35,7 +35,7 @@ class SyncResult:
 
 @transaction.atomic(durable=True)
 def sync_stations(
-    information: Information, *, system: str, reading: Reading, allow_shrink: bool = False
+    information: Information, *, system: str, reading: FeedReading, allow_shrink: bool = False
 ) -> SyncResult:
     """Make the system's stations what the feed says; all of it or nothing.
 

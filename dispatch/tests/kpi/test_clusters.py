@@ -8,7 +8,7 @@ import pytest
 from dispatch.kpi.clusters import (
     THIRD_OF_A_MILE,
     ClusterFigures,
-    Place,
+    StationPoint,
     cluster_outages,
     clusters_of,
     figures_of,
@@ -35,7 +35,7 @@ LAST = at("23:50")
 
 def north(*metres):
     """Stations 1, 2, ... on a line, each so far from the first."""
-    return [Place(n, 37.7 + m / METRES_A_DEGREE, -122.4) for n, m in enumerate(metres, 1)]
+    return [StationPoint(n, 37.7 + m / METRES_A_DEGREE, -122.4) for n, m in enumerate(metres, 1)]
 
 
 def outage(station_id, kind, start, end=None):
@@ -76,7 +76,7 @@ def test_the_three_nearest_belong_to_it_however_far():
 
 
 def test_the_three_nearest_are_sought_in_all_directions():
-    far_east = [Place(n, 37.7, -122.3 + n / 10_000) for n in (5, 6, 7)]
+    far_east = [StationPoint(n, 37.7, -122.3 + n / 10_000) for n in (5, 6, 7)]
 
     assert clusters_of(north(0, 700, 800, 900) + far_east)[1] == {1, 2, 3, 4}
 
@@ -90,7 +90,8 @@ def test_where_there_are_fewer_stations_all_are_one_cluster():
 def test_east_and_west_are_as_far_as_north_and_south():
     shrunk = METRES_A_DEGREE * 0.7912  # The cosine of 37.7 degrees.
     places = [
-        Place(n, 37.7, -122.4 + m / shrunk) for n, m in enumerate((0, 100, 200, 300, 530, 545), 1)
+        StationPoint(n, 37.7, -122.4 + m / shrunk)
+        for n, m in enumerate((0, 100, 200, 300, 530, 545), 1)
     ]
 
     assert clusters_of(places)[1] == {1, 2, 3, 4, 5}

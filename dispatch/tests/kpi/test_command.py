@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dispatch.kpi import Period, report
+from dispatch.kpi import Period, build_report
 from dispatch.kpi.clusters import ClusterFigures
 from dispatch.kpi.stockouts import Episode, KindFigures, Share
 from dispatch.kpi.work import Wait
@@ -48,7 +48,7 @@ def on_the_day(*arguments):
 
 
 def test_a_report_has_the_figures_that_were_worked_out_by_hand(day):
-    told = report(DAY, EVENING)
+    told = build_report(DAY, EVENING)
 
     # 9 polls of 4 stations, and 3 while one was closed: 33; 8 of them empty, 3 full.
     assert told.polls == 9
@@ -71,7 +71,7 @@ def test_a_report_has_the_figures_that_were_worked_out_by_hand(day):
 def test_the_queries_are_as_many_whatever_the_city(day):
     def queries():
         with CaptureQueriesContext(connection) as found:
-            report(DAY, EVENING)
+            build_report(DAY, EVENING)
         return len(found)
 
     before = queries()
@@ -89,7 +89,7 @@ def test_each_system_has_its_own_clusters_and_last_poll(day):
     for minute in (0, 30):
         StatusPoll.objects.create(system="other", at=at(13, minute), in_service=1, empty=1, full=0)
 
-    told = report(DAY, EVENING)
+    told = build_report(DAY, EVENING)
 
     assert told.clusters.clusters == 5
     assert told.clusters.episodes == 5
@@ -103,7 +103,7 @@ def test_what_was_polled_on_other_days_does_not_count(day):
         FeedWatch.objects.create(system="small", started_at=moment, ended_at=moment)
     outage(4, OutageKind.EMPTY, DAY.end)
 
-    told = report(DAY, EVENING)
+    told = build_report(DAY, EVENING)
 
     assert told.polls == 9
     assert told.stockouts.share.station_polls == 33
@@ -122,7 +122,7 @@ def test_a_closure_over_midnight_belongs_to_the_outage_before_it_on_both_days(da
     tuesday = DAY.last + timedelta(days=1)
 
     on_tuesday, on_both = (
-        report(Period(first, tuesday, UTC), EVENING + timedelta(days=1)).stockouts
+        build_report(Period(first, tuesday, UTC), EVENING + timedelta(days=1)).stockouts
         for first in (tuesday, DAY.first)
     )
 
@@ -134,7 +134,7 @@ def test_a_closure_over_midnight_belongs_to_the_outage_before_it_on_both_days(da
 def test_nobody_watched_in_a_gap(day):
     StatusPoll.objects.filter(at__gt=at(9), at__lt=at(10, 30)).delete()
 
-    assert report(DAY, EVENING).watched == 100 * 2.5 / 20
+    assert build_report(DAY, EVENING).watched == 100 * 2.5 / 20
 
 
 def test_a_system_that_was_not_polled_in_the_period_is_not_in_it(day):
@@ -144,20 +144,20 @@ def test_a_system_that_was_not_polled_in_the_period_is_not_in_it(day):
         system="old", started_at=at(0) - timedelta(days=9), ended_at=at(0) - timedelta(days=8)
     )
 
-    assert report(DAY, EVENING).clusters.clusters == 4
+    assert build_report(DAY, EVENING).clusters.clusters == 4
 
 
 def test_a_system_whose_first_poll_comes_while_the_report_is_made_is_not_yet_in_it(day):
     """Its watch was not there when the systems were read; its poll is when the polls are."""
     StatusPoll.objects.create(system="new", at=at(13), in_service=1, empty=1, full=0)
 
-    assert report(DAY, EVENING).polls == 9
+    assert build_report(DAY, EVENING).polls == 9
 
 
 def test_a_station_that_left_before_the_period_is_in_no_cluster(day):
     Station.objects.filter(pk=3).update(gone_at=at(0) - timedelta(days=1))
 
-    told = report(DAY, EVENING)
+    told = build_report(DAY, EVENING)
 
     assert told.clusters == ClusterFigures(3, 3, episodes=3, minutes_beyond=150)
 
@@ -166,18 +166,20 @@ def test_a_station_of_which_no_poll_has_told_is_in_no_cluster(day):
     """It would have neither been empty nor full, and so would keep its neighbours' clusters up."""
     Station.objects.create(id=5, system="small", name="New", lat=37.7, lon=-122.4)
 
-    assert report(DAY, EVENING).clusters == ClusterFigures(4, 4, episodes=4, minutes_beyond=200)
+    assert build_report(DAY, EVENING).clusters == ClusterFigures(
+        4, 4, episodes=4, minutes_beyond=200
+    )
 
 
 def test_the_worst_tenth_is_of_the_stations_that_were_ever_in_service(day):
     """Of 20, with 1 closed all day, 19 are left: the worst tenth is one station."""
     for number in range(5, 21):
         station(number)
-    assert report(DAY, EVENING).stockouts.worst_tenth == pytest.approx(100 * (120 + 60) / 300)
+    assert build_report(DAY, EVENING).stockouts.worst_tenth == pytest.approx(100 * (120 + 60) / 300)
 
     outage(20, OutageKind.CLOSED, at(8))
 
-    assert report(DAY, EVENING).stockouts.worst_tenth == 100 * 120 / 300
+    assert build_report(DAY, EVENING).stockouts.worst_tenth == 100 * 120 / 300
 
 
 def test_json_has_every_figure_under_its_name(day):

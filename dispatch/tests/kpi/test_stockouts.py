@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dispatch.exceptions import Refusal
+from dispatch.kpi.intervals import intersect, union
 from dispatch.kpi.periods import Period, period_of, to_date
 from dispatch.kpi.stockouts import (
     Episode,
@@ -17,7 +18,6 @@ from dispatch.kpi.stockouts import (
     stockouts,
     within,
 )
-from dispatch.kpi.stretches import common, merged
 from dispatch.models import OutageKind
 from dispatch.stations import Outage, Poll
 
@@ -284,9 +284,14 @@ def test_a_date_is_written_in_one_way(text):
 
 
 def test_stretches_that_touch_are_one_and_empty_ones_none():
-    assert merged([(5, 6), (1, 3), (3, 4), (2, 3), (9, 9)]) == [(1, 4), (5, 6)]
+    assert union([(5, 6), (1, 3), (3, 4), (2, 3), (9, 9)]) == [(1, 4), (5, 6)]
 
 
 def test_what_is_common_to_two():
-    assert common([(1, 4), (6, 9)], [(0, 2), (3, 7), (8, 20)]) == [(1, 2), (3, 4), (6, 7), (8, 9)]
-    assert common([(1, 2)], [(2, 3)]) == common([], [(1, 2)]) == []
+    assert intersect([(1, 4), (6, 9)], [(0, 2), (3, 7), (8, 20)]) == [
+        (1, 2),
+        (3, 4),
+        (6, 7),
+        (8, 9),
+    ]
+    assert intersect([(1, 2)], [(2, 3)]) == intersect([], [(1, 2)]) == []

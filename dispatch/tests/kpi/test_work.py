@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dispatch import services
-from dispatch.kpi import Period, last_24_hours, report
+from dispatch.kpi import Period, build_report, last_24_hours
 from dispatch.kpi.queries import decisions_between
 from dispatch.kpi.stockouts import Share
 from dispatch.kpi.work import (
@@ -48,9 +48,9 @@ def test_between_two_values_a_percentile_is_in_proportion():
 
 
 def test_a_wait_is_in_minutes():
-    stretches = [(at(0), at(minutes)) for minutes in (5, 1, 3)]
+    intervals = [(at(0), at(minutes)) for minutes in (5, 1, 3)]
 
-    assert wait_of(stretches) == Wait(3, median=3, ninetieth=pytest.approx(4.6))
+    assert wait_of(intervals) == Wait(3, median=3, ninetieth=pytest.approx(4.6))
     assert wait_of([]) == Wait(0, None, None)
 
 
@@ -123,7 +123,7 @@ def test_waits_are_read_from_the_events_of_the_period():
     happened("claimed", -900, task_id=3, attempt=1)
     happened("completed", -600, task_id=3, attempt=1, details={"moved_qty": 9})
 
-    told = report(DAY, EVENING).work
+    told = build_report(DAY, EVENING).work
 
     assert (told.tasks_done, told.bikes_moved) == (2, 4)
     assert told.approval_to_claim == Wait(2, median=157.5, ninetieth=pytest.approx(271.5))
@@ -142,7 +142,7 @@ def test_what_the_services_record_is_what_the_figures_read():
     now = Task.objects.get().completed_at
     today = Period(now.date() - timedelta(days=1), now.date(), UTC)
 
-    told = report(today, now)
+    told = build_report(today, now)
 
     assert told.work.tasks_done == told.work.approval_to_claim.count == 1
     assert told.work.claim_to_completion.count == 1
@@ -157,7 +157,7 @@ def test_a_task_that_is_pruned_counts_as_long_as_its_events_are_kept():
     happened("completed", 30, task_id=1, attempt=1, details={"moved_qty": 4})
 
     assert not Task.objects.exists()
-    assert report(DAY, EVENING).work.claim_to_completion == Wait(1, 20, 20)
+    assert build_report(DAY, EVENING).work.claim_to_completion == Wait(1, 20, 20)
 
 
 @pytest.mark.django_db

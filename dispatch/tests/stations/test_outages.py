@@ -7,7 +7,7 @@ from django.db import IntegrityError
 
 from dispatch.gbfs import Status, StatusRow
 from dispatch.models import FeedWatch, OutageKind, Station, StationAlias, StationOutage, StatusPoll
-from dispatch.services.stations.feeds import Reading
+from dispatch.services.stations.feeds import FeedReading
 from dispatch.services.stations.status import record_status
 from dispatch.stations import LONGEST_GAP, Outage, Poll, state_of, tally
 
@@ -111,7 +111,7 @@ def recorded(minutes, states):
         )
         for number, state in states.items()
     ]
-    record_status(Status(at(minutes), rows, []), system="test", reading=Reading("test"))
+    record_status(Status(at(minutes), rows, []), system="test", reading=FeedReading("test"))
 
 
 @pytest.mark.django_db(transaction=True)

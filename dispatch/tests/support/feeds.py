@@ -5,11 +5,11 @@ from datetime import timedelta
 
 from dispatch import services
 from dispatch.gbfs import Validators, read_document, read_information, read_status
-from dispatch.services import Reading
+from dispatch.services import FeedReading
 
 from .factories import MORNING
 
-READING = Reading("https://feeds.example/station", Validators('"v1"', ""))
+READING = FeedReading("https://feeds.example/station", Validators('"v1"', ""))
 
 
 def document(stations, made_at=MORNING, **extra):

@@ -10,11 +10,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ..exceptions import Refusal
-from . import Period, Report, period_of, report
-from .charts import Chart, charts_by_hour
-from .document import to_csv
-from .periods import to_date
-from .stockouts import Episode
+from ..kpi import KpiReport, Period, build_report, period_of
+from ..kpi.charts import Chart, charts_by_hour
+from ..kpi.document import to_csv
+from ..kpi.periods import to_date
+from ..kpi.stockouts import Episode
 
 NEEDED = ["dispatch.view_task", "dispatch.view_station"]
 CLUSTERS_SHOWN = 20
@@ -38,7 +38,7 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
     except Refusal as error:
         context["error"] = str(error)
         return TemplateResponse(request, "admin/dispatch/kpi.html", context, status=400)
-    found = report(period, timezone.now())
+    found = build_report(period, timezone.now())
     if request.GET.get("as") == "csv":
         return as_file(found)
     context |= {
@@ -60,7 +60,7 @@ def asked_period(request: HttpRequest) -> Period:
     return period_of(first, last, timezone.localdate(), zone, MOST_DAYS)
 
 
-def as_file(found: Report) -> HttpResponse:
+def as_file(found: KpiReport) -> HttpResponse:
     name = f"figures-{found.period.first}-{found.period.last}.csv"
     return HttpResponse(
         to_csv(found),
@@ -69,12 +69,12 @@ def as_file(found: Report) -> HttpResponse:
     )
 
 
-def worst_clusters(found: Report) -> list[tuple[str, Episode]]:
+def worst_clusters(found: KpiReport) -> list[tuple[str, Episode]]:
     longest = sorted(found.cluster_outages, key=lambda outage: -outage.minutes)
     return [(found.names[outage.station_id], outage) for outage in longest[:CLUSTERS_SHOWN]]
 
 
-def charts_of(found: Report) -> list[Chart]:
+def charts_of(found: KpiReport) -> list[Chart]:
     work = found.work.by_hour
     return charts_by_hour(
         HOURS,

@@ -6,13 +6,13 @@ from datetime import datetime
 # Of a day.
 HOURS = range(24)
 
-Stretch = tuple[datetime, datetime]
+Interval = tuple[datetime, datetime]
 
 
-def merged(stretches: Iterable[Stretch]) -> list[Stretch]:
+def union(intervals: Iterable[Interval]) -> list[Interval]:
     """In order, with those joined that overlap or touch. Empty ones are left out."""
-    joined: list[Stretch] = []
-    for start, end in sorted(stretches):
+    joined: list[Interval] = []
+    for start, end in sorted(intervals):
         if start >= end:
             continue
         if joined and start <= joined[-1][1]:
@@ -22,8 +22,8 @@ def merged(stretches: Iterable[Stretch]) -> list[Stretch]:
     return joined
 
 
-def common(one: list[Stretch], other: list[Stretch]) -> list[Stretch]:
-    """What is in both. Each must be `merged`."""
+def intersect(one: list[Interval], other: list[Interval]) -> list[Interval]:
+    """What is in both. Each must be `union`."""
     found = []
     i = j = 0
     while i < len(one) and j < len(other):

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..models import INT4_MAX
 from .documents import BadFeed, Document
-from .values import INT4_MAX, count, degrees, identifier, moment, one_line, truth
+from .values import count, degrees, identifier, moment, one_line, truth
 
 LONGEST_NAME = 200
 LONGEST_SHORT_NAME = LONGEST_REGION = 100
