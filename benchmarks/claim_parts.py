@@ -54,15 +54,10 @@ def variants() -> dict[str, Callable[[], Any]]:
     """Each a patch that puts back one thing."""
     from django.db import connection
     from django.db.backends.postgresql.base import DatabaseWrapper as Django
-    from django.utils.deprecation import MiddlewareMixin
-    from rest_framework.response import Response
 
-    from baywheels.console_middleware import ConsoleOnly
     from baywheels.database.base import DatabaseWrapper
     from baywheels.database.batch import Row, Statement
     from dispatch import services
-    from dispatch.api.serializers import requests
-    from dispatch.api.serializers.answers import RowSerializer
     from dispatch.models import Task
     from dispatch.services import claims
 
@@ -71,9 +66,6 @@ def variants() -> dict[str, Callable[[], Any]]:
 
     def one_by_one(*statements: Statement) -> list[list[Row]]:
         return [cast(DatabaseWrapper, connection).run_one(*each) for each in statements]
-
-    def rendered(kind: type[RowSerializer[Task]], row: Task) -> Response:
-        return Response(kind(row).data)
 
     def patched(target: Any, name: str, value: Any) -> Callable[[], Any]:
         return lambda: mock.patch.object(target, name, value)
@@ -87,9 +79,6 @@ def variants() -> dict[str, Callable[[], Any]]:
         "Django's cursor": patched(claims, "run", one_by_one),
         "BEGIN and COMMIT": patched(services, "claim_next_task", in_turn),
         "SELECT 1 before": patched(DatabaseWrapper, "is_usable", Django.is_usable),
-        "console's middleware": patched(ConsoleOnly, "__call__", MiddlewareMixin.__call__),
-        "body's fields copied": patched(requests, "shared", lambda kind: kind()),
-        "DRF's Response": patched(RowSerializer, "answer", classmethod(rendered)),
         "no database at all": patched(services, "claim_next_task", lambda *_, **__: task),
     }
 

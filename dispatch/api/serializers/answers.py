@@ -1,28 +1,22 @@
-"""What the API answers with."""
+"""Response bodies of the API."""
 
 from typing import Any, TypeVar
 
-import msgspec
 from django.db import models
-from django.http import HttpResponse
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from ...models import (
-    Station,
-    Suggestion,
-    Task,
-    TaskEvent,
-)
+from ...models import Station, Suggestion, Task, TaskEvent
 from ...services import Outcome, Proposal
 
 M = TypeVar("M", bound=models.Model)
 
 
 class RowSerializer(serializers.ModelSerializer[M]):
-    """A row's columns as they are; times are UTC, as the database gives them.
+    """A row's columns, unchanged; times are in UTC.
 
-    Its fields are for the schema alone: to build them for each answer takes longer than the answer.
+    The serializer's fields describe the schema only: building them for each response would take
+    longer than the rest of the request.
     """
 
     class Meta:
@@ -30,13 +24,6 @@ class RowSerializer(serializers.ModelSerializer[M]):
 
     def to_representation(self, instance: M) -> dict[str, Any]:
         return {name: getattr(instance, name) for name in self.Meta.fields}
-
-    @classmethod
-    def answer(cls, row: M) -> HttpResponse:
-        """As JSON, at once: DRF's Response, which could become something else yet, is a fifth
-        more work for a claim (docs/performance.md)."""
-        columns = {name: getattr(row, name) for name in cls.Meta.fields}
-        return HttpResponse(msgspec.json.encode(columns), content_type="application/json")
 
 
 class SuggestionSerializer(RowSerializer[Suggestion]):
@@ -54,7 +41,7 @@ class PrioritizedSuggestionSerializer(RowSerializer[Suggestion]):
 
 
 class TaskSerializer(RowSerializer[Task]):
-    """As the contract has it, and no field more."""
+    """Exactly the fields of the public contract."""
 
     class Meta:
         model = Task
@@ -93,7 +80,7 @@ class TaskInFullSerializer(RowSerializer[Task]):
 
 class EventSerializer(RowSerializer[TaskEvent]):
     details = serializers.DictField(
-        read_only=True, help_text="What else there is to say: depends on `kind`."
+        read_only=True, help_text="More about the event; the keys depend on `kind`."
     )
 
     class Meta:
@@ -117,7 +104,7 @@ STATUS_FIELDS = ["bikes", "docks", "bikes_disabled", "docks_disabled", "in_servi
 
 
 class StationSerializer(RowSerializer[Station]):
-    """With its latest status; null where there is none."""
+    """A station with its latest status; the status fields are null if there is none."""
 
     bikes = serializers.IntegerField(allow_null=True)
     docks = serializers.IntegerField(allow_null=True)
@@ -126,7 +113,7 @@ class StationSerializer(RowSerializer[Station]):
     in_service = serializers.BooleanField(allow_null=True)
     as_of = serializers.DateTimeField(
         allow_null=True,
-        help_text="When the station last reported; null: never, or nothing is known.",
+        help_text="When the station last reported. Null: never.",
     )
 
     class Meta:
@@ -158,11 +145,11 @@ class ProposedSerializer(serializers.Serializer[Proposal]):
         source="suggestion.pk",
         allow_null=True,
         default=None,
-        help_text="Of the open suggestion; null: `under_way`.",
+        help_text="The open suggestion. Null if the outcome is `under_way`.",
     )
     outcome = serializers.ChoiceField(
         [outcome.value for outcome in Outcome],
-        help_text="`under_way`: an open task makes this move already, so nothing was entered.",
+        help_text="`under_way`: an open task already makes this move; nothing was created.",
     )
 
 
@@ -175,7 +162,7 @@ ErrorSerializer = inline_serializer(
     {
         "detail": serializers.CharField(help_text="One sentence."),
         "errors": serializers.DictField(
-            required=False, help_text="What is wrong with which field of the request."
+            required=False, help_text="The errors of each invalid field."
         ),
     },
 )

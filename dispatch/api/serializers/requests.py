@@ -1,7 +1,6 @@
 """What the API is sent: bodies, and query parameters that are as strict."""
 
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from rest_framework import serializers
@@ -163,15 +162,8 @@ def valid_query(request: Request, filters: type[serializers.Serializer[None]]) -
 
 
 def valid(kind: type[serializers.Serializer[None]], data: Any) -> dict[str, Any]:
-    """The request's data as the serializer has it. ValidationError: something is wrong with it."""
-    if data is None:
-        raise serializers.ValidationError({"non_field_errors": ["No data provided"]})
-    validated: dict[str, Any] = shared(kind).run_validation(data)
+    """Return the validated data. ValidationError: something in it is wrong."""
+    serializer = kind(data=data)
+    serializer.is_valid(raise_exception=True)
+    validated: dict[str, Any] = serializer.validated_data
     return validated
-
-
-@cache
-def shared(kind: type[serializers.Serializer[None]]) -> serializers.Serializer[None]:
-    """One for all requests, as it keeps nothing of them: to copy its fields for each is a tenth of
-    a claim's work (docs/performance.md)."""
-    return kind()

@@ -1,10 +1,10 @@
 import re
 
-from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from ... import services
@@ -59,7 +59,7 @@ class DispatchViewSet(GenericViewSet[Task]):
         tags=["dispatch"],
     )
     @action(detail=False, methods=["post"])
-    def next(self, request: Request) -> HttpResponse:
+    def next(self, request: Request) -> Response:
         data = valid(ClaimSerializer, request.data)
         key = idempotency_key(request)
         caller = authority_of(request)
@@ -68,4 +68,4 @@ class DispatchViewSet(GenericViewSet[Task]):
         task = services.claim_next_task(str(worker_id), actor=caller.actor, key=key)
         if task is None:
             raise NoTaskReady
-        return TaskSerializer.answer(task)
+        return Response(TaskSerializer(task).data)

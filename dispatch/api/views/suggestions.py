@@ -158,10 +158,10 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         tags=["suggestions"],
     )
     @action(detail=True, methods=["post"])
-    def reject(self, request: Request, suggestion_id: int) -> HttpResponse:
+    def reject(self, request: Request, suggestion_id: int) -> Response:
         data = valid(RejectSerializer, request.data)
         event = services.reject_suggestion(suggestion_id, actor=authority_of(request).actor, **data)
-        return EventSerializer.answer(event)
+        return Response(EventSerializer(event).data)
 
     @extend_schema(
         summary="Set a suggestion's priority",
@@ -178,9 +178,9 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         tags=["suggestions"],
     )
     @action(detail=True, methods=["post"])
-    def priority(self, request: Request, suggestion_id: int) -> HttpResponse:
+    def priority(self, request: Request, suggestion_id: int) -> Response:
         data = valid(PrioritySerializer, request.data)
         suggestion = services.prioritize_suggestion(
             suggestion_id, actor=authority_of(request).actor, **data
         )
-        return PrioritizedSuggestionSerializer.answer(suggestion)
+        return Response(PrioritizedSuggestionSerializer(suggestion).data)

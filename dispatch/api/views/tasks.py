@@ -1,11 +1,11 @@
 from typing import Any
 
-from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from ... import exceptions, services
@@ -106,14 +106,14 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         tags=["tasks"],
     )
     @action(detail=False, methods=["post"])
-    def approve(self, request: Request) -> HttpResponse:
+    def approve(self, request: Request) -> Response:
         data = valid(ApproveSerializer, request.data)
         approval = services.approve_suggestion(
             data["suggestion_id"],
             actor=authority_of(request).actor,
             fit=data["as_much_as_fits"],
         )
-        response = TaskSerializer.answer(approval.task)
+        response = Response(TaskSerializer(approval.task).data)
         if approval.warnings:
             response.headers["X-Warning"] = one_line(approval.warnings)
         return response
@@ -149,10 +149,10 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         tags=["tasks"],
     )
     @action(detail=True, methods=["post"])
-    def complete(self, request: Request, task_id: int) -> HttpResponse:
+    def complete(self, request: Request, task_id: int) -> Response:
         report = Report(**self.as_worker(ReportSerializer, unrestricted_with="complete_task"))
         task = services.complete_task(task_id, actor=authority_of(request).actor, report=report)
-        return TaskSerializer.answer(task)
+        return Response(TaskSerializer(task).data)
 
     @changes_task(
         "Renew the lease: the holder's sign of life",
@@ -162,7 +162,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         _409="The task is not assigned, or to another worker.",
     )
     @action(detail=True, methods=["post"])
-    def extend(self, request: Request, task_id: int) -> HttpResponse:
+    def extend(self, request: Request, task_id: int) -> Response:
         data = self.as_worker(HolderSerializer, unrestricted_with=None)
         return self.changed(
             services.extend_lease(task_id, actor=authority_of(request).actor, **data)
@@ -176,7 +176,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         _409="The task is not assigned, or to another worker.",
     )
     @action(detail=True, methods=["post"])
-    def release(self, request: Request, task_id: int) -> HttpResponse:
+    def release(self, request: Request, task_id: int) -> Response:
         data = self.as_worker(ReleaseSerializer, unrestricted_with="release_task")
         return self.changed(
             services.release_task(task_id, actor=authority_of(request).actor, **data)
@@ -190,7 +190,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         _409="The task has ended.",
     )
     @action(detail=True, methods=["post"])
-    def reassign(self, request: Request, task_id: int) -> HttpResponse:
+    def reassign(self, request: Request, task_id: int) -> Response:
         data = valid(ReassignSerializer, request.data)
         return self.changed(
             services.reassign_task(task_id, actor=authority_of(request).actor, **data)
@@ -204,7 +204,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         _409="The task has ended already.",
     )
     @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, task_id: int) -> HttpResponse:
+    def cancel(self, request: Request, task_id: int) -> Response:
         data = valid(CancelSerializer, request.data)
         return self.changed(
             services.cancel_task(task_id, actor=authority_of(request).actor, **data)
@@ -218,7 +218,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         _409="The task has ended.",
     )
     @action(detail=True, methods=["post"])
-    def priority(self, request: Request, task_id: int) -> HttpResponse:
+    def priority(self, request: Request, task_id: int) -> Response:
         data = valid(PrioritySerializer, request.data)
         return self.changed(
             services.prioritize_task(task_id, actor=authority_of(request).actor, **data)
@@ -234,8 +234,8 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
         return {**data, "worker_id": worker_id}
 
-    def changed(self, task: Task) -> HttpResponse:
-        return TaskInFullSerializer.answer(task)
+    def changed(self, task: Task) -> Response:
+        return Response(TaskInFullSerializer(task).data)
 
     @extend_schema(
         summary="A task's history, oldest first",
@@ -244,7 +244,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         tags=["events"],
     )
     @action(detail=True, methods=["get"], pagination_class=AlwaysPaged)
-    def events(self, request: Request, task_id: int) -> HttpResponse:
+    def events(self, request: Request, task_id: int) -> Response:
         if not authority_of(request).may("view_task"):
             self.get_object()
         events = TaskEvent.objects.filter(task_id=task_id).order_by("id")

@@ -200,3 +200,17 @@ def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(client, setting
     assert client.cookies.keys() == {"sessionid", "csrftoken"}
     for cookie in client.cookies.values():
         assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Lax", True)
+
+
+@pytest.mark.parametrize("path", ["/suggestions", "/tasks", "/nothing"])
+def test_api_neither_reads_nor_sets_the_console_session(
+    client, path, django_assert_max_num_queries
+):
+    client.force_login(UserFactory())
+
+    with django_assert_max_num_queries(1) as queries:
+        answer = client.get(path)
+
+    assert not any("django_session" in query["sql"] for query in queries.captured_queries)
+    assert not answer.cookies
+    assert "Cookie" not in answer.headers.get("Vary", "")
