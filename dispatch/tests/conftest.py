@@ -1,16 +1,58 @@
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 
 from dispatch.roles import make_roles
 
 from .support.browser import browse, chromium
+from .support.factories import UserFactory
+from .support.server import serve
 
 __all__ = ["browse", "chromium"]
 
 
 @pytest.fixture
 def roles(db):
-    """As the migration makes them: tests with transactions of their own empty all tables."""
+    """The groups that the migrations make; a test with its own transactions empties all tables."""
     if not Group.objects.exists():
         make_roles(apps)
+
+
+@pytest.fixture
+def dispatcher(client):
+    """A client signed in as maria, who may do everything in the console."""
+    client.force_login(UserFactory(username="maria"))
+    return client
+
+
+@pytest.fixture
+def viewer(client):
+    """A client signed in as eve, who may view everything and change nothing."""
+    user = UserFactory(username="eve", is_superuser=False)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture(scope="session")
+def one_gunicorn(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock(), serve() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def one_closed_gunicorn(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock(), serve(API_AUTH="required", LOG_LEVEL="INFO") as server:
+        yield server
+
+
+@pytest.fixture
+def server(transactional_db, one_gunicorn):
+    """The server that all tests of this process share; each test finds the tables empty."""
+    return one_gunicorn
+
+
+@pytest.fixture
+def closed_server(transactional_db, one_closed_gunicorn):
+    """Like `server`, but it requires a token from every client."""
+    return one_closed_gunicorn

@@ -11,7 +11,7 @@ from dispatch import services
 from dispatch.models import Suggestion, Task, TaskEvent
 from dispatch.services import Report
 
-from ..support.factories import MORNING, SuggestionFactory, TaskFactory
+from ..support.factories import MORNING, SuggestionFactory, TaskFactory, claimed
 
 pytestmark = pytest.mark.django_db
 
@@ -26,11 +26,6 @@ def api(client):
         return answer.status_code, answer.json()
 
     return post
-
-
-def claimed(worker_id="van-1", **fields):
-    TaskFactory(**fields)
-    return services.claim_next_task(worker_id, actor="api")
 
 
 def test_a_worker_extends_and_releases_what_it_holds(api):

@@ -7,11 +7,11 @@ import requests
 from django.db import connection, transaction
 from django.test import Client
 
-from conftest import serve
 from dispatch.admin import SuggestionAdmin
 from dispatch.models import Task
 
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+from ..support.server import serve
 
 pytestmark = pytest.mark.django_db
 
@@ -71,12 +71,6 @@ def complaints(answer):
 def assert_hardened(answer, status, what):
     assert answer.status_code == status, what
     assert [*complaints(answer)] == [], what
-
-
-@pytest.fixture
-def dispatcher(client):
-    client.force_login(UserFactory())
-    return client
 
 
 @pytest.mark.parametrize(("path", "status"), PAGES)

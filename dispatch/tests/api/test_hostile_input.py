@@ -13,7 +13,6 @@ from django.contrib import admin
 from django.db import connection
 from django.urls import reverse
 
-from conftest import serve
 from dispatch.models import TaskEvent
 from dispatch.services import create_token
 
@@ -30,6 +29,7 @@ from ..support.hostile_corpus import (
     cases,
 )
 from ..support.hostile_wide import GOOD, wide_cases
+from ..support.server import serve
 
 pytestmark = pytest.mark.django_db
 

@@ -19,10 +19,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from conftest import serve
 from dispatch.services import create_token
 
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+from ..support.server import serve
 
 # Of good and of bad requests, for each operation.
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "15"))

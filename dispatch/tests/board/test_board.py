@@ -33,20 +33,6 @@ SUGGESTIONS, TASKS = "/admin/dispatch/suggestion/", "/admin/dispatch/task/"
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture
-def dispatcher(client):
-    client.force_login(UserFactory(username="maria"))
-    return client
-
-
-@pytest.fixture
-def viewer(client):
-    user = UserFactory(username="eve", is_superuser=False)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(user)
-    return client
-
-
 def parts(client):
     return client.get(STATE).json()["parts"]
 

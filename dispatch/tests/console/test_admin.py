@@ -23,22 +23,6 @@ SUGGESTIONS = "/admin/dispatch/suggestion/"
 TASKS = "/admin/dispatch/task/"
 
 
-@pytest.fixture
-def dispatcher(client):
-    user = UserFactory(username="maria")
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def viewer(client):
-    """Signed in, and allowed to look only."""
-    user = UserFactory(username="eve", is_superuser=False)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(user)
-    return client
-
-
 def post_action(client, url, action, rows, **fields):
     data = {"action": action, "_selected_action": [row.id for row in rows], **fields}
     return client.post(url, data, follow=True)

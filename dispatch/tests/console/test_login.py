@@ -13,9 +13,9 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from baywheels.lockout import client_address
-from conftest import serve
 
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+from ..support.server import serve
 
 pytestmark = pytest.mark.django_db
 

@@ -17,7 +17,6 @@ from ..support.factories import (
     StationStatusFactory,
     SuggestionFactory,
     TaskFactory,
-    UserFactory,
 )
 
 pytestmark = pytest.mark.django_db
@@ -25,12 +24,6 @@ pytestmark = pytest.mark.django_db
 STATIONS = "/admin/dispatch/station/"
 SUGGESTIONS = "/admin/dispatch/suggestion/"
 TASKS = "/admin/dispatch/task/"
-
-
-@pytest.fixture
-def dispatcher(client):
-    client.force_login(UserFactory(username="maria"))
-    return client
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ import pytest
 import requests
 
 from baywheels.embedded.cluster import Cluster
-from conftest import ROOT
+from deploy.private import free_port
+
+from ..support.server import ROOT
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -28,12 +30,6 @@ def quickstart(tmp_path, *arguments):
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.slow

@@ -9,10 +9,10 @@ import requests
 from django.db import transaction
 
 from baywheels.embedded.cluster import Cluster
-from conftest import ROOT, serve
 from dispatch.models import Suggestion, Task
 
 from ..support.factories import SuggestionFactory, TaskFactory
+from ..support.server import ROOT, serve
 
 PUBLIC = ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"]
 

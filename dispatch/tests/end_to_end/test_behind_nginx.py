@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from conftest import serve
 from deploy import private
 
 from ..support.loads import assert_each_task_was_claimed_once, claim_all, make_tasks, workers_dying
+from ..support.server import serve
 from ..support.upstreams import need, upstream
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]

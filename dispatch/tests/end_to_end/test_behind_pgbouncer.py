@@ -11,7 +11,6 @@ import requests
 from django.db import connection, transaction
 
 from baywheels.embedded.cluster import Cluster
-from conftest import ROOT, database_url, serve
 from deploy import private
 from dispatch.models import Task
 
@@ -26,6 +25,7 @@ from ..support.loads import (
     make_tasks,
     workers_dying,
 )
+from ..support.server import ROOT, database_url, serve
 from ..support.upstreams import need
 
 pytestmark = [

@@ -5,11 +5,11 @@ import re
 import pytest
 from django.db import connection
 
-from conftest import ROOT
 from dispatch import services
 from dispatch.services import SuggestionRow
 
 from ..support.factories import SuggestionFactory
+from ..support.server import ROOT
 
 pytestmark = pytest.mark.django_db
 

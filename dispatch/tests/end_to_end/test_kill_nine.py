@@ -18,7 +18,8 @@ import pytest
 import requests
 
 from baywheels.embedded.cluster import Cluster
-from conftest import ROOT, serve
+
+from ..support.server import ROOT, serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from conftest import serve
 from dispatch.maintenance.invariants import violations
 from dispatch.models import Task, TaskEvent
 
 from ..support.concurrency import no_event_is_written, wait_until_blocked
 from ..support.factories import TaskFactory
+from ..support.server import serve
 
 pytestmark = [
     pytest.mark.slow,

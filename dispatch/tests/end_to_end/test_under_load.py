@@ -2,8 +2,6 @@
 
 import pytest
 
-from conftest import serve
-
 from ..support.loads import (
     approve_all_by_eight,
     assert_each_became_one_task,
@@ -13,6 +11,7 @@ from ..support.loads import (
     make_tasks,
     workers_dying,
 )
+from ..support.server import serve
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,7 +12,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from conftest import database_url
 from dispatch.ingest import formats
 from dispatch.ingest.formats import READERS
 from dispatch.management.commands import ingest_suggestions
@@ -20,6 +19,7 @@ from dispatch.models import Suggestion, TaskEvent
 
 from ..support.concurrency import background, wait_until_blocked
 from ..support.factories import SuggestionFactory
+from ..support.server import database_url
 
 pytestmark = pytest.mark.django_db
 

@@ -18,12 +18,6 @@ THE_DAY = {"from": "2026-05-04", "to": "2026-05-04"}
 
 
 @pytest.fixture
-def dispatcher(client):
-    client.force_login(UserFactory())
-    return client
-
-
-@pytest.fixture
 def day():
     small_city()
     morning_of_work()

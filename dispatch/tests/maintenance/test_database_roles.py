@@ -14,7 +14,6 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from psycopg.errors import InsufficientPrivilege
 
-from conftest import database_url, serve
 from dispatch import services
 from dispatch.maintenance.database_roles import RoleNames, project_tables
 from dispatch.models import Station, Suggestion, Task, User
@@ -23,6 +22,7 @@ from ..support.concurrency import background
 from ..support.factories import MORNING, SuggestionFactory, TaskFactory, UserFactory
 from ..support.feeds import a_station, a_status, record, sync
 from ..support.pruning import old_tasks, prune_all
+from ..support.server import database_url, serve
 
 pytestmark = pytest.mark.django_db
 

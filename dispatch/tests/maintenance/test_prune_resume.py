@@ -10,7 +10,6 @@ import pytest
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from conftest import database_url
 from dispatch import services
 from dispatch.exceptions import Refusal
 from dispatch.maintenance.archive import Archive, open_archive
@@ -20,6 +19,7 @@ from dispatch.services.events import record_task
 
 from ..support.concurrency import background, wait_until_blocked
 from ..support.pruning import AGE, archived, archived_ids, completed, kept, old_tasks, prune_all
+from ..support.server import database_url
 
 pytestmark = pytest.mark.django_db
 

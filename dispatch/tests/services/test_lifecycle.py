@@ -13,18 +13,13 @@ from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
 from dispatch.services import Report
 
 from ..support.concurrency import background, wait_until_blocked
-from ..support.factories import MORNING, SuggestionFactory, TaskFactory
+from ..support.factories import MORNING, SuggestionFactory, TaskFactory, claimed
 
 pytestmark = pytest.mark.django_db
 
 
 def kinds():
     return list(TaskEvent.objects.order_by("id").values_list("kind", flat=True))
-
-
-def claimed(worker_id="van-1", **fields):
-    TaskFactory(**fields)
-    return services.claim_next_task(worker_id, actor="api")
 
 
 # Extend, release, reassign

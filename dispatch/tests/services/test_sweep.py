@@ -12,13 +12,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import F
 
-from conftest import ROOT, database_url
 from dispatch import services
 from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
 from dispatch.models.claim_keys import CLAIM_KEY_LIFE
 from dispatch.services.sweep import BATCH, release_expired_tasks
 
 from ..support.factories import MORNING, SuggestionFactory, TaskFactory
+from ..support.server import ROOT, database_url
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from conftest import ROOT, database_url
 from dispatch import services
 from dispatch.exceptions import Conflict
 from dispatch.maintenance.invariants import violations
@@ -27,6 +26,7 @@ from ..support.concurrency import (
     no_event_is_written,
     wait_until_blocked,
 )
+from ..support.server import ROOT, database_url
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 

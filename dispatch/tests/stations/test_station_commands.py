@@ -12,7 +12,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
-from conftest import ROOT, database_url
 from dispatch.gbfs import Answer, Validators, sources
 from dispatch.management import periodic
 from dispatch.management.commands import export_stations, poll_status
@@ -21,6 +20,7 @@ from dispatch.models import Station, StationFeed, StationStatus
 
 from ..support.factories import MORNING
 from ..support.feeds import a_station, a_status, document, record, sync
+from ..support.server import ROOT, database_url
 
 pytestmark = pytest.mark.django_db
 

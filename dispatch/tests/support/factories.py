@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import factory
 
+from dispatch import services
 from dispatch.models import Station, StationStatus, Suggestion, Task, TaskStatus, User
 
 MORNING = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -14,7 +15,8 @@ class MoveFactory(factory.django.DjangoModelFactory):
 
     @classmethod
     def build_batch(cls, size, **fields):
-        # Thirty times as quick as to build each, and some tests enter thousands.
+        # Copies are thirty times as fast as building each row, and some tests enter thousands.
+        # All rows of a batch are equal: no sequence or lazy attribute runs again.
         first = cls.build(**fields)
         return [copy(first) for _ in range(size)]
 
@@ -86,3 +88,9 @@ class UserFactory(factory.django.DjangoModelFactory):
     is_staff = True
     is_superuser = True
     password = factory.django.Password("a long enough password")
+
+
+def claimed(worker_id="van-1", **fields):
+    """Create a ready task with these fields and claim the oldest ready task."""
+    TaskFactory(**fields)
+    return services.claim_next_task(worker_id, actor="api")

@@ -1,0 +1,100 @@
+"""A real gunicorn on the test database."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import requests
+from django.conf import settings
+from django.db import connection
+
+from deploy.private import free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+START_SECONDS = 30
+STOP_SECONDS = 15
+
+
+class Server:
+    """A running gunicorn: `url` is its address, `process` its master, `log` what it wrote."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.log = log
+        self.url = f"http://127.0.0.1:{port}"
+
+    def workers(self) -> list[int]:
+        """Return the process ids of its workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"gunicorn does not serve:\n{self.log.read_text()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=10).ok
+        except requests.ConnectionError:
+            return False
+
+
+@contextmanager
+def serve(workers: int = 1, **environment: str) -> Iterator[Server]:
+    """Run gunicorn as production does. Needs `transactional_db`: it sees only committed rows."""
+    # Port 0 would give each worker that binds for itself a port of its own.
+    port = free_port()
+    with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", f"127.0.0.1:{port}"],
+            cwd=ROOT,
+            env=server_environment(WEB_CONCURRENCY=str(workers), **environment),
+            stderr=log,
+        )
+        server = Server(process, port, Path(log.name))
+        try:
+            server.wait_until_ready()
+            yield server
+        finally:
+            server.stop()
+
+
+def server_environment(**environment: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        # The tests' own key: a session made in this process is valid on the server.
+        "SECRET_KEY": settings.SECRET_KEY,
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "API_AUTH": "open",
+        "HTTPS_ONLY": "false",
+        "LOG_LEVEL": "WARNING",
+        **environment,
+    }
+
+
+def database_url() -> str:
+    """Return the URL of this test's database for another process."""
+    config = connection.settings_dict
+    host, port, name = config["HOST"], config["PORT"], config["NAME"]
+    host = config["OPTIONS"].get("host", host)
+    user = quote(config["USER"] or "postgres", safe="")
+    password = quote(config["PASSWORD"] or "", safe="")
+    return f"postgresql://{user}:{password}@:{port or 5432}/{name}?host={quote(host, safe='')}"
