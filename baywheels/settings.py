@@ -50,6 +50,7 @@ if not LOW_FILL_PERCENT < HIGH_FILL_PERCENT <= 100:
     raise refuse("LOW_FILL_PERCENT must be less than HIGH_FILL_PERCENT, and that at most 100.")
 
 INSTALLED_APPS = [
+    "baywheels.apps.ProjectConfig",
     "baywheels.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -26,9 +26,10 @@ START_AS_NOBODY = START.replace(
 DJANGO = """
 import sys, django
 from django.conf import settings
+from baywheels.embedded.cluster import DEFAULT
 settings.configure(DATABASES={"default": {
     "ENGINE": sys.argv[1], "NAME": "baywheels", "USER": "postgres", "PORT": "5432",
-    "HOST": str(__import__("baywheels.embedded.cluster").devdb.DEFAULT.socket_dir)}})
+    "HOST": str(DEFAULT.socket_dir)}})
 django.setup()
 """
 QUERY = f"""{DJANGO}
@@ -42,7 +43,7 @@ class Command(BaseCommand):
 Command().run_from_argv(["manage.py", "query"])
 """
 DEVDB = f"""{DJANGO}
-from dispatch.management.commands.devdb import Command
+from baywheels.management.commands.devdb import Command
 Command().run_from_argv(["manage.py", "devdb", *sys.argv[2:]])
 """
 EMBEDDED = "baywheels.embedded"
@@ -402,7 +403,7 @@ def test_devdb_command_starts_shows_and_stops(cluster):
         return output(process), process.returncode
 
     assert devdb("start") == ("Started.\n", 0)
-    assert f"runs as pid {pid_of(cluster)} in {cluster.folder}" in devdb("status")[0]
+    assert f"is running as pid {pid_of(cluster)} in {cluster.folder}" in devdb("status")[0]
     assert devdb("url") == (f"{cluster.url}\n", 0)
     assert devdb("stop") == ("Stopped.\n", 0)
     assert devdb("status")[1] == 3

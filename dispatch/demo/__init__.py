@@ -1,1 +1,1 @@
-"""The invented city in the database, for the local trial: at rest, or with riders and vans."""
+"""The invented city for the local trial: at rest, or simulated with riders and vans."""

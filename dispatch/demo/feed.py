@@ -1,4 +1,4 @@
-"""The invented city as its feed would tell of it."""
+"""Enters the invented city's stations and status, as its feed would."""
 
 from datetime import datetime
 
@@ -6,11 +6,11 @@ from .. import services
 from ..gbfs import Information, StationRow, Status, StatusRow
 from ..models import StationStatus
 from ..services import FeedReading
-from .city import City, Fill, found_city
+from .city import City, Inventory, create_places
 
 SYSTEM = "demo"
 READING = FeedReading("the demo city")
-# With it station 100 is full and station 200 low after the morning's peak.
+# This seed leaves station 100 full and station 200 low after the morning peak.
 SEED = 8
 STATIONS = 60
 MORNING = 3 * 60 + 20
@@ -18,17 +18,18 @@ AFTER_THE_PEAK = 9 * 60 + 20
 
 
 def city_in_the_morning() -> City:
-    return City(found_city(STATIONS, SEED), seed=SEED, minute=MORNING)
+    return City(create_places(STATIONS, SEED), seed=SEED, minute=MORNING)
 
 
-def city_as_told() -> City:
-    """As its last status left it."""
+def city_from_status() -> City:
+    """The city as its last recorded status left it."""
     statuses = StationStatus.objects.filter(station__system=SYSTEM)
-    fills = {
-        status.station_id: Fill(status.bikes, status.docks, status.bikes_disabled)
+    inventories = {
+        status.station_id: Inventory(status.bikes, status.docks, status.bikes_disabled)
         for status in statuses
     }
-    return City(found_city(STATIONS, SEED), seed=SEED, minute=AFTER_THE_PEAK, fills=fills)
+    places = create_places(STATIONS, SEED)
+    return City(places, seed=SEED, minute=AFTER_THE_PEAK, inventories=inventories)
 
 
 def enter_stations(city: City) -> None:
@@ -48,15 +49,14 @@ def enter_stations(city: City) -> None:
     services.sync_stations(Information(None, rows, []), system=SYSTEM, reading=READING)
 
 
-def tell(city: City, at: datetime) -> None:
-    """Record how full the stations are."""
-    fills = city.fills()
+def record_status(city: City, at: datetime) -> None:
+    inventories = city.inventories()
     rows = [
         StatusRow(
             names=(str(place.number),),
-            bikes=fills[place.number].bikes,
-            docks=fills[place.number].docks,
-            bikes_disabled=fills[place.number].disabled,
+            bikes=inventories[place.number].bikes,
+            docks=inventories[place.number].docks,
+            bikes_disabled=inventories[place.number].disabled,
             docks_disabled=0,
             in_service=not place.closed,
             reported_at=at,

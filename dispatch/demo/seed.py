@@ -1,4 +1,4 @@
-"""What an empty database is given: a morning of the city, and suggestions to decide."""
+"""Fills an empty database with a morning of the invented city, and suggestions to review."""
 
 from datetime import timedelta
 
@@ -8,7 +8,14 @@ from django.utils import timezone
 from .. import services
 from ..models import Station, StatusPoll, Suggestion, TaskEvent
 from ..services import SuggestionRow
-from .feed import AFTER_THE_PEAK, MORNING, SYSTEM, city_in_the_morning, enter_stations, tell
+from .feed import (
+    AFTER_THE_PEAK,
+    MORNING,
+    SYSTEM,
+    city_in_the_morning,
+    enter_stations,
+    record_status,
+)
 
 ACTOR = "quickstart"
 SOURCE = "demo-model"
@@ -24,22 +31,14 @@ MOVES = [
 
 
 def seed() -> None:
-    """Into an empty database only: what somebody has made is not mixed with it.
+    """Do nothing if the database holds anything else: demo data never mixes with real data.
 
-    One that was cut off, before it came to what is to decide, is gone on with.
+    A seed that was interrupted before its suggestions is continued.
     """
     others = Station.objects.exclude(system=SYSTEM)
     if any(rows.exists() for rows in (others, Suggestion.objects, TaskEvent.objects)):
         return
-    city = city_in_the_morning()
-    enter_stations(city)
-    now = timezone.now()
-    told = StatusPoll.objects.filter(system=SYSTEM).aggregate(last=Max("at"))["last"]
-    for minutes_ago in range(AFTER_THE_PEAK - MORNING, -1, -POLL_MINUTES):
-        at = now - timedelta(minutes=minutes_ago)
-        if told is None or at > told:
-            tell(city, at)
-        city.ride(POLL_MINUTES if minutes_ago else 0)
+    record_morning()
     rows = (
         SuggestionRow(
             from_station_id=source, to_station_id=target, qty=qty, reason=reason, priority=priority
@@ -48,3 +47,15 @@ def seed() -> None:
     )
     services.ingest_suggestions(rows, source=SOURCE, actor=ACTOR)
     services.suggest_moves(actor=ACTOR)
+
+
+def record_morning() -> None:
+    city = city_in_the_morning()
+    enter_stations(city)
+    now = timezone.now()
+    recorded = StatusPoll.objects.filter(system=SYSTEM).aggregate(last=Max("at"))["last"]
+    for minutes_ago in range(AFTER_THE_PEAK - MORNING, -1, -POLL_MINUTES):
+        at = now - timedelta(minutes=minutes_ago)
+        if recorded is None or at > recorded:
+            record_status(city, at)
+        city.ride(POLL_MINUTES if minutes_ago else 0)

@@ -1,4 +1,4 @@
-"""The city lives: time passes, vans drive, the suggester proposes, and the feed tells of it."""
+"""The simulated city: riders ride, vans drive, the suggester proposes, the feed reports."""
 
 import math
 from datetime import timedelta
@@ -9,76 +9,77 @@ from django.utils import timezone
 from .. import services
 from ..exceptions import Refusal
 from ..models import Suggestion, Task, TaskStatus
-from .feed import city_as_told, tell
+from .feed import city_from_status, record_status
 from .vans import NAMES, Van
 
 ACTOR = "simulation"
 STEP_SECONDS = 1.0
-# Steps from one status, and one run of the suggester, to the next: alive, and at rest.
-TELL_EVERY, TELL_EVERY_AT_REST = 5, 30
+# Steps between two recorded statuses and between two runs of the suggester.
+STATUS_EVERY, STATUS_EVERY_AT_REST = 5, 30
 SUGGEST_EVERY, SUGGEST_EVERY_AT_REST = 30, 600
-# In minutes of the city: how long a dispatcher has before the simulation decides.
-PATIENCE = 45
-# It approves no more than these wait.
-QUEUE = 2
-# Nobody wants to watch an empty street.
-HASTE = 10
-# A completion may be seen later than another that was made after it.
+# Simulated minutes that a dispatcher has before the simulation approves a suggestion.
+DECISION_MINUTES = 45
+# The simulation approves nothing while this many tasks are ready.
+MAX_READY = 2
+# Nights pass this much faster: an empty street is dull to watch.
+NIGHT_FACTOR = 10
+# Commits can become visible out of order, so each step looks at this much of the past.
 LOOK_BACK = timedelta(minutes=2)
 
 
-def patience(speed: int) -> int:
+def decision_seconds(speed: int) -> int:
     """Seconds that a suggestion waits for a dispatcher."""
-    return math.ceil(PATIENCE / speed)
+    return math.ceil(DECISION_MINUTES / speed)
 
 
 class Simulation:
-    """`speed`: minutes of the city in a second, 0: at rest. Then only persons move its bikes."""
+    """`speed`: simulated minutes per second. 0: no riders and no vans, only completed tasks
+    move bikes."""
 
     def __init__(self, url: str, speed: int) -> None:
         self.speed = speed
-        self.city = city_as_told()
+        self.city = city_from_status()
         self.vans = [Van(name, url, self.city) for name in NAMES] if speed else []
-        self.seen = {task.pk for task in self.lately_completed()}
+        self.seen = {task.pk for task in self.recently_completed()}
         self.steps = 0
 
     def step(self) -> None:
         for van in self.vans:
             van.drive()
         self.move_bikes()
-        self.city.ride(self.speed * (HASTE if self.city.is_night else 1))
-        if self.steps % (TELL_EVERY if self.speed else TELL_EVERY_AT_REST) == 0:
-            tell(self.city, timezone.now())
+        self.city.ride(self.speed * (NIGHT_FACTOR if self.city.is_night else 1))
+        if self.steps % (STATUS_EVERY if self.speed else STATUS_EVERY_AT_REST) == 0:
+            record_status(self.city, timezone.now())
         if self.steps % (SUGGEST_EVERY if self.speed else SUGGEST_EVERY_AT_REST) == 0:
             services.suggest_moves(actor=ACTOR)
         if self.speed:
             self.approve()
         self.steps += 1
 
-    def lately_completed(self) -> list[Task]:
+    def recently_completed(self) -> list[Task]:
         return list(
             Task.objects.filter(status=TaskStatus.COMPLETED, completed_at__gte=Now() - LOOK_BACK)
         )
 
     def move_bikes(self) -> None:
-        """As vans and persons have reported it."""
-        completed = self.lately_completed()
+        """Apply the tasks that vans and people have completed since the last step."""
+        completed = self.recently_completed()
         for task in completed:
             if task.pk not in self.seen:
                 self.city.move(task.from_station_id, task.to_station_id, task.moved_qty or 0)
         self.seen = {task.pk for task in completed}
 
     def approve(self) -> None:
-        """One that nobody has decided for long, so that the vans have work."""
-        if Task.objects.ready().count() >= QUEUE:
+        """Approve a suggestion that was left undecided, so that the vans have work."""
+        if Task.objects.ready().count() >= MAX_READY:
             return
-        long_ago = Now() - timedelta(seconds=patience(self.speed))
-        waiting = Suggestion.objects.filter(created_at__lte=long_ago)
+        overdue = Now() - timedelta(seconds=decision_seconds(self.speed))
+        waiting = Suggestion.objects.filter(created_at__lte=overdue)
         suggestion = waiting.order_by("-priority", "created_at", "id").first()
         if suggestion is None:
             return
         try:
             services.approve_suggestion(suggestion.pk, actor=ACTOR)
         except Refusal:
-            # A person was quicker, or the guard refuses.
+            # A dispatcher was quicker, or the inventory guard refuses.
             return

@@ -1,4 +1,4 @@
-"""The main job once, over HTTP, as its users would do it."""
+"""A small HTTP client, and the main loop run once with it as its users would."""
 
 import json
 import time
@@ -11,26 +11,27 @@ from .. import services
 from ..services.ingest import SuggestionRow
 
 SOURCE = "quickstart-check"
+TOP_PRIORITY = 100
 
 
 class SmokeFailure(Exception):
-    """A step of the loop did not answer as the contract says."""
+    """The service did not respond as the contract says."""
 
 
 def run_the_loop(url: str) -> Iterator[str]:
-    """Ingest, approve, claim, complete. Yields a line for each step; leaves one completed task."""
+    """Ingest, approve, claim, complete. Yields a line per step; leaves one completed task."""
     row = SuggestionRow(
-        # Above everything else in the queue, so that the claim below gets this very task.
         from_station_id=1,
         to_station_id=2,
         qty=1,
         reason="Check of the whole loop",
-        priority=100,
+        # First in the queue, so that the claim below gets this task.
+        priority=TOP_PRIORITY,
     )
     result = services.ingest_suggestions([row], source=SOURCE, actor="quickstart")
     yield f"ingested   {result.inserted + result.refreshed} suggestion"
-    open_ones = call("GET", f"{url}/suggestions")
-    suggestion = next(each for each in open_ones if each["reason"] == row.reason)
+    suggestions = call("GET", f"{url}/suggestions")
+    suggestion = next(each for each in suggestions if each["reason"] == row.reason)
     task = call("POST", f"{url}/task/approve", {"suggestion_id": suggestion["id"]})
     yield f"approved   suggestion {suggestion['id']} -> task {task['id']}, {task['status']}"
     claimed = call("POST", f"{url}/dispatch/next", {"worker_id": "quickstart-check"})
@@ -40,7 +41,7 @@ def run_the_loop(url: str) -> Iterator[str]:
     done = call("POST", f"{url}/task/{claimed['id']}/complete")
     yield f"completed  task {done['id']}, {done['status']}"
     if done["status"] != "completed":
-        raise SmokeFailure(f"Task {task['id']} is {done['status']} after it was completed.")
+        raise SmokeFailure(f"Task {task['id']} is {done['status']} after its completion.")
 
 
 def wait_until_ready(url: str, seconds: float = 20) -> None:
@@ -50,7 +51,7 @@ def wait_until_ready(url: str, seconds: float = 20) -> None:
             call("GET", f"{url}/readyz")
         except OSError as error:
             if time.monotonic() > deadline:
-                raise SmokeFailure(f"{url} does not answer.") from error
+                raise SmokeFailure(f"{url} does not respond.") from error
             time.sleep(0.05)
         else:
             return
@@ -62,15 +63,16 @@ def call(
     body: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Any:
+    """Return the decoded response. SmokeFailure: its status is not 200; OSError: there is none."""
     address = urlsplit(url)
     connection = HTTPConnection(address.netloc, timeout=15)
     path = f"{address.path}?{address.query}"
-    kind = {"Content-Type": "application/json"} if body else {}
+    content_type = {"Content-Type": "application/json"} if body else {}
     text = json.dumps(body) if body else None
-    connection.request(method, path, text, {**kind, **(headers or {})})
-    answer = connection.getresponse()
-    told = answer.read().decode()
+    connection.request(method, path, text, {**content_type, **(headers or {})})
+    response = connection.getresponse()
+    content = response.read().decode()
     connection.close()
-    if answer.status != 200:
-        raise SmokeFailure(f"{method} {address.path} answered {answer.status}: {told}")
-    return json.loads(told)
+    if response.status != 200:
+        raise SmokeFailure(f"{method} {address.path} returned {response.status}: {content}")
+    return json.loads(content)

@@ -1,4 +1,4 @@
-"""Crews that take tasks and complete them over the API, as their phones would."""
+"""Simulated crews that claim and complete tasks over the API, as their phones would."""
 
 import uuid
 from typing import Any
@@ -8,12 +8,14 @@ from .city import City
 from .smoke_client import SmokeFailure, call
 
 NAMES = ["van-1", "van-2"]
-# Minutes of the city: to load and unload, and for a kilometre; and where a station is not known.
-STOP_MINUTES, MINUTES_PER_KM, ANY_KM = 20, 4, 2.0
+# Simulated minutes for loading and unloading, and per kilometre.
+STOP_MINUTES, MINUTES_PER_KM = 20, 4
+# The distance of a move whose stations are not in the city.
+UNKNOWN_KM = 2.0
 
 
 class Van:
-    """`task` is what it holds, and is done at the city's minute `done_at`."""
+    """`task` is the task it holds; it completes it at the simulated minute `done_at`."""
 
     def __init__(self, name: str, url: str, city: City) -> None:
         self.name = name
@@ -22,13 +24,13 @@ class Van:
         self.task: dict[str, Any] | None = None
         self.done_at = 0
         self.key = uuid.uuid4().hex
-        # It knows what it holds: not when it starts, nor after a refusal that it did not expect.
-        self.knows = False
+        # False at the start and after an unexpected refusal: then the van asks what it holds.
+        self.knows_its_task = False
 
     def drive(self) -> None:
-        """Whatever is due. OSError: the server is away; SmokeFailure: it does not say what is held.
+        """Do the next step that is due; after an error, the next call continues.
 
-        The next time it goes on from there.
+        OSError: the server is unavailable. SmokeFailure: it does not say which task the van holds.
         """
         if self.task is None:
             self.set_out()
@@ -36,21 +38,20 @@ class Van:
             self.complete(self.task)
 
     def set_out(self) -> None:
-        self.task = (None if self.knows else self.held()) or self.claimed()
-        self.knows = True
+        self.task = (None if self.knows_its_task else self.find_held()) or self.claim()
+        self.knows_its_task = True
         if self.task is not None:
-            self.done_at = (
-                self.city.minute + STOP_MINUTES + round(MINUTES_PER_KM * self.kilometres(self.task))
-            )
+            driving = round(MINUTES_PER_KM * self.distance(self.task))
+            self.done_at = self.city.minute + STOP_MINUTES + driving
 
-    def held(self) -> dict[str, Any] | None:
-        """What it was on when it was stopped."""
+    def find_held(self) -> dict[str, Any] | None:
+        """The task that it held when the simulation stopped."""
         tasks = call("GET", f"{self.url}/tasks?status=assigned&worker_id={self.name}")
         return tasks[0] if tasks else None
 
-    def claimed(self) -> dict[str, Any] | None:
+    def claim(self) -> dict[str, Any] | None:
         try:
-            # The same key until it is answered: a lost answer leaves no task behind.
+            # The key changes only after a response: a lost response leaves no task behind.
             task: dict[str, Any] = call(
                 "POST",
                 f"{self.url}/dispatch/next",
@@ -65,19 +66,20 @@ class Van:
 
     def complete(self, task: dict[str, Any]) -> None:
         moved = self.city.movable(task["from_station_id"], task["to_station_id"], task["qty"])
-        note = "" if moved == task["qty"] else "There were not so many bikes or docks any more."
+        note = "" if moved == task["qty"] else "There were not enough bikes or docks."
         report = {"worker_id": self.name, "moved_qty": moved, "note": note}
         try:
             call("POST", f"{self.url}/task/{task['id']}/complete", report)
         except SmokeFailure:
-            # Mostly a dispatcher has cancelled it, or given it to another.
-            self.knows = False
+            # Usually a dispatcher has cancelled or reassigned it.
+            self.knows_its_task = False
         self.task = None
 
-    def kilometres(self, task: dict[str, Any]) -> float:
+    def distance(self, task: dict[str, Any]) -> float:
+        """In kilometres."""
         ends = [self.city.index.get(task[end]) for end in ("from_station_id", "to_station_id")]
         places = [self.city.places[index] for index in ends if index is not None]
         if len(places) < 2:
-            return ANY_KM
+            return UNKNOWN_KM
         start, end = places
         return kilometres(start.lat, start.lon, end.lat, end.lon)

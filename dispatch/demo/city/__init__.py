@@ -1,6 +1,6 @@
-"""An invented city, the same for the same seed: stations, bikes, and riders who come and go."""
+"""An invented city, the same for the same seed: stations, bikes and riders."""
 
-from .places import Place, found_city
-from .riders import City, Fill
+from .places import Place, create_places
+from .riders import City, Inventory
 
-__all__ = ["City", "Fill", "Place", "found_city"]
+__all__ = ["City", "Inventory", "Place", "create_places"]

@@ -1,4 +1,4 @@
-"""What the stations of the invented city are called."""
+"""Names of the invented city's stations."""
 
 LANDMARKS = {
     "Old Town": [
@@ -38,7 +38,7 @@ STREETS = """
 """
 
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}
-# What streets and those across are called, and where in the list a district begins.
+# Kinds of street and cross street, and the index of the district's first street name.
 KINDS = {"Old Town": ("St", "Ave", 0), "Hillside": ("Way", "Row", 23), "Eastbank": ("Rd", "Ct", 46)}
 
 
@@ -49,8 +49,8 @@ def ordinal(number: int) -> str:
 
 
 def corner(district: str, row: int, column: int) -> str:
-    """Where a street crosses a numbered one: "Cedar St at 3rd Ave"."""
+    """The crossing of a street and a numbered one: "Cedar St at 3rd Ave"."""
     street, across, first = KINDS[district]
     names = STREETS.split()
-    again, position = divmod(first + row, len(names))
-    return f"{'New ' * again}{names[position]} {street} at {ordinal(column + 1)} {across}"
+    repeat, position = divmod(first + row, len(names))
+    return f"{'New ' * repeat}{names[position]} {street} at {ordinal(column + 1)} {across}"

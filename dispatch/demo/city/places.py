@@ -1,4 +1,4 @@
-"""Where the stations of the invented city stand: two districts side by side, one over the bay."""
+"""Places of the invented city's stations: two adjacent districts, and one across the bay."""
 
 import math
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from .names import LANDMARKS, corner
 LAT, LON = 45.2, -124.6
 KM_PER_DEGREE = 111.2
 KM_PER_DEGREE_EAST = KM_PER_DEGREE * math.cos(math.radians(LAT))
-# How far from its corner a station may stand.
-ASIDE_KM = 0.08
+# The farthest that a station stands from its corner.
+JITTER_KM = 0.08
 BLOCK_KM = 0.4
 BAY_KM = 4.0
 SIZES = [11, 15, 15, 19, 19, 23, 23, 27, 31, 35]
@@ -18,7 +18,7 @@ SIZES = [11, 15, 15, 19, 19, 23, 23, 27, 31, 35]
 
 @dataclass(frozen=True)
 class District:
-    """`work`: how much of it is where people work, 0 to 1; in the rest they live."""
+    """`work`: the share of workplaces, 0 to 1; the rest is homes."""
 
     name: str
     code: str
@@ -30,13 +30,13 @@ DISTRICTS = [
     District("Hillside", "HS", 0.12),
     District("Eastbank", "EB", 0.5),
 ]
-# One station is closed for works.
+# The one station that is closed for road works.
 CLOSED = ("HS", 7)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A station as it was built, `capacity` being all its docks."""
+    """A station as built. `capacity` counts all its docks."""
 
     number: int
     name: str
@@ -49,31 +49,33 @@ class Place:
     closed: bool = False
 
 
-def found_city(stations: int = 60, seed: int = 1) -> list[Place]:
-    """The stations, numbered from 100; each district begins at a full hundred."""
+def create_places(stations: int = 60, seed: int = 1) -> list[Place]:
+    """Return stations numbered from 100; each district starts at a multiple of 100."""
     random = Random(seed)  # noqa: S311
     places: list[Place] = []
     first = 100
     counts = [(stations + 2 - index) // 3 for index in range(3)]
     old_town, hillside, _ = (blocks(count) * BLOCK_KM for count in counts)
-    # Hillside lies left of Old Town; Eastbank right of it, across the water.
+    # Hillside lies west of Old Town, Eastbank east of it across the bay.
     for district, count, west in zip(
         DISTRICTS, counts, (0.0, -hillside, old_town + BAY_KM), strict=True
     ):
-        places += build(district, count, west, first, random)
+        places += create_district(district, count, west, first, random)
         first += math.ceil(count / 100) * 100
     return places
 
 
 def blocks(count: int) -> int:
-    """How many streets each way have corners for that many stations, and some to spare."""
+    """The number of streets each way that gives more corners than stations."""
     return math.ceil(math.sqrt(count * 1.3))
 
 
-def build(district: District, count: int, west: float, first: int, random: Random) -> list[Place]:
+def create_district(
+    district: District, count: int, west: float, first: int, random: Random
+) -> list[Place]:
     streets = range(blocks(count))
     corners = [(row, column) for row in streets for column in streets]
-    # The first station is a landmark; the others lie about.
+    # The first station is a landmark; the other landmarks lie at random.
     others = range(1, count)
     spots = [0, *random.sample(others, min(len(others), len(LANDMARKS[district.name]) - 1))]
     landmarks = dict(zip(spots, LANDMARKS[district.name], strict=False))
@@ -82,8 +84,8 @@ def build(district: District, count: int, west: float, first: int, random: Rando
             number=first + index,
             name=landmarks.get(index) or corner(district.name, row, column),
             short_name=f"{district.code}-{chr(65 + row % 26)}{column + 1}",
-            lat=LAT - near(row * BLOCK_KM, random) / KM_PER_DEGREE,
-            lon=LON + near(west + column * BLOCK_KM, random) / KM_PER_DEGREE_EAST,
+            lat=LAT - jitter(row * BLOCK_KM, random) / KM_PER_DEGREE,
+            lon=LON + jitter(west + column * BLOCK_KM, random) / KM_PER_DEGREE_EAST,
             capacity=random.choice(SIZES),
             region=district.name,
             work=min(max(district.work + random.uniform(-0.12, 0.12), 0), 1),
@@ -93,5 +95,5 @@ def build(district: District, count: int, west: float, first: int, random: Rando
     ]
 
 
-def near(km: float, random: Random) -> float:
-    return km + random.uniform(-ASIDE_KM, ASIDE_KM)
+def jitter(km: float, random: Random) -> float:
+    return km + random.uniform(-JITTER_KM, JITTER_KM)

@@ -1,4 +1,4 @@
-"""Riders who come and go by the hour, so that stations run empty and full."""
+"""Riders whose demand follows the hour, so that stations run empty and full."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,17 @@ from ...planning.geo import Grid, areas, point
 from .demand import Demand
 from .places import Place
 
-FILL, SPREAD = 0.5, 0.15
+MEAN_SHARE, SPREAD = 0.5, 0.15
 NIGHT_BEGINS, NIGHT_ENDS = 23, 5
 BROKEN_SHARE = 0.035
 SHORTEST_RIDE, LONGEST_RIDE = 6, 22
-# Who finds no dock looks at the stations that are so near, and again after so many minutes.
+# Riders who find no dock try stations this near, then try again after this many minutes.
 DETOUR_KM, DETOUR_MINUTES = 1.2, 5
 
 
 @dataclass(frozen=True)
-class Fill:
-    """What stands at a station. With the free docks they make its capacity."""
+class Inventory:
+    """Usable bikes, free docks and disabled bikes of a station; their sum is its capacity."""
 
     bikes: int
     docks: int
@@ -27,9 +27,9 @@ class Fill:
 
 
 class City:
-    """Bikes at stations and on the road. None is ever lost: who finds no dock rides on.
+    """Bikes at stations and on the road. No bike is lost: riders without a dock ride on.
 
-    `minute` counts from the midnight before the first day.
+    `minute` counts from midnight of the first day.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class City:
         *,
         seed: int = 1,
         minute: int = 0,
-        fills: Mapping[int, Fill] | None = None,
+        inventories: Mapping[int, Inventory] | None = None,
     ) -> None:
         self.places = places
         self.minute = minute
@@ -46,12 +46,13 @@ class City:
         self.index = {place.number: index for index, place in enumerate(places)}
         self.bikes: list[int] = []
         self.disabled: list[int] = []
-        # Minute of arrival and index of the station.
+        # A heap of arrivals: the minute and the index of the station.
         self.riding: list[tuple[int, int]] = []
         for place in places:
-            fill = (fills or {}).get(place.number) or self.some_fill(place)
-            self.disabled.append(fill.disabled)
-            self.bikes.append(fill.bikes)
+            known = (inventories or {}).get(place.number)
+            inventory = known or self.random_inventory(place)
+            self.disabled.append(inventory.disabled)
+            self.bikes.append(inventory.bikes)
         points = [point(place.lat, place.lon) for place in places]
         self.demand = Demand(places, areas(points))
         grid = Grid(points, DETOUR_KM)
@@ -60,16 +61,16 @@ class City:
             for spot in points
         ]
 
-    def some_fill(self, place: Place) -> Fill:
+    def random_inventory(self, place: Place) -> Inventory:
         disabled = sum(self.random.random() < BROKEN_SHARE for _ in range(place.capacity))
-        share = min(max(self.random.gauss(FILL, SPREAD), 0), 1)
+        share = min(max(self.random.gauss(MEAN_SHARE, SPREAD), 0), 1)
         bikes = round((place.capacity - disabled) * share)
-        return Fill(bikes, place.capacity - disabled - bikes, disabled)
+        return Inventory(bikes, place.capacity - disabled - bikes, disabled)
 
-    def fills(self) -> dict[int, Fill]:
-        """How it stands now, by station number."""
+    def inventories(self) -> dict[int, Inventory]:
+        """By station number."""
         return {
-            place.number: Fill(self.bikes[index], self.docks(index), self.disabled[index])
+            place.number: Inventory(self.bikes[index], self.docks(index), self.disabled[index])
             for index, place in enumerate(self.places)
         }
 
@@ -81,11 +82,11 @@ class City:
         return not NIGHT_ENDS <= self.minute // 60 % 24 < NIGHT_BEGINS
 
     def ride(self, minutes: int) -> None:
-        """Let the time pass."""
+        """Let the time pass: bikes leave and arrive."""
         for _ in range(minutes):
             hour = self.minute // 60 % 24
             for start, end in self.demand.rides(hour, self.random):
-                # Without a bike one walks.
+                # Riders who find no bike walk.
                 if self.bikes[start]:
                     self.bikes[start] -= 1
                     self.arrive_later(end, self.random.randint(SHORTEST_RIDE, LONGEST_RIDE))
@@ -104,14 +105,13 @@ class City:
         heapq.heappush(self.riding, (self.minute + minutes, end))
 
     def movable(self, source: int, target: int, qty: int) -> int:
-        """How many of so many bikes a van can move now. A station that is not the city's has all
-        that is asked of it."""
+        """How many of `qty` bikes a van can move now. Stations outside the city have no limit."""
         bikes = self.bikes[self.index[source]] if source in self.index else qty
         docks = self.docks(self.index[target]) if target in self.index else qty
         return min(qty, bikes, docks)
 
     def move(self, source: int, target: int, qty: int) -> None:
-        """A van has moved so many bikes, or as many as can be."""
+        """Move `qty` bikes, or as many as possible."""
         qty = self.movable(source, target, qty)
         if source in self.index:
             self.bikes[self.index[source]] -= qty

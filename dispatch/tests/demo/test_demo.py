@@ -1,4 +1,4 @@
-"""The invented city in the database: what an empty one is given, and how it lives."""
+"""The invented city in the database: its seed and its simulation."""
 
 import io
 import signal
@@ -14,7 +14,7 @@ from django.test import override_settings
 from dispatch import services
 from dispatch.demo import feed, vans
 from dispatch.demo.seed import MOVES, seed
-from dispatch.demo.simulation import QUEUE, Simulation, patience
+from dispatch.demo.simulation import MAX_READY, Simulation, decision_seconds
 from dispatch.demo.smoke_client import SmokeFailure
 from dispatch.maintenance.invariants import violations
 from dispatch.management.commands import simulate_city
@@ -48,14 +48,14 @@ def steps_until(simulation, happened, most=60):
         simulation.step()
         if happened():
             return
-    raise AssertionError("It did not happen.")
+    raise AssertionError(f"It did not happen in {most} steps.")
 
 
 def bikes_of(city):
     return sum(city.bikes) + len(city.riding)
 
 
-def test_an_empty_database_gets_stations_a_morning_of_outages_and_moves_to_decide():
+def test_an_empty_database_gets_stations_outages_and_suggestions():
     seed()
 
     assert Station.objects.count() == StationStatus.objects.count() == 60
@@ -71,7 +71,7 @@ def test_an_empty_database_gets_stations_a_morning_of_outages_and_moves_to_decid
     assert violations() == {}
 
 
-def test_the_outages_of_the_morning_fit_the_status_that_it_ended_with():
+def test_open_outages_match_the_last_status():
     seed()
 
     lasting = dict(StationOutage.objects.filter(ended_at=None).values_list("station_id", "kind"))
@@ -88,7 +88,7 @@ def test_the_outages_of_the_morning_fit_the_status_that_it_ended_with():
 
 
 @pytest.mark.parametrize("make", [SuggestionFactory, TaskEvent.objects.create])
-def test_a_database_with_anything_in_it_is_left_alone(make):
+def test_seed_does_not_change_a_database_with_other_data(make):
     make()
 
     seed()
@@ -98,7 +98,7 @@ def test_a_database_with_anything_in_it_is_left_alone(make):
     assert Suggestion.objects.count() + TaskEvent.objects.count() == 1
 
 
-def test_stations_of_another_system_are_left_alone():
+def test_seed_does_nothing_beside_stations_of_another_system():
     StationFactory()
 
     seed()
@@ -108,17 +108,17 @@ def test_stations_of_another_system_are_left_alone():
 
 
 @pytest.mark.parametrize("polls", [0, 1, 20, 37])
-def test_a_seed_that_was_cut_off_is_completed_by_the_next(monkeypatch, polls):
-    def tell(*args):
+def test_an_interrupted_seed_is_completed_by_the_next(monkeypatch, polls):
+    def record_status(*args):
         if StatusPoll.objects.count() == polls:
             raise KeyboardInterrupt
-        feed.tell(*args)
+        feed.record_status(*args)
 
     def ingest(*args, **kwargs):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as cut_off:
-        cut_off.setattr("dispatch.demo.seed.tell", tell)
+        cut_off.setattr("dispatch.demo.seed.record_status", record_status)
         cut_off.setattr(services, "ingest_suggestions", ingest)
         with pytest.raises(KeyboardInterrupt):
             seed()
@@ -136,7 +136,7 @@ def test_a_seed_that_was_cut_off_is_completed_by_the_next(monkeypatch, polls):
     assert violations() == {}
 
 
-def test_at_rest_the_status_stays_fresh_and_only_a_completed_task_moves_bikes():
+def test_at_rest_only_a_completed_task_moves_bikes():
     seed()
     before = dict(StationStatus.objects.values_list("station_id", "bikes"))
     StationStatus.objects.update(as_of=Now() - timedelta(hours=3))
@@ -154,18 +154,20 @@ def test_at_rest_the_status_stays_fresh_and_only_a_completed_task_moves_bikes():
     assert not Task.objects.exclude(status="completed").exists()
 
 
-def test_a_city_that_is_started_again_goes_on_from_its_last_status():
+def test_a_restarted_city_continues_from_its_last_status():
     seed()
     first = Simulation("http://nowhere.invalid", speed=0)
     first.city.ride(30)
     first.step()
 
-    assert Simulation("http://nowhere.invalid", speed=0).city.fills() == first.city.fills()
+    assert (
+        Simulation("http://nowhere.invalid", speed=0).city.inventories() == first.city.inventories()
+    )
 
 
 @pytest.mark.slow
 @live
-def test_vans_take_tasks_and_complete_them_over_the_api(server):
+def test_vans_claim_and_complete_tasks_over_the_api(server):
     seed()
     task = services.approve_suggestion(Suggestion.objects.earliest("id").pk, actor="ada").task
     simulation = Simulation(server.url, speed=2)
@@ -183,7 +185,7 @@ def test_vans_take_tasks_and_complete_them_over_the_api(server):
 
 @pytest.mark.slow
 @live
-def test_what_is_told_of_a_living_city_adds_up(server):
+def test_recorded_bikes_and_riders_add_up(server):
     seed()
     simulation = Simulation(server.url, speed=5)
     bikes = bikes_of(simulation.city)
@@ -198,7 +200,7 @@ def test_what_is_told_of_a_living_city_adds_up(server):
 
 @pytest.mark.slow
 @live
-def test_a_van_reports_fewer_where_there_are_not_so_many_any_more(server):
+def test_a_van_reports_fewer_bikes_if_the_station_has_fewer(server):
     seed()
     task = TaskFactory(from_station_id=201, to_station_id=100, qty=9)
     simulation = Simulation(server.url, speed=0)
@@ -210,12 +212,12 @@ def test_a_van_reports_fewer_where_there_are_not_so_many_any_more(server):
 
     task.refresh_from_db()
     assert (task.status, task.moved_qty) == ("completed", 0)
-    assert "not so many bikes or docks" in task.note
+    assert "not enough bikes or docks" in task.note
 
 
 @pytest.mark.slow
 @live
-def test_a_van_whose_claim_was_answered_in_vain_gets_the_same_task_again(server, monkeypatch):
+def test_a_van_that_lost_a_claims_response_gets_the_same_task(server, monkeypatch):
     seed()
     TaskFactory.create_batch(2)
     van = vans.Van("van-1", server.url, Simulation(server.url, speed=0).city)
@@ -238,7 +240,7 @@ def test_a_van_whose_claim_was_answered_in_vain_gets_the_same_task_again(server,
 
 @pytest.mark.slow
 @live
-def test_a_van_that_was_stopped_goes_on_with_what_it_held(server):
+def test_a_restarted_van_continues_with_its_task(server):
     seed()
     held = TaskFactory(assigned=True, assigned_at=Now())
     TaskFactory()
@@ -252,7 +254,7 @@ def test_a_van_that_was_stopped_goes_on_with_what_it_held(server):
 
 @pytest.mark.slow
 @live
-def test_a_van_gives_up_a_task_that_a_dispatcher_has_cancelled(server):
+def test_a_van_drops_a_cancelled_task(server):
     seed()
     task = TaskFactory()
     city = Simulation(server.url, speed=0).city
@@ -271,20 +273,21 @@ def test_a_van_gives_up_a_task_that_a_dispatcher_has_cancelled(server):
 
 @pytest.mark.slow
 @live
-def test_the_simulation_decides_only_what_no_dispatcher_has_decided_for_long(server):
+def test_the_simulation_approves_only_long_undecided_suggestions(server):
     simulation = Simulation(server.url, speed=1)
     simulation.vans = []
-    SuggestionFactory(created_at=Now() - timedelta(seconds=patience(1) - 5))
+    SuggestionFactory(created_at=Now() - timedelta(seconds=decision_seconds(1) - 5))
     simulation.approve()
     assert not Task.objects.exists()
 
-    for number in range(QUEUE + 1):
+    for number in range(MAX_READY + 1):
         SuggestionFactory(
-            created_at=Now() - timedelta(seconds=patience(1) + 1), to_station_id=300 + number
+            created_at=Now() - timedelta(seconds=decision_seconds(1) + 1),
+            to_station_id=300 + number,
         )
         simulation.approve()
 
-    assert Task.objects.count() == QUEUE
+    assert Task.objects.count() == MAX_READY
     assert set(TaskEvent.objects.values_list("kind", "actor")) == {("approved", "simulation")}
 
 
@@ -297,17 +300,15 @@ def stop(monkeypatch):
     return lambda: flag.set(signal.SIGTERM)
 
 
-def test_the_city_lives_on_after_a_trouble_of_the_service_which_is_told_in_a_line(
-    stop, monkeypatch
-):
+def test_the_simulation_reports_a_service_error_once_and_continues(stop, monkeypatch):
     seed()
     steps = []
 
     def answer(method, url, *rest):
         if len(steps) < 2:
             steps.append("failed")
-            raise SmokeFailure("GET /tasks answered 503: <html>\n</html>")
-        steps.append("went well")
+            raise SmokeFailure("GET /tasks returned 503: <html>\n</html>")
+        steps.append("succeeded")
         if len(steps) > 6:
             stop()
         task = {"id": 1, "from_station_id": 100, "to_station_id": 200, "qty": 1}
@@ -318,12 +319,12 @@ def test_the_city_lives_on_after_a_trouble_of_the_service_which_is_told_in_a_lin
 
     call_command("simulate_city", "http://nowhere.invalid", speed=60, stderr=err)
 
-    assert steps[:3] == ["failed", "failed", "went well"]
-    assert err.getvalue() == "The demo city: GET /tasks answered 503: <html> </html>\n"
+    assert steps[:3] == ["failed", "failed", "succeeded"]
+    assert err.getvalue() == "The demo city: GET /tasks returned 503: <html> </html>\n"
 
 
-def test_the_city_lives_on_after_a_refusal(stop, monkeypatch):
-    """As of a status that is older than the last one, where the clock was set back."""
+def test_the_simulation_continues_after_a_refusal(stop, monkeypatch):
+    """A status older than the last one is refused: the clock was set back."""
     seed()
     StationFeed.objects.update(made_at=Now() + timedelta(hours=1))
     steps = []
@@ -352,6 +353,6 @@ def test_a_speed_out_of_range_is_refused(speed):
 
 
 @override_settings(PRODUCTION=True)
-def test_no_city_is_invented_in_production():
+def test_the_demo_city_is_refused_in_production():
     with pytest.raises(CommandError, match="for the local trial only"):
         call_command("simulate_city", "http://127.0.0.1:8000")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.demo.city import City, found_city
+from dispatch.demo.city import City, create_places
 from dispatch.planning.planner import (
     LEAST_PRIORITY,
     MOST_PRIORITY,
@@ -33,9 +33,9 @@ def pairs(moves):
 
 
 def stands_of(stations, seed, hour=9):
-    city = City(found_city(stations, seed=seed), seed=seed, minute=3 * 60)
+    city = City(create_places(stations, seed=seed), seed=seed, minute=3 * 60)
     city.ride((hour - 3) * 60)
-    fills = city.fills()
+    fills = city.inventories()
     return [
         Stand(
             place.number,

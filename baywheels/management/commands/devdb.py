@@ -10,7 +10,7 @@ NOT_RUNNING = 3
 
 
 class Command(BaseCommand):
-    help = "Starts, stops, shows or resets this checkout's embedded PostgreSQL."
+    help = "Starts, stops, shows or resets the embedded PostgreSQL of this checkout."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,8 +18,8 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="reset without asking")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        embedded = settings.DATABASES["default"]["ENGINE"] == "baywheels.embedded"
-        if action != "url" and not embedded:
+        is_used = settings.DATABASES["default"]["ENGINE"] == "baywheels.embedded"
+        if action != "url" and not is_used:
             raise CommandError("DATABASE_URL is set: the embedded PostgreSQL is not used.")
         try:
             getattr(self, action)(**options)
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def start(self, **options: Any) -> None:
-        self.stdout.write("Started." if DEFAULT.start() else "Runs already.")
+        self.stdout.write("Started." if DEFAULT.start() else "Already running.")
 
     def stop(self, **options: Any) -> None:
         self.stdout.write("Stopped." if DEFAULT.stop() else "Was not running.")
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def status(self, **options: Any) -> None:
         status = DEFAULT.status()
-        state = f"runs as pid {status.pid}" if status.running else "does not run"
+        state = f"is running as pid {status.pid}" if status.running else "is not running"
         self.stdout.write(f"PostgreSQL {status.version} {state} in {status.folder}: {status.url}")
         if not status.running:
             sys.exit(NOT_RUNNING)

@@ -12,28 +12,27 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from baywheels.embedded.cluster import DEFAULT as EMBEDDED
 from baywheels.embedded.cluster import DevDbError
-
-from ...demo import feed, seed
-from ...demo.simulation import patience
-from ...demo.smoke_client import SmokeFailure, run_the_loop, wait_until_ready
-from ...models import Station, Suggestion, Task, User
+from dispatch.demo import feed, seed
+from dispatch.demo.simulation import decision_seconds
+from dispatch.demo.smoke_client import SmokeFailure, run_the_loop, wait_until_ready
+from dispatch.models import Station, Suggestion, Task, User
 
 DISPATCHER = "dispatcher"
 SWEEP_SECONDS = "60"
 WELCOME = """
-  The Bay Wheels dispatch service runs. Ctrl-C stops it.
+  The Bay Wheels dispatch service is running. Press Ctrl-C to stop it.
 
   Console   {url}/admin/    user {user}, password {password}
   API docs  {url}/docs      or {url}/redoc
 
-  As a worker's phone would, from another terminal:
+  As a crew's phone would, from another terminal:
 
     curl {url}/suggestions
     curl -X POST {url}/task/approve \\
       -H "Content-Type: application/json" -d '{{"suggestion_id": {id}}}'
     curl -X POST {url}/dispatch/next -H "Idempotency-Key: {key}" \\
       -H "Content-Type: application/json" -d '{{"worker_id": "worker_123"}}'
-    curl -X POST {url}/task/{task}/complete     # the id that the claim answered
+    curl -X POST {url}/task/{task}/complete     # the id from the claim's response
 
   As an ML job would:
 
@@ -43,18 +42,19 @@ WELCOME = """
 {city}
 """
 AT_REST = """\
-  The demo city is at rest: bikes move only when you complete a task. With --simulate it lives."""
+  The demo city is at rest: bikes move only when you complete a task. Add --simulate for riders and
+  vans."""
 ALIVE = """\
-  The demo city lives: riders come and go, two vans work. While hardly any task waits, what nobody
-  decides for {seconds} s is approved by the simulation."""
+  The demo city is simulated: riders come and go, and two vans work. When the queue is nearly empty,
+  suggestions left undecided for {seconds} s are approved by the simulation."""
 
 
 class Command(BaseCommand):
-    help = "Runs the whole service here, on the embedded PostgreSQL, with demo suggestions."
+    help = "Runs the whole service on this machine, on the embedded PostgreSQL, with demo data."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="on 127.0.0.1 (8000)")
+        parser.add_argument("--port", type=int, default=8000, help="on 127.0.0.1; default 8000")
         parser.add_argument(
             "--check",
             action="store_true",
@@ -63,14 +63,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--simulate",
             action="store_true",
-            help="let the demo city live: riders, and vans that work over the API",
+            help="simulate riders, and vans that work over the API",
         )
         parser.add_argument(
             "--speed",
             type=int,
             choices=range(1, 61),
             metavar="1..60",
-            help="with --simulate: minutes of the city in a second (1)",
+            help="with --simulate: simulated minutes per second; default 1",
         )
 
     def handle(
@@ -79,9 +79,9 @@ class Command(BaseCommand):
         if settings.PRODUCTION:
             raise CommandError("DATABASE_URL is set: quickstart is for the local trial only.")
         if speed and not simulate:
-            raise CommandError("--speed is that of the living city: give --simulate, too.")
+            raise CommandError("--speed needs --simulate.")
         refuse_used_port(port)
-        # Ctrl-C and a `kill` end the same way, also where a shell started it with & and so deaf.
+        # `kill` ends it as Ctrl-C does, which a shell disables for commands started with &.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
         try:
@@ -90,6 +90,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         try:
             self.serve(port, check, (speed or 1) if simulate else 0)
+        except SmokeFailure as failure:
+            raise CommandError(str(failure)) from failure
         except KeyboardInterrupt:
             self.stdout.write("\nStopped.")
         finally:
@@ -101,7 +103,7 @@ class Command(BaseCommand):
         has_city = Station.objects.filter(system=feed.SYSTEM).exists()
         if speed and not has_city:
             raise CommandError(
-                "--simulate needs the demo city, which is put into an empty database only:"
+                "--simulate needs the demo city, which is created only in an empty database:"
                 " `manage.py devdb reset` deletes what this one holds."
             )
         url = f"http://127.0.0.1:{port}"
@@ -109,17 +111,13 @@ class Command(BaseCommand):
         try:
             wait_until_ready(url)
             if check:
-                for line in run_the_loop(url):
-                    self.stdout.write(line)
-                self.stdout.write("The whole loop works.")
+                self.check_loop(url)
                 return
             if has_city:
                 processes.append(start("manage.py", "simulate_city", url, "--speed", str(speed)))
             self.welcome(url, renew_dispatcher(), about_the_city(has_city, speed))
             if processes[0].wait():
                 raise CommandError("The server ended; its own lines above say why.")
-        except SmokeFailure as failure:
-            raise CommandError(str(failure)) from failure
         finally:
             # The vans first, while the server still answers them.
             for process in reversed(processes):
@@ -132,24 +130,27 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         seed.seed()
 
+    def check_loop(self, url: str) -> None:
+        for line in run_the_loop(url):
+            self.stdout.write(line)
+        self.stdout.write("The whole loop works.")
+
     def welcome(self, url: str, password: str, city: str) -> None:
         first = Suggestion.objects.order_by("id").values_list("id", flat=True).first()
-        # What is to claim next: a task that waits from before, or else the one to be approved.
+        # The id of the next claim: a task that is ready already, or the one to be approved.
         next_task = Task.objects.ready().dispatch_order().values_list("id", flat=True).first()
         last_task = Task.objects.order_by("id").values_list("id", flat=True).last()
-        self.stdout.write(
-            WELCOME.format(
-                url=url,
-                user=DISPATCHER,
-                password=password,
-                id=first or 1,
-                key=secrets.token_hex(4),
-                task=next_task or (last_task or 0) + 1,
-                python=sys.executable,
-                city=city,
-            ).rstrip()
-            + "\n"
+        text = WELCOME.format(
+            url=url,
+            user=DISPATCHER,
+            password=password,
+            id=first or 1,
+            key=secrets.token_hex(4),
+            task=next_task or (last_task or 0) + 1,
+            python=sys.executable,
+            city=city,
         )
+        self.stdout.write(text.rstrip() + "\n")
         self.stdout.flush()
 
 
@@ -165,7 +166,7 @@ def refuse_used_port(port: int) -> None:
 
 
 def renew_dispatcher() -> str:
-    """A new password at each start: only who sees this terminal can sign in."""
+    """Set a new password at each start, so that only this terminal's user can sign in."""
     password = secrets.token_urlsafe(9)
     user, _ = User.objects.get_or_create(
         username=DISPATCHER, defaults={"is_staff": True, "is_superuser": True}
@@ -178,7 +179,7 @@ def renew_dispatcher() -> str:
 def about_the_city(has_city: bool, speed: int) -> str:
     if not has_city:
         return ""
-    return ALIVE.format(seconds=patience(speed)) if speed else AT_REST
+    return ALIVE.format(seconds=decision_seconds(speed)) if speed else AT_REST
 
 
 def start_gunicorn(port: int) -> subprocess.Popen[bytes]:
@@ -191,7 +192,7 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
         [sys.executable, *arguments],
         cwd=settings.BASE_DIR,
         env={"WEB_CONCURRENCY": "2", "LOG_LEVEL": "WARNING", **os.environ},
-        # Ctrl-C reaches this command alone, which then stops the others in order.
+        # Ctrl-C reaches only this command, which then stops the others in order.
         start_new_session=True,
         stdout=subprocess.DEVNULL,
     )

@@ -1,4 +1,4 @@
-"""The README's first command, as a person at a terminal runs it."""
+"""The README's first command, run as a process."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def quickstart(tmp_path, *arguments):
 
 
 @pytest.mark.slow
-def test_it_serves_a_signed_in_dispatcher_the_demo_and_ctrl_c_stops_everything(tmp_path):
+def test_it_serves_the_console_and_ctrl_c_stops_everything(tmp_path):
     port = free_port()
     process = quickstart(tmp_path, "--port", str(port))
     try:
@@ -75,7 +75,7 @@ def test_it_serves_a_signed_in_dispatcher_the_demo_and_ctrl_c_stops_everything(t
 
 
 @pytest.mark.slow
-def test_a_simulated_city_lives_without_anybody_and_ctrl_c_stops_it(tmp_path):
+def test_the_simulation_completes_tasks_and_ctrl_c_stops_it(tmp_path):
     port = free_port()
     process = quickstart(tmp_path, "--port", str(port), "--simulate", "--speed", "60")
     try:
@@ -112,7 +112,7 @@ def test_check_runs_the_whole_loop_and_exits_0(tmp_path):
     assert not Cluster(tmp_path / "db").is_running()
 
 
-def test_a_used_port_is_one_line_and_starts_nothing(tmp_path):
+def test_a_used_port_is_refused_before_anything_starts(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -125,15 +125,15 @@ def test_a_used_port_is_one_line_and_starts_nothing(tmp_path):
     assert not (tmp_path / "db").exists()
 
 
-def test_a_speed_is_of_the_living_city_only(tmp_path):
+def test_speed_needs_simulate(tmp_path):
     process = quickstart(tmp_path, "--port", str(free_port()), "--speed", "10")
     _, errors = process.communicate(timeout=30)
 
     assert process.returncode == 1
-    assert errors == "CommandError: --speed is that of the living city: give --simulate, too.\n"
+    assert errors == "CommandError: --speed needs --simulate.\n"
 
 
-def test_a_missing_binary_is_one_line(tmp_path, monkeypatch):
+def test_a_missing_binary_is_reported_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PG_BIN", str(tmp_path))
     process = quickstart(tmp_path, "--port", str(free_port()))
     _, errors = process.communicate(timeout=30)
