@@ -9,7 +9,7 @@ from dispatch.board.crews import Crew, Done, with_work
 from dispatch.board.fills import Fill, Level, Limits
 from dispatch.board.projection import MARGIN, Place, Point, arrow, panes_of, ruler
 
-NOW = datetime(2026, 5, 4, 8, 30, tzinfo=UTC)
+NOW = datetime(2015, 5, 4, 8, 30, tzinfo=UTC)
 LIMITS = Limits(20, 80, timedelta(minutes=60))
 MINUTE = timedelta(minutes=1)
 

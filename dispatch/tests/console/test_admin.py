@@ -338,15 +338,15 @@ def test_the_way_into_history_goes_by_year_month_and_day_and_keeps_the_filters(d
         return {link.text: link.address for link in page.context["drilldown"]}
 
     years = links("status__exact=ready")
-    assert list(years) == ["2026", "2027"]
-    months = links(years["2026"].removeprefix("?"))
+    assert list(years) == ["2015", "2016"]
+    months = links(years["2015"].removeprefix("?"))
     assert (len(months), months["May"]) == (
         13,
-        "?status__exact=ready&created_at__year=2026&created_at__month=5",
+        "?status__exact=ready&created_at__year=2015&created_at__month=5",
     )
     days = links(months["May"].removeprefix("?"))
     assert len(days) == 2 + 31
-    assert list(links(days["4"].removeprefix("?"))) == ["← All dates", "← 2026", "← May"]
+    assert list(links(days["4"].removeprefix("?"))) == ["← All dates", "← 2015", "← May"]
 
 
 def test_lists_need_the_same_few_queries_for_one_row_and_for_fifty(dispatcher):

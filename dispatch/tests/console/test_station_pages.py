@@ -257,7 +257,7 @@ IN_FULL = {
     "bikes_disabled": 0,
     "docks_disabled": 0,
     "in_service": True,
-    "as_of": "2026-05-04T08:00:00Z",
+    "as_of": "2015-05-04T08:00:00Z",
 }
 NOTHING_KNOWN = dict.fromkeys(
     ["bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "as_of"]

@@ -26,7 +26,7 @@ from dispatch.models import StatusPoll, Task, TaskEvent
 
 from ..support.factories import MORNING, SuggestionFactory
 
-DAY = Period(date(2026, 5, 4), date(2026, 5, 4), UTC)
+DAY = Period(date(2015, 5, 4), date(2015, 5, 4), UTC)
 EVENING = MORNING + timedelta(hours=12)
 
 
@@ -208,7 +208,7 @@ def test_the_last_24_hours_are_told_in_two_queries():
 @pytest.mark.django_db
 def test_a_night_on_which_the_clock_is_changed_has_24_real_hours():
     pacific = ZoneInfo("America/Los_Angeles")
-    noon = datetime(2026, 11, 1, 12, 30, tzinfo=pacific)
+    noon = datetime(2015, 11, 1, 12, 30, tzinfo=pacific)
 
     hours = last_24_hours(noon, pacific)
 

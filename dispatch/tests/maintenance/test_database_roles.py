@@ -276,7 +276,7 @@ NOT_FOR_A_JOB = {
     ),
     "choose_a_time": (
         "INSERT INTO suggestions (created_at, from_station_id, to_station_id, qty, reason)"
-        " VALUES ('2026-01-01', 1, 2, 3, 'x')"
+        " VALUES ('2015-01-01', 1, 2, 3, 'x')"
     ),
     "change": "UPDATE suggestions SET qty = 1",
     "delete": "DELETE FROM suggestions",

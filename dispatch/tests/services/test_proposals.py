@@ -26,7 +26,7 @@ def propose(client):
 
 def test_one_is_entered_and_its_id_answered(propose):
     status, answer = propose(
-        {**MOVE, "priority": 20, "source": "ml-v2", "expires_at": "2026-05-04T10:00:00+02:00"}
+        {**MOVE, "priority": 20, "source": "ml-v2", "expires_at": "2015-05-04T10:00:00+02:00"}
     )
 
     suggestion = Suggestion.objects.get()

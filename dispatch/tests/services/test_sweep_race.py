@@ -41,7 +41,7 @@ ENTER_EXPIRED = """
         INSERT INTO tasks (from_station_id, to_station_id, qty, status, worker_id, attempt,
             created_at, assigned_at, lease_expires_at)
         SELECT n, n + 1, 5, 'assigned', %(worker)s, 1,
-            timestamptz '2024-05-06Z' + n * interval '1s', '2024-05-07Z', '2024-05-08Z'
+            timestamptz '2015-05-06Z' + n * interval '1s', '2015-05-07Z', '2015-05-08Z'
         FROM generate_series(1, %(count)s) AS n
         RETURNING id, worker_id
     )

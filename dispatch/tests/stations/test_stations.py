@@ -188,7 +188,7 @@ def test_a_feed_older_than_the_last_one_changes_nothing():
     sync(city(1), made_at=LATER)
     before = everything()
 
-    with pytest.raises(Refusal, match="old: it is of 2026-05-04 08:00:00 UTC, and the last one"):
+    with pytest.raises(Refusal, match="old: it is of 2015-05-04 08:00:00 UTC, and the last one"):
         sync(city(1, 2), made_at=MORNING)
     assert everything() == before
 
