@@ -1,7 +1,9 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.urls import register_converter
 
 from .converters import RowIdConverter
+from .roles import create_missing_roles
 
 
 class DispatchConfig(AppConfig):
@@ -10,3 +12,5 @@ class DispatchConfig(AppConfig):
 
     def ready(self) -> None:
         register_converter(RowIdConverter, "row_id")
+        # After the receiver of django.contrib.auth, which creates the permissions.
+        post_migrate.connect(create_missing_roles, sender=self)

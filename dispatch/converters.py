@@ -2,6 +2,6 @@ from django.urls.converters import IntConverter
 
 
 class RowIdConverter(IntConverter):
-    """No more digits than a column holds: PostgreSQL would compare a longer id with each row."""
+    """At most as many digits as a bigint: PostgreSQL cannot use the index for a longer number."""
 
     regex = "[0-9]{1,18}"

@@ -1,6 +1,8 @@
-"""The roles: groups of Django, each with what it may do. A migration makes them."""
+"""The roles: Django groups and their permissions."""
 
 from typing import Any
+
+from django.db import transaction
 
 VIEW = ["view_suggestion", "view_task", "view_taskevent", "view_station"]
 ROLES = {
@@ -17,36 +19,29 @@ ROLES = {
         "reassign_task",
         "prioritize_task",
     ],
-    # Only for the tasks of the worker that the token names.
+    # `claim_task` covers only the tasks of the token's own worker.
     "worker": ["claim_task", "view_station"],
     "ml": [*VIEW, "add_suggestion"],
     "viewer": VIEW,
 }
 
 
-def make_roles(apps: Any) -> None:
-    """Give each role its permissions, in whatever state of the models `apps` stands for.
+BOARD_PERMISSIONS = ["dispatch.view_suggestion", "dispatch.view_task"]
 
-    A permission that is not there yet is made: Django itself does so only after all migrations.
-    What is about a model of a later migration is left to that one.
+
+def create_missing_roles(*, apps: Any, using: str, **_: Any) -> None:
+    """Create the roles that do not exist. `migrate` sends this after it has created permissions.
+
+    Existing groups stay as they are: a permission that an operator removed stays removed. A
+    partial `migrate` creates only roles whose permissions all exist.
     """
-    Group = apps.get_model("auth", "Group")
-    Permission = apps.get_model("auth", "Permission")
-    ContentType = apps.get_model("contenttypes", "ContentType")
-    permissions = {}
-    for codename in {each for codenames in ROLES.values() for each in codenames}:
-        action, model = codename.split("_")
-        if model not in apps.all_models["dispatch"]:
-            continue
-        content_type, _ = ContentType.objects.get_or_create(app_label="dispatch", model=model)
-        names = dict(apps.get_model("dispatch", model)._meta.permissions)
-        permissions[codename], _ = Permission.objects.get_or_create(
-            content_type=content_type,
-            codename=codename,
-            defaults={"name": names.get(codename, f"Can {action} {model}")},
-        )
+    try:
+        groups = apps.get_model("auth", "Group").objects.using(using)
+        permissions = apps.get_model("auth", "Permission").objects.using(using)
+    except LookupError:
+        return
     for role, codenames in ROLES.items():
-        group, _ = Group.objects.get_or_create(name=role)
-        group.permissions.add(
-            *(permissions[codename] for codename in codenames if codename in permissions)
-        )
+        granted = permissions.filter(content_type__app_label="dispatch", codename__in=codenames)
+        if len(granted) == len(codenames) and not groups.filter(name=role).exists():
+            with transaction.atomic(using=using):
+                groups.create(name=role).permissions.set(granted)

@@ -7,11 +7,22 @@ from typing import Any
 
 from django.db import migrations, models
 
-from dispatch.roles import make_roles
 
+def grant_view_station(apps: Any, _: Any) -> None:
+    """Extend the roles of databases that had them before there were stations.
 
-def make(apps: Any, _: Any) -> None:
-    make_roles(apps)
+    New databases get their roles after all migrations, from `dispatch.roles`.
+    """
+    groups = apps.get_model("auth", "Group").objects
+    roles = groups.filter(name__in=["dispatcher", "worker", "ml", "viewer"])
+    if not roles:
+        return
+    content_types = apps.get_model("contenttypes", "ContentType").objects
+    station, _ = content_types.get_or_create(app_label="dispatch", model="station")
+    view_station, _ = apps.get_model("auth", "Permission").objects.get_or_create(
+        content_type=station, codename="view_station", defaults={"name": "Can view station"}
+    )
+    view_station.group_set.add(*roles)
 
 
 class Migration(migrations.Migration):
@@ -378,5 +389,5 @@ class Migration(migrations.Migration):
                 name="status_poll_at_is_a_date",
             ),
         ),
-        migrations.RunPython(make, migrations.RunPython.noop),
+        migrations.RunPython(grant_view_station, migrations.RunPython.noop),
     ]

@@ -1,8 +1,8 @@
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 
-from dispatch.roles import make_roles
+from dispatch.roles import create_missing_roles
 
 from .support.browser import browse, chromium
 from .support.factories import UserFactory
@@ -13,9 +13,8 @@ __all__ = ["browse", "chromium"]
 
 @pytest.fixture
 def roles(db):
-    """The groups that the migrations make; a test with its own transactions empties all tables."""
-    if not Group.objects.exists():
-        make_roles(apps)
+    """The roles that `migrate` creates; a test with its own transactions empties all tables."""
+    create_missing_roles(apps=apps, using="default")
 
 
 @pytest.fixture
