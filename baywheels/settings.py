@@ -114,6 +114,9 @@ DATABASES["default"].update(
     CONN_HEALTH_CHECKS=True,
     DISABLE_SERVER_SIDE_CURSORS=BEHIND_PGBOUNCER,
 )
+# docs/batch-client.md. A transaction pooler hands a session, with its statements, to others.
+BATCH_STATEMENTS = yes_or_no("BATCH_STATEMENTS", True)
+PREPARE_STATEMENTS = not BEHIND_PGBOUNCER
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
 # A database host that has vanished is noticed within 10 s.
 for name, value in {

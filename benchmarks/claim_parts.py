@@ -61,9 +61,6 @@ def variants() -> dict[str, Callable[[], Any]]:
     from dispatch.models import Task
     from dispatch.services import claims
 
-    def in_turn(worker_id: str, *, actor: str, key: str | None = None) -> Task | None:
-        return claims.claim_in_turn(worker_id, actor, key)
-
     def one_by_one(*statements: Statement) -> list[list[Row]]:
         return [cast(DatabaseWrapper, connection).run_one(*each) for each in statements]
 
@@ -77,7 +74,6 @@ def variants() -> dict[str, Callable[[], Any]]:
         "as it is": patched(claims, "claim_statement", claims.claim_statement),
         "statement compiled anew": patched(claims, "claim_statement", compiled_anew),
         "Django's cursor": patched(claims, "run", one_by_one),
-        "BEGIN and COMMIT": patched(services, "claim_next_task", in_turn),
         "SELECT 1 before": patched(DatabaseWrapper, "is_usable", Django.is_usable),
         "no database at all": patched(services, "claim_next_task", lambda *_, **__: task),
     }

@@ -29,10 +29,11 @@ STATIONS = """
     SELECT n, 5000, 5000, now() FROM generate_series(1, 1000) AS n
 """
 SHOW_CLAIM = """
-from django.db import connection
+from django.db import connection, transaction
 from dispatch.services.claims import claim_statement, lease
-with connection.cursor() as cursor:
-    print(" ".join(cursor.mogrify(claim_statement(), ["van-1", lease(), "api"]).split()), ";")
+with transaction.atomic(), connection.cursor() as cursor:
+    values = ["van-1", lease(), "claimed", "api", "{}"]
+    print(" ".join(cursor.mogrify(claim_statement(), values).split()), ";")
 """
 SIGN_IN = """
 from django.conf import settings

@@ -1,21 +1,24 @@
-"""Django's PostgreSQL backend, cheaper where each request pays (a look at whether the kept
-connection still lives, and statements that travel together), and patient when PostgreSQL has no
-connection to spare."""
+"""Django's PostgreSQL backend with three additions.
+
+It waits briefly when PostgreSQL has no connection to spare, checks kept connections without a
+query, and sends several statements in one round trip.
+"""
 
 import select
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db.backends.postgresql import base
 
-from .batch import BatchClient, Row, Statement
+from .batch import BatchClient, Row, Statement, numbered
 
 LONGEST_WAIT = 2.0
 PAUSE = 0.1
-# libpq tells why it was turned away in words only, without the code (53300). What a server says in
+# libpq reports a refused connection in words only, without the code 53300. A server that speaks
 # another language is not waited for.
-NONE_TO_SPARE = (
+NO_CONNECTION_TO_SPARE = (
     "too many clients",
     "too many connections",
     "remaining connection slots are reserved",
@@ -24,28 +27,28 @@ NONE_TO_SPARE = (
 
 
 def has_none_to_spare(error: Exception) -> bool:
-    """Whether the server lives, and turned us away only because others hold its connections."""
-    return any(words in str(error) for words in NONE_TO_SPARE)
+    """True if the server runs and refused us only because others hold all its connections."""
+    return any(words in str(error) for words in NO_CONNECTION_TO_SPARE)
 
 
 class Shortage:
-    """Since when this process is turned away: what its threads wait for together.
+    """How long this process has been refused connections.
 
-    Were it each thread's own time, a request behind others would wait for theirs too.
+    Shared by all threads: with a timer each, queued requests would wait for the sum of them.
     """
 
-    began = met = float("-inf")
+    began = last_refusal = float("-inf")
 
     def seconds(self) -> float:
-        """Of a server that is full just now."""
+        """Record a refusal. Returns the seconds since the first one of this shortage."""
         now = time.monotonic()
-        if now - self.met > LONGEST_WAIT:
+        if now - self.last_refusal > LONGEST_WAIT:
             self.began = now
-        self.met = now
+        self.last_refusal = now
         return now - self.began
 
     def end(self) -> None:
-        self.met = float("-inf")
+        self.last_refusal = float("-inf")
 
 
 shortage = Shortage()
@@ -56,7 +59,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     batch_client: BatchClient
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Waits a little for a connection that others hold."""
+        """Wait up to LONGEST_WAIT seconds for a connection if others hold all of them."""
         while True:
             try:
                 connection = super().get_new_connection(conn_params)
@@ -65,16 +68,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
                     raise
             else:
                 shortage.end()
-                # A pooler that has no cursors of a session has no prepared statements, either.
-                prepares = not self.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-                self.batch_client = BatchClient(connection, prepares=prepares)
+                self.batch_client = BatchClient(connection, prepares=settings.PREPARE_STATEMENTS)
                 return connection
             time.sleep(PAUSE)
 
     def is_usable(self) -> bool:
-        """Whether the server has hung up, or said anything at all to a client that asked nothing.
+        """False if the server closed the connection or sent unsolicited data.
 
-        Django asks with a `SELECT 1` before each request, for what the socket knows
+        Replaces Django's `SELECT 1` before each request by a look at the socket
         (docs/performance.md).
         """
         if self.connection is None or self.connection.closed:
@@ -84,12 +85,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return not watched.poll(0)
 
     def run_batch(self, *statements: Statement) -> list[list[Row]]:
-        """The rows of each of these statements, which are sent together: see `BatchClient`.
+        """Return the rows of each statement, sent together by the `BatchClient`.
 
-        Who watches statements with `execute_wrapper` sees each one by itself; then, without a
-        transaction, those before a failure count.
+        They are sent one at a time if BATCH_STATEMENTS is off, or if an `execute_wrapper` is to
+        see each of them. Then, outside a transaction, those before a failed one stay committed.
         """
-        if self.execute_wrappers:
+        for text, _ in statements:
+            numbered(text)
+        if self.execute_wrappers or not settings.BATCH_STATEMENTS:
             return [self.run_one(*each) for each in statements]
         self.validate_no_broken_transaction()
         self.close_if_health_check_failed()

@@ -1,8 +1,6 @@
-"""Statements that travel to PostgreSQL together, and are answered together.
+"""Statements that travel to PostgreSQL together, in one round trip.
 
-psycopg's own pipeline waits for the socket at each statement, and for the answer to a BEGIN: it
-costs as much as sending them one by one. This one waits once, and its statements are planned once:
-a claim by Django's cursor takes half as long again (docs/performance.md).
+docs/batch-client.md says why this exists, what it costs, and how to switch it off.
 """
 
 import re
@@ -18,32 +16,35 @@ from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 Row = tuple[Any, ...]
+# The text, and a parameter for each %s in it.
 Statement = tuple[str, Sequence[Any]]
 Command = Callable[[], None]
-# A prepared statement whose columns have changed, or that somebody has deallocated.
+# A table changed under a prepared statement, or somebody deallocated it.
 OUTDATED = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
 
 
 class BatchClient:
-    """Of one connection. `prepares`: PostgreSQL parses and plans each text once, not each time.
+    """Sends batches on one connection.
 
-    For a few fixed texts, whose parameters have types by themselves or by a cast. A condition that
-    a partial index needs must stand in the text: a parameter is not known when it is planned.
+    `prepares`: PostgreSQL parses and plans each text once per connection. That suits few, fixed
+    texts. Every parameter needs a type, from its column or from a cast. A value that a partial
+    index depends on belongs in the text: the plan is made without the parameters.
     """
 
     def __init__(self, connection: Connection[Any], *, prepares: bool) -> None:
         self.connection = connection
         self.prepares = prepares
-        # One for all: it finds out how to read each type once.
+        # Shared by all batches, because it caches how each type is read.
         self.transformer = Transformer(connection)
         self.names: dict[str, bytes] = {}
         self.numbers = count()
 
     def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """The rows of each. What the first one to fail says is raised; those after it do not run.
+        """Return the rows of each statement.
 
-        The BEGIN of a transaction that has not begun yet travels with them, of the server's default
-        isolation. OperationalError: also once after a table was changed under a prepared statement.
+        Raises the first statement's error; later statements are not executed. A transaction's
+        BEGIN, with the server's default isolation, travels with its first batch.
+        OperationalError: also once after a table has changed under a prepared statement.
         """
         commands = self.begin()
         answers: list[int] = []
@@ -63,7 +64,7 @@ class BatchClient:
     def error(self, result: PGresult) -> errors.Error:
         error = errors.error_from_result(result, self.connection.info.encoding)
         if self.names and isinstance(error, OUTDATED):
-            # To be prepared anew. Nothing has happened: asking again is all it takes.
+            # Prepare all of them again. Nothing was changed, so the client can simply retry.
             self.names.clear()
             return errors.OperationalError(str(error))
         return error
@@ -83,7 +84,7 @@ class BatchClient:
         name = self.names.get(text) or new.get(text)
         if name:
             return [partial(pgconn.send_query_prepared, name, values)]
-        # Never one that was used: of a batch that failed, the first statements are prepared.
+        # Names are never reused: a failed batch has prepared its first statements all the same.
         name = new[text] = b"baywheels_%d" % next(self.numbers)
         return [
             partial(pgconn.send_prepare, name, numbered(text)),
@@ -101,13 +102,13 @@ class BatchClient:
             if pgconn.status == ConnStatus.OK:
                 pgconn.exit_pipeline_mode()
         except BaseException:
-            # An answer that was not read would be taken for that of a later statement.
+            # A later statement would take an unread result for its own.
             self.connection.close()
             raise
         return results
 
     def results(self) -> abc.PQGen[list[PGresult]]:
-        """One for each command; and what failed at the end of the pipeline, or ended it."""
+        """One result for each command, and the error that ended the pipeline, if one did."""
         pgconn = self.connection.pgconn
         yield from send(pgconn)
         results: list[PGresult] = []
@@ -125,6 +126,11 @@ class BatchClient:
 
 @cache
 def numbered(text: str) -> bytes:
-    """With $1, $2 ... as PostgreSQL has them."""
+    """The text with $1, $2 ... for each %s.
+
+    ValueError: it has another %. Django's cursor reads %% as %, PostgreSQL reads two operators.
+    """
+    if "%" in text.replace("%s", ""):
+        raise ValueError(f"The only % that a batched statement may contain is %s: {text}")
     places = count(1)
     return re.sub("%s", lambda _: f"${next(places)}", text).encode()

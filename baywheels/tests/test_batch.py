@@ -89,8 +89,8 @@ def test_each_text_is_prepared_once_for_a_connection_and_outlives_a_rollback(not
     assert run((PREPARED, [])) == [[(3,)]]
 
 
-def test_behind_a_pooler_of_transactions_nothing_is_prepared(noted, monkeypatch):
-    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+def test_behind_a_pooler_of_transactions_nothing_is_prepared(noted, settings):
+    settings.PREPARE_STATEMENTS = False
     connection.close()
 
     assert run((NUMBER, [1]), (NUMBER, [2])) == [[(2,)], [(3,)]]

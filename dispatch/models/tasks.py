@@ -27,7 +27,7 @@ class TaskQuerySet(MoveQuerySet["Task"]):
         return self.filter(status__in=OPEN_STATUSES)
 
     def overdue(self) -> "TaskQuerySet":
-        """On the way for TASK_OVERDUE_MINUTES or longer."""
+        """Assigned for TASK_OVERDUE_MINUTES or longer."""
         return self.assigned().filter(assigned_at__lte=Now() - overdue_after())
 
     def lease_expired(self) -> "TaskQuerySet":
@@ -35,6 +35,14 @@ class TaskQuerySet(MoveQuerySet["Task"]):
 
     def dispatch_order(self) -> "TaskQuerySet":
         return self.order_by("-priority", "created_at", "id")
+
+    def next_in_queue(self) -> "TaskQuerySet":
+        """Lock the first ready task that no other transaction holds; with `now`.
+
+        `no_key`: with a plain lock, this would skip a task while another row refers to it.
+        """
+        queue = self.ready().dispatch_order().with_now()
+        return queue.select_for_update(skip_locked=True, no_key=True)[:1]
 
 
 STATUS_EDGES: list[tuple[str, str]] = [

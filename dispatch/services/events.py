@@ -1,4 +1,6 @@
-from collections.abc import Sequence
+"""Every change of state records one event, in the same transaction."""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
@@ -18,14 +20,14 @@ EVENT_FIELDS = (
 )
 CHANGE = """
     WITH changed AS (UPDATE tasks SET {assignments} WHERE id = %s)
-    INSERT INTO task_events ({columns}) VALUES ({places})
+    INSERT INTO task_events ({columns}) VALUES ({values})
 """
 
 
 def task_event(
     kind: EventKind, task: Task, actor: str, *, worker_id: str | None = None, **details: Any
 ) -> TaskEvent:
-    """`worker_id`: whom it is about, if that is not the holder of the task as it is now."""
+    """`worker_id`: the worker that the event is about. None: the task's present holder."""
     return TaskEvent(
         kind=kind,
         task_id=task.pk,
@@ -43,18 +45,22 @@ def record_task(kind: EventKind, task: Task, actor: str, **details: Any) -> None
 
 
 def change_task(
-    kind: EventKind, task: Task, fields: Sequence[str], actor: str, **details: Any
+    task: Task, changes: Mapping[str, Any], kind: EventKind, actor: str, **details: Any
 ) -> None:
-    """Save these fields of a task that is locked, and the event of it, in one statement.
+    """Save changes of a locked task together with their event, in one statement.
 
-    So there is no change without its event, and one round trip instead of two.
+    The event names the worker who held the task before the change.
     """
     event = task_event(kind, task, actor, **details)
-    assignments = ", ".join(f"{name} = %s" for name in fields)
-    columns = ", ".join(EVENT_FIELDS)
-    places = ", ".join(["%s"] * len(EVENT_FIELDS))
-    statement = CHANGE.format(assignments=assignments, columns=columns, places=places)
-    run((statement, [*values_of(task, fields), task.pk, *values_of(event, EVENT_FIELDS)]))
+    for name, value in changes.items():
+        setattr(task, name, value)
+    statement = CHANGE.format(
+        assignments=", ".join(f"{name} = %s" for name in changes),
+        columns=", ".join(EVENT_FIELDS),
+        values=", ".join(["%s"] * len(EVENT_FIELDS)),
+    )
+    changed, inserted = values_of(task, list(changes)), values_of(event, EVENT_FIELDS)
+    run((statement, [*changed, task.pk, *inserted]))
 
 
 def values_of(row: Task | TaskEvent, fields: Sequence[str]) -> list[Any]:
@@ -65,7 +71,7 @@ def values_of(row: Task | TaskEvent, fields: Sequence[str]) -> list[Any]:
 def suggestion_event(
     kind: EventKind, suggestion: Suggestion, actor: str, **details: Any
 ) -> TaskEvent:
-    """A suggestion leaves its table: its event keeps what it proposed."""
+    """Keeps the proposed move in its details: the suggestion's row will be deleted."""
     return TaskEvent(
         kind=kind,
         suggestion_id=suggestion.pk,

@@ -1,25 +1,27 @@
+"""Locks on tasks, and advisory locks on subjects that are not rows."""
+
 from functools import cache
 
-from ..exceptions import NotFound
-from ..models import Task
+from ..exceptions import Conflict, NotFound
+from ..models import OPEN_STATUSES, Task, TaskStatus
 from .rows import run, task_from
 
-TURNS = """
+ADVISORY_LOCK = """
     SELECT pg_advisory_xact_lock(hashtextextended(subject, 0)) FROM unnest(%s::text[]) AS subject
 """
 
 
 def advisory_lock(*subjects: str) -> None:
-    """Wait until no other open transaction works on any of these subjects, which need not be rows.
+    """Lock these subjects until the transaction ends.
 
-    Whoever names several names them in the same order. Only the statements after it see what the
-    one before has committed: look then, not in one clever statement.
+    Callers that lock several subjects name them in the same order. Read in a later statement:
+    only a later one sees what the previous holder committed.
     """
-    run((TURNS, [list(subjects)]))
+    run((ADVISORY_LOCK, [list(subjects)]))
 
 
 def lock_task(task_id: int) -> Task:
-    """The row as it is under its lock, and `task.now`: the database's clock."""
+    """Lock and return the task, with the database's clock in `task.now`."""
     [rows] = run((lock_statement(), [task_id]))
     if not rows:
         raise NotFound(f"Task {task_id} not found.")
@@ -29,12 +31,37 @@ def lock_task(task_id: int) -> Task:
     return task
 
 
+def lock_open_task(task_id: int) -> Task:
+    """Conflict: the task has ended."""
+    task = lock_task(task_id)
+    if task.status not in OPEN_STATUSES:
+        raise Conflict(f"Task {task_id} is {task.status}.")
+    return task
+
+
+def lock_held_task(task_id: int, worker_id: str | None, attempt: int | None = None) -> Task:
+    """None: any worker, any attempt. Conflict: the task is not assigned, or not to this worker,
+    or it has been claimed again since this attempt."""
+    task = lock_task(task_id)
+    if task.status != TaskStatus.ASSIGNED:
+        raise Conflict(f"Task {task_id} is {task.status}, not assigned.")
+    if worker_id is not None and worker_id != task.worker_id:
+        raise Conflict(f"Task {task_id} is not held by {worker_id}.")
+    if attempt is not None and attempt != task.attempt:
+        raise Conflict(claimed_again(task))
+    return task
+
+
+def claimed_again(task: Task) -> str:
+    return f"Task {task.pk} has been claimed again, by {task.worker_id}."
+
+
 @cache
 def lock_statement() -> str:
-    """Compiled once, as in `claims`.
+    """Compiled once per process, like the claim's statement.
 
-    `no_key`: a plain lock would make claims skip this task while an unrelated row refers to it.
+    `no_key`: with a plain lock, claims would skip this task while another row refers to it.
     """
-    rows = Task.objects.with_now().filter(pk=0).select_for_update(no_key=True)
-    sql: str = rows.query.sql_with_params()[0]
+    tasks = Task.objects.with_now().filter(pk=0).select_for_update(no_key=True)
+    sql: str = tasks.query.sql_with_params()[0]
     return sql

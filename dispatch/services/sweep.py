@@ -1,7 +1,7 @@
-"""What time does: leases run out, suggestions expire, keys are forgotten.
+"""Release expired leases, remove expired suggestions, forget old idempotency keys.
 
-Each batch is a transaction of its own that skips what others hold, so any number of sweeps may run
-at once, and one that is killed leaves whole batches.
+Each batch is a transaction of its own and skips rows that others have locked. Any number of sweeps
+can run at once, and a killed sweep leaves only whole batches behind.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from functools import partial
 
 from django.db import transaction
 
-from ..models import ClaimKey, EventKind, Suggestion, Task, TaskEvent, TaskStatus
+from ..models import ClaimKey, EventKind, Suggestion, Task, TaskEvent
+from .claims import UNASSIGNED
 from .events import suggestion_event, task_event
 
 BATCH = 500
@@ -18,7 +19,7 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Counts: tasks back in the queue, suggestions removed, idempotency keys forgotten."""
+    """Counts of released tasks, removed suggestions and forgotten idempotency keys."""
 
     released: int
     expired: int
@@ -26,7 +27,7 @@ class SweepResult:
 
 
 def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepResult:
-    """Do all that is due. `stopped` is asked between two batches."""
+    """Sweep everything that is due. `stopped` is asked before each batch."""
 
     def exhaust(batch: Callable[[], int]) -> int:
         total = 0
@@ -43,14 +44,12 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
 
 @transaction.atomic(durable=True)
 def release_expired_tasks(*, actor: str, limit: int = BATCH) -> int:
-    """Give tasks whose lease has run out back to the queue, at their former places."""
+    """Return tasks whose lease has expired to their former places in the queue."""
     due = Task.objects.lease_expired().order_by("lease_expires_at", "id")
     tasks = list(due.select_for_update(skip_locked=True, no_key=True)[:limit])
-    Task.objects.filter(pk__in=[task.pk for task in tasks]).update(
-        status=TaskStatus.READY, worker_id=None, assigned_at=None, lease_expires_at=None
-    )
+    Task.objects.filter(pk__in=[task.pk for task in tasks]).update(**UNASSIGNED)
     TaskEvent.objects.bulk_create(
-        task_event(EventKind.RELEASED, task, actor, reason="The lease has run out.")
+        task_event(EventKind.RELEASED, task, actor, reason="The lease has expired.")
         for task in tasks
     )
     return len(tasks)

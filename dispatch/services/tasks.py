@@ -1,4 +1,4 @@
-"""What becomes of a task: completed, cancelled, sooner or later."""
+"""Complete, cancel and prioritize tasks."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,26 +7,17 @@ from typing import Any
 from django.db import transaction
 
 from ..exceptions import Conflict, Refusal
-from ..models import OPEN_STATUSES, EventKind, Task, TaskEvent, TaskStatus
+from ..models import EventKind, Task, TaskEvent, TaskStatus
 from .events import change_task, task_event
-from .locks import lock_task
-
-COMPLETION_FIELDS = [
-    "status",
-    "completed_at",
-    "reported_completed_at",
-    "moved_qty",
-    "note",
-    "lease_expires_at",
-]
+from .locks import claimed_again, lock_open_task, lock_task
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker says of a completion.
+    """A worker's report of a completed task.
 
-    `worker_id` None: whoever holds the task. `moved_qty` None: all bikes. `completed_at` None:
-    now; else when it really was, entered later.
+    `worker_id` None: the holder reports. `moved_qty` None: all bikes were moved. `completed_at`:
+    the time of the work if it is reported later. None: now.
     """
 
     worker_id: str | None = None
@@ -35,21 +26,17 @@ class Report:
     completed_at: datetime | None = None
 
 
-EVERYTHING_MOVED = Report()
+ALL_MOVED = Report()
 
 
 def complete_task(
-    task_id: int,
-    *,
-    actor: str,
-    report: Report = EVERYTHING_MOVED,
-    attempt: int | None = None,
+    task_id: int, *, actor: str, report: Report = ALL_MOVED, attempt: int | None = None
 ) -> Task:
-    """Complete an assigned task. Completing it again changes nothing and returns the same.
+    """Complete an assigned task. Repeating it changes nothing and returns the same task.
 
-    Conflict: it is not assigned, or not to the reporting worker, or it was claimed anew since
-    `attempt` (None: no matter). If the worker held it before, the report is kept as an event all
-    the same: bikes were moved. Refusal: the report cannot be true.
+    `attempt` None: any. Conflict: the task is not assigned, or not to the reporting worker, or it
+    has been claimed again since `attempt`. If that worker held it before, an event keeps the
+    report: bikes were moved. Refusal: the report contradicts the task.
     """
     with transaction.atomic(durable=True):
         task = lock_task(task_id)
@@ -69,32 +56,35 @@ def completion_refusal(task: Task, report: Report, attempt: int | None) -> str |
     if report.worker_id is not None and report.worker_id != task.worker_id:
         return f"Task {task.pk} is {task.status}, but not by {report.worker_id}."
     if attempt is not None and attempt != task.attempt:
-        return f"Task {task.pk} has been claimed anew, by {task.worker_id}."
+        return claimed_again(task)
     return None
 
 
 def complete(task: Task, report: Report, actor: str) -> None:
-    check(task, report, task.assigned_at)
-    task.status = TaskStatus.COMPLETED
-    task.completed_at = task.now
-    task.reported_completed_at = report.completed_at
-    task.moved_qty = task.qty if report.moved_qty is None else report.moved_qty
-    task.note = report.note
-    task.lease_expires_at = None
-    said = replace(report, moved_qty=task.moved_qty)
-    change_task(EventKind.COMPLETED, task, COMPLETION_FIELDS, actor, **details_of(said))
+    check_report(task, report, task.assigned_at)
+    if report.moved_qty is None:
+        report = replace(report, moved_qty=task.qty)
+    changes = {
+        "status": TaskStatus.COMPLETED,
+        "completed_at": task.now,
+        "reported_completed_at": report.completed_at,
+        "moved_qty": report.moved_qty,
+        "note": report.note,
+        "lease_expires_at": None,
+    }
+    change_task(task, changes, EventKind.COMPLETED, actor, **details_of(report))
 
 
-def check(task: Task, report: Report, since: datetime | None) -> None:
-    """`since`: when the reporting worker got the task."""
+def check_report(task: Task, report: Report, claimed_at: datetime | None) -> None:
+    """`claimed_at`: the reporting worker's claim. None: unknown."""
     if report.moved_qty is not None and report.moved_qty > task.qty:
-        raise Refusal(f"moved_qty: task {task.pk} is about {task.qty} bikes.")
-    if report.completed_at is None or since is None:
+        raise Refusal(f"moved_qty: task {task.pk} moves only {task.qty} bikes.")
+    if report.completed_at is None or claimed_at is None:
         return
     if report.completed_at > task.now:
-        raise Refusal("completed_at: lies in the future.")
-    if report.completed_at < since:
-        raise Refusal(f"completed_at: lies before task {task.pk} was assigned.")
+        raise Refusal("completed_at: is in the future.")
+    if report.completed_at < claimed_at:
+        raise Refusal(f"completed_at: is before task {task.pk} was assigned.")
 
 
 def details_of(report: Report) -> dict[str, Any]:
@@ -107,13 +97,13 @@ def details_of(report: Report) -> dict[str, Any]:
 
 
 def keep_late_report(task: Task, report: Report, actor: str) -> None:
-    """Once for each time that the worker held it: a phone repeats itself until it is heard."""
+    """Record a former holder's report, once for each claim: phones repeat unanswered requests."""
     of_worker = TaskEvent.objects.filter(task_id=task.pk, worker_id=report.worker_id)
-    held = of_worker.filter(kind__in=[EventKind.CLAIMED, EventKind.REASSIGNED])
-    last = held.order_by("id").last()
+    claims = of_worker.filter(kind__in=[EventKind.CLAIMED, EventKind.REASSIGNED])
+    last = claims.order_by("id").last()
     if last is None or of_worker.late_reports().filter(attempt=last.attempt).exists():
         return
-    check(task, report, last.at)
+    check_report(task, report, last.at)
     event = task_event(
         EventKind.LATE_REPORT, task, actor, worker_id=report.worker_id, **details_of(report)
     )
@@ -123,39 +113,27 @@ def keep_late_report(task: Task, report: Report, actor: str) -> None:
 
 @transaction.atomic(durable=True)
 def cancel_task(task_id: int, *, actor: str, reason: str) -> Task:
-    """Take a ready or assigned task off the plan, for good. Conflict: it has ended already."""
+    """Cancel a ready or assigned task for good. Conflict: it has ended."""
     task = lock_open_task(task_id)
-    task.status = TaskStatus.CANCELLED
-    task.cancelled_at = task.now
-    task.lease_expires_at = None
-    fields = ["status", "cancelled_at", "lease_expires_at"]
-    change_task(EventKind.CANCELLED, task, fields, actor, reason=reason)
+    changes = {
+        "status": TaskStatus.CANCELLED,
+        "cancelled_at": task.now,
+        "lease_expires_at": None,
+    }
+    change_task(task, changes, EventKind.CANCELLED, actor, reason=reason)
     return task
 
 
 @transaction.atomic(durable=True)
 def prioritize_task(task_id: int, *, actor: str, priority: int | None = None, by: int = 0) -> Task:
-    """Set the priority to a value, or shift the present one; it stays within its range.
+    """Set the priority, or shift the present one by `by`; it stays within its range.
 
     Conflict: the task has ended.
     """
     task = lock_open_task(task_id)
-    former, task.priority = task.priority, task.shifted_priority(priority, by)
-    task.changed = task.priority != former
+    former, new = task.priority, task.shifted_priority(priority, by)
+    task.changed = new != former
     if task.changed:
-        change_task(
-            EventKind.PRIORITIZED,
-            task,
-            ["priority"],
-            actor,
-            former_priority=former,
-            priority=task.priority,
-        )
-    return task
-
-
-def lock_open_task(task_id: int) -> Task:
-    task = lock_task(task_id)
-    if task.status not in OPEN_STATUSES:
-        raise Conflict(f"Task {task_id} is {task.status}.")
+        details = {"former_priority": former, "priority": new}
+        change_task(task, {"priority": new}, EventKind.PRIORITIZED, actor, **details)
     return task

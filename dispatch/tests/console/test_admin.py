@@ -408,7 +408,7 @@ def test_a_button_acts_on_the_claim_that_the_page_showed(dispatcher, name):
     answer = dispatcher.post(html.unescape(button), answers, follow=True)
 
     (message,) = messages(answer)
-    assert message.endswith(f"1 skipped: Task {task.id} has been claimed anew, by van-2.")
+    assert message.endswith(f"1 skipped: Task {task.id} has been claimed again, by van-2.")
     assert Task.objects.get().worker_id == "van-2"
 
 

@@ -10,18 +10,20 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.test import override_settings
 
 from dispatch import services
 from dispatch.models import Task
-from dispatch.services import Report, SuggestionRow, approvals, claims, proposals
-from dispatch.services import locks as task_locks
-from dispatch.services import suggestions as suggestion_services
-from dispatch.services import tasks as task_services
+from dispatch.services import Report, SuggestionRow
 from dispatch.services.sweep import release_expired_tasks
 
 from ..support.factories import SuggestionFactory, TaskFactory
+from ..support.guards import (
+    without_advisory_locks,
+    without_completion_check,
+    without_row_locks,
+)
 from ..support.interleavings import Run, every_statement, explore, in_words, story
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -39,12 +41,6 @@ class Pair:
     legal: set[End]
     stops_at: Callable[[str], bool] = every_statement
     settings: dict[str, int] = field(default_factory=dict)
-
-
-@pytest.fixture(autouse=True)
-def compiled_before():
-    """Else the first schedule of all would have a step more than its repetitions."""
-    claims.claim_statement()
 
 
 # Rows to begin with
@@ -96,8 +92,7 @@ def propose(rows):
 
 
 def claim(worker_id, key=None):
-    # In a transaction, so that the other can come between its statement and its COMMIT.
-    return lambda _: claims.claim_in_turn(worker_id, "api", key)
+    return lambda _: services.claim_next_task(worker_id, actor="api", key=key)
 
 
 def complete(rows):
@@ -289,81 +284,67 @@ def test_every_order_has_a_legal_end_and_each_legal_end_occurs(name):
 # The same search with a guard taken out
 
 
-def locks(monkeypatch):
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda rows, **_: rows)
-    # Compiled anew, not those from before with their locks.
-    monkeypatch.setattr(claims, "claim_statement", claims.claim_statement.__wrapped__)
-    monkeypatch.setattr(task_locks, "lock_statement", task_locks.lock_statement.__wrapped__)
-    monkeypatch.setattr(
-        suggestion_services, "LOCK", suggestion_services.LOCK.replace("FOR UPDATE", "")
-    )
-
-
-def turns(monkeypatch):
-    for module in (claims, proposals):
-        monkeypatch.setattr(module, "advisory_lock", lambda *_: None)
-    without = approvals.TURNS.replace("pg_advisory_xact_lock", "")
-    monkeypatch.setattr(approvals, "TURNS", without)
-
-
-def the_check(monkeypatch):
-    monkeypatch.setattr(task_services, "completion_refusal", lambda *_: None)
-
-
 @pytest.mark.parametrize(
     ("guard", "name", "found"),
     [
         # Other guards keep some rules too: then the rows are right, but that is no answer.
-        (locks, "approve and approve", ("approved", "KeyError", APPROVED)),
-        (locks, "approve and reject", ("approved", "rejected", f"{APPROVED}; rejected")),
+        (without_row_locks, "approve and approve", ("approved", "KeyError", APPROVED)),
         (
-            locks,
+            without_row_locks,
+            "approve and reject",
+            ("approved", "rejected", f"{APPROVED}; rejected"),
+        ),
+        (
+            without_row_locks,
             "approve and ingest the move again",
             ("approved", "1 refreshed", f"{APPROVED}; ingested"),
         ),
         (
-            locks,
+            without_row_locks,
             "approve and ingest without the move",
             ("KeyError", "1 inserted, 1 removed", "3 bikes proposed; ingested"),
         ),
         (
-            locks,
+            without_row_locks,
             "approve and propose the move again",
             ("approved", "refreshed", f"{APPROVED}; ingested"),
         ),
-        (locks, "claim and claim two tasks", ("task 1", "task 1", CLAIMED_TWICE)),
-        (locks, "claim and claim one task", ("task 1", "task 1", CLAIMED_TWICE)),
-        (locks, "complete and complete", ("task 1", "ProgrammingError", COMPLETED)),
-        (locks, "complete and release", ("task 1", "ProgrammingError", COMPLETED)),
-        (locks, "complete and sweep", ("task 1", "ProgrammingError", COMPLETED)),
+        (without_row_locks, "claim and claim two tasks", ("task 1", "task 1", CLAIMED_TWICE)),
+        (without_row_locks, "claim and claim one task", ("task 1", "task 1", CLAIMED_TWICE)),
+        (without_row_locks, "complete and complete", ("task 1", "ProgrammingError", COMPLETED)),
+        (without_row_locks, "complete and release", ("task 1", "ProgrammingError", COMPLETED)),
+        (without_row_locks, "complete and sweep", ("task 1", "ProgrammingError", COMPLETED)),
         (
-            locks,
+            without_row_locks,
             "extend and sweep",
             ("task 1", "1", "5 bikes ready: created, claimed, extended, released"),
         ),
-        (locks, "cancel and claim", ("task 1", "ProgrammingError", CANCELLED)),
+        (without_row_locks, "cancel and claim", ("task 1", "ProgrammingError", CANCELLED)),
         (
-            turns,
+            without_advisory_locks,
             "approve and approve the same move",
             ("approved", "approved", f"{APPROVED}; {APPROVED}"),
         ),
         (
-            turns,
+            without_advisory_locks,
             "propose and propose one move",
             ("created", "created", "7 bikes proposed; 7 bikes proposed; ingested; ingested"),
         ),
         (
-            turns,
+            without_advisory_locks,
             "claim and claim with the same key",
             ("task 1", "IntegrityError", f"{TO_1}; {READY}"),
         ),
-        (turns, "claim and claim at a limit of one", ("task 1", "task 2", f"{TO_1}; {TO_1}")),
-        (the_check, "complete and reassign", ("task 1", "task 1", DONE_BY_2)),
+        (
+            without_advisory_locks,
+            "claim and claim at a limit of one",
+            ("task 1", "task 2", f"{TO_1}; {TO_1}"),
+        ),
+        (without_completion_check, "complete and reassign", ("task 1", "task 1", DONE_BY_2)),
     ],
 )
-def test_without_its_guard_the_same_search_finds_an_illegal_end(guard, name, found, monkeypatch):
+def test_without_its_guard_the_search_finds_an_illegal_end(guard, name, found):
     pair = PAIRS[name]
-    guard(monkeypatch)
 
-    with closing(ends(pair)) as runs:
+    with guard(), closing(ends(pair)) as runs:
         assert found == next(end for end, _ in runs if end not in pair.legal)

@@ -7,7 +7,6 @@ from django.test.utils import CaptureQueriesContext
 from dispatch import services
 from dispatch.exceptions import Conflict, NotFound
 from dispatch.models import Suggestion, Task, TaskEvent
-from dispatch.services.claims import claim_statement
 from dispatch.services.events import record_task
 
 from ..support.concurrency import background, wait_until_blocked
@@ -147,7 +146,6 @@ def test_what_does_not_exist_is_not_found():
 
 
 def test_each_operation_needs_only_these_statements():
-    claim_statement()  # compiled once for a process, in a transaction
     suggestion = SuggestionFactory()
     expected = {
         # SAVEPOINT and RELEASE stand for the BEGIN and COMMIT of a request.

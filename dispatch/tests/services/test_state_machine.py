@@ -452,7 +452,7 @@ def proposing_again_undoes_a_priority(patch):
 
 def claims_go_by_id(patch):
     patch(TaskQuerySet, "dispatch_order", lambda tasks: tasks.order_by("id"))
-    # Compiled anew, not the one from before in the right order.
+    # The statement was compiled with the right order.
     patch(claims, "claim_statement", claims.claim_statement.__wrapped__)
 
 

@@ -41,7 +41,7 @@ def test_a_task_whose_lease_has_run_out_is_ready_again_at_its_former_place():
     assert (stored.status, stored.worker_id, stored.created_at) == ("ready", None, MORNING)
     event = TaskEvent.objects.get()
     assert (event.kind, event.actor, event.worker_id) == ("released", "sweep", "van-1")
-    assert event.details == {"reason": "The lease has run out."}
+    assert event.details == {"reason": "The lease has expired."}
     assert services.claim_next_task("van-2", actor="api") == task
 
 

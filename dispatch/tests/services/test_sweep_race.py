@@ -17,7 +17,6 @@ from dispatch import services
 from dispatch.exceptions import Conflict
 from dispatch.maintenance.invariants import violations
 from dispatch.models import Task, TaskEvent
-from dispatch.models.tasks import TaskQuerySet
 from dispatch.services.sweep import BATCH, release_expired_tasks
 
 from ..support.concurrency import (
@@ -26,6 +25,7 @@ from ..support.concurrency import (
     no_event_is_written,
     wait_until_blocked,
 )
+from ..support.guards import without_row_locks
 from ..support.server import ROOT, database_url
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
@@ -209,10 +209,8 @@ def test_a_sweep_passes_over_the_batch_of_another():
     assert violations() == {}
 
 
-def test_without_its_lock_a_sweep_releases_the_batch_of_another_again(monkeypatch):
-    monkeypatch.setattr(TaskQuerySet, "select_for_update", lambda tasks, **_: tasks)
-
-    with sweep_within_its_batch() as begin_another:
+def test_without_its_lock_a_sweep_releases_the_batch_of_another_again():
+    with without_row_locks(), sweep_within_its_batch() as begin_another:
         wait_until_blocked(begin_another(), 2)
 
     assert [found for _, _, found in faults()] == [Counter(released=2)] * 3

@@ -1,4 +1,4 @@
-"""Two connections at once: one holds a lock while another is observed."""
+"""Two connections at once: one holds a lock while the other is observed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,21 +25,31 @@ def background() -> Iterator[Callable[..., Future]]:
 
 
 @contextmanager
+def open_transaction() -> Iterator[None]:
+    """A transaction that services can run in: their work is committed when it ends, not before."""
+    block = transaction.atomic()
+    # Django's TestCase sets this too. Otherwise a durable operation refuses to be nested.
+    block._from_testcase = True
+    with block:
+        yield
+
+
+@contextmanager
 def no_event_is_written() -> Iterator[None]:
-    """Whoever changes a task gets as far as its event, and waits there with the row locked."""
+    """Operations on a task stop before they write their event, with the task locked."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE task_events IN SHARE MODE")
         yield
 
 
 def wait_until_blocked(future: Future, count: int = 1) -> None:
-    """Return when that many connections wait for a lock; fail if the call ended instead."""
+    """Return when `count` connections wait for a lock. Fail if the call ends instead."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if future.done():
             raise AssertionError(f"It did not wait: {future.exception() or future.result()!r}")
         with connection.cursor() as cursor:
-            # Within one transaction the view would show the same moment for ever.
+            # Within one transaction the view would always show the same moment.
             cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity"
