@@ -256,6 +256,8 @@ LOGGING = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # Failures and locks; not each look into its table.
         "axes": {"level": "WARNING"},
+        # Its warnings about retries show the whole address, and the query may hold a key.
+        "urllib3": {"level": "ERROR"},
         "django": {"handlers": [], "level": "INFO", "propagate": True},
     },
 }

@@ -1,36 +1,33 @@
-"""One document, from the web or a file: limited in size and time, whoever answers."""
+"""Fetches one document from the web or a file, limited in size and time."""
 
-import gzip
-import http.client
 import os
-import random
 import re
+import signal
 import stat
-import time
-import urllib.request
-import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, make_headers
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 from .documents import BadFeed
-from .web import WAIT, opener
 
 LARGEST = 20_000_000
-# Seconds: of the whole, and what is doubled before each further attempt.
-DEADLINE, PAUSE = 60.0, 1.0
-ATTEMPTS = 3
-WORTH_ANOTHER_TRY = {429, 500, 502, 503, 504}
-NOT_MODIFIED = 304
+# Seconds: for all attempts together, and for one wait.
+DEADLINE, WAIT = 60.0, 10.0
+NOT_MODIFIED, FIRST_ERROR = 304, 300
 LONGEST_SOURCE = 2000
 LONGEST_VALIDATOR = {"ETag": 500, "Last-Modified": 100}
 
 
 @dataclass(frozen=True)
 class Validators:
-    """What an answer said of its version, for asking whether there is a newer one."""
+    """The version of a response, sent back to ask for a newer one only."""
 
     etag: str = ""
     last_modified: str = ""
@@ -45,8 +42,31 @@ class Answer:
     validators: Validators = NO_VALIDATORS
 
 
+class PatientRetry(Retry):
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        """BadFeed: the server asks for a longer pause than the deadline allows."""
+        seconds = super().get_retry_after(response)
+        if seconds is not None and seconds > DEADLINE:
+            raise BadFeed(status_line(response))
+        return seconds
+
+
+RETRIES = PatientRetry(
+    total=None,
+    connect=2,
+    read=2,
+    status=2,
+    other=2,
+    redirect=5,
+    status_forcelist={429, 500, 502, 503, 504},
+    raise_on_status=False,
+    backoff_factor=1,
+    backoff_jitter=2,
+)
+
+
 def is_address(source: str) -> bool:
-    """Of the web; what names another scheme is refused, what names none is a file."""
+    """Tell web addresses from files. BadFeed: a scheme other than http and https, or no address."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", source)
     if scheme is None:
         return False
@@ -60,60 +80,87 @@ def is_address(source: str) -> bool:
     if not is_sound or " " in source or len(source) > LONGEST_SOURCE:
         raise BadFeed(f"{without_query(source)}: not an address.")
     if "@" in address.netloc:
-        raise BadFeed("An address with a user or password in it is not read.")
+        raise BadFeed("Addresses with a user or password are not read.")
     return True
 
 
 def fetch(
-    source: str,
-    validators: Validators = NO_VALIDATORS,
-    *,
-    deadline: float = DEADLINE,
-    pause: Callable[[float], object] = time.sleep,
+    source: str, validators: Validators = NO_VALIDATORS, *, deadline: float = DEADLINE
 ) -> Answer | None:
-    """None: it is what `validators` came with. BadFeed: it cannot be had, in one line."""
-    if not is_address(source):
-        return Answer(read_file(source))
-    end = time.monotonic() + deadline
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return ask(source, validators, end)
-        except Passing as trouble:
-            # Twice as long each time, and not in step with others.
-            seconds = PAUSE * 2**attempt * random.uniform(0.5, 1)  # noqa: S311
-            if attempt == ATTEMPTS or time.monotonic() + seconds > end:
-                raise BadFeed(f"{without_query(source)}: {trouble}") from None
-            pause(seconds)
-    raise AssertionError
+    """Return the document, or None if `validators` are still current. In the main thread only.
+
+    BadFeed: the document cannot be had; one line says why.
+    """
+    is_web = is_address(source)
+    shown = without_query(source) if is_web else source
+    try:
+        if not is_web:
+            return Answer(read_file(source))
+        with time_limit(deadline), pool_for(source) as pool:
+            return request(pool, source, validators)
+    except (BadFeed, HTTPError, ValueError) as error:
+        raise BadFeed(f"{shown}: {in_words(error)}") from None
 
 
-class Passing(Exception):
-    """It may go better the next time."""
+def in_words(error: Exception) -> str:
+    """Return one sentence, never urllib3's text with the whole address in it."""
+    if isinstance(error, BadFeed):
+        return str(error)
+    if isinstance(error, ValueError):
+        return "only http(s) addresses are read, also after redirects and as proxies."
+    reason: Exception = getattr(error, "reason", None) or error
+    return f"{reason.__cause__ or (reason.args or [type(reason).__name__])[-1]}."
 
 
 def without_query(source: str) -> str:
-    """As it is shown: the query may hold a key."""
+    """Return the address as it may be shown: the query may hold a key."""
     return source.partition("?")[0][:200]
 
 
 def read_file(path: str) -> bytes:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise BadFeed(f"{path}: not a plain file.")
+            raise BadFeed("not a plain file.")
         with open(path, "rb") as file:
-            content = file.read(LARGEST + 1)
+            return limited(file.read(LARGEST + 1))
     except (OSError, ValueError) as error:
-        raise BadFeed(f"{path}: {getattr(error, 'strerror', None) or error}.") from None
-    return limited(path, content)
+        raise BadFeed(f"{getattr(error, 'strerror', None) or error}.") from None
 
 
-def limited(source: str, content: bytes) -> bytes:
+def limited(content: bytes) -> bytes:
     if len(content) > LARGEST:
-        raise BadFeed(f"{without_query(source)}: larger than {LARGEST // 1_000_000} MB.")
+        raise BadFeed(f"larger than {LARGEST // 1_000_000} MB.")
     return content
 
 
-def ask(address: str, validators: Validators, end: float) -> Answer | None:
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """BadFeed: it is over. It also ends a wait for a server that sends a byte now and then."""
+
+    def expire(*_: Any) -> None:
+        raise BadFeed("it took too long.")
+
+    handler = signal.signal(signal.SIGALRM, expire)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def pool_for(source: str) -> PoolManager:
+    """Use the proxy that the environment names, as Python's own client does."""
+    address = urlsplit(source)
+    proxy = getproxies().get(address.scheme)
+    if not proxy or proxy_bypass(address.netloc):
+        return PoolManager()
+    auth = parse_url(proxy).auth
+    headers = make_headers(proxy_basic_auth=unquote(auth)) if auth else None
+    return ProxyManager(proxy if "//" in proxy else f"http://{proxy}", proxy_headers=headers)
+
+
+def request(pool: PoolManager, source: str, validators: Validators) -> Answer | None:
     headers = {
         "User-Agent": "baywheels-dispatch",
         "Accept": "application/json",
@@ -121,45 +168,39 @@ def ask(address: str, validators: Validators, end: float) -> Answer | None:
         **({"If-None-Match": validators.etag} if validators.etag else {}),
         **({"If-Modified-Since": validators.last_modified} if validators.last_modified else {}),
     }
-    try:
-        request = urllib.request.Request(address, headers=headers)  # noqa: S310
-        with opener(end).open(request, timeout=WAIT) as response:
-            content = limited(address, body_of(response))
-            return Answer(content, validators_of(response))
-    except HTTPError as error:
-        with error:
-            if error.code == NOT_MODIFIED:
-                return None
-            told = f"{error.code} {error.reason}"
-        if error.code in WORTH_ANOTHER_TRY:
-            raise Passing(f"{told}.") from None
-        raise BadFeed(f"{without_query(address)}: {told}.") from None
-    except URLError as error:
-        raise Passing(f"{error.reason}.") from None
-    except TimeoutError:
-        raise Passing("it took too long.") from None
-    except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
-        raise Passing(f"{error or type(error).__name__}.") from None
-    except ValueError:
-        # The library's own checks, of what a redirect led to.
-        raise BadFeed(f"{without_query(address)}: not an address.") from None
+    retries: Retry = RETRIES
+    while True:
+        response = pool.request(
+            "GET",
+            source,
+            headers=headers,
+            retries=retries,
+            timeout=WAIT,
+            preload_content=False,
+        )
+        try:
+            with response:
+                return read_response(response)
+        except HTTPError as error:
+            # By itself urllib3 retries up to the headers only.
+            retries = (response.retries or retries).increment("GET", source, error=error)
+            retries.sleep()
 
 
-def body_of(response: http.client.HTTPResponse) -> bytes:
-    encoding = response.headers.get("Content-Encoding", "identity").lower()
-    if encoding not in ("gzip", "x-gzip", "identity"):
-        raise Passing(f"it is encoded as {encoding[:20]}.")
-    stream: IO[bytes] | gzip.GzipFile = response
-    if encoding != "identity":
-        stream = gzip.GzipFile(fileobj=response)
-    content = stream.read(LARGEST + 1)
-    if response.length and len(content) <= LARGEST:
-        raise Passing("the answer was cut off.")
-    return content
+def read_response(response: BaseHTTPResponse) -> Answer | None:
+    if response.status == NOT_MODIFIED:
+        return None
+    if response.status >= FIRST_ERROR:
+        raise BadFeed(status_line(response))
+    return Answer(limited(response.read(LARGEST + 1)), validators_of(response))
 
 
-def validators_of(response: http.client.HTTPResponse) -> Validators:
-    """What is too long to be kept is not repeated."""
+def status_line(response: BaseHTTPResponse) -> str:
+    return f"{response.status} {response.reason or ''}".rstrip() + "."
+
+
+def validators_of(response: BaseHTTPResponse) -> Validators:
+    """Leave out those that are too long to be stored."""
     kept = [
         value if value.isascii() and value.isprintable() and len(value) <= longest else ""
         for name, longest in LONGEST_VALIDATOR.items()

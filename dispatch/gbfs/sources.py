@@ -1,4 +1,4 @@
-"""From what an operator names to the feed that is wanted."""
+"""Finds the feed that an operator's sources name or lead to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,8 @@ from .fetch import NO_VALIDATORS, Validators, fetch, is_address, without_query
 
 @dataclass(frozen=True)
 class Found:
-    """`document` None: the feed is what `known` had. `system`: as the source calls it, if it does.
-
-    `address`: of the feed itself, also where a discovery document led to it.
-    """
+    """`address`: of the feed itself, even if a discovery document led to it. `document` None: the
+    feed has not changed. `system`: the system's id, if the sources give one."""
 
     address: str
     document: Document | None
@@ -27,10 +25,11 @@ def find_feed(
     *,
     with_system: bool = True,
 ) -> Found:
-    """The feed `name`, given by its own address or by a discovery document's.
+    """Return the feed `name`. A source is its own address or that of a discovery document.
 
-    `known`: what addresses were last read with. `with_system`: also ask what the system is called,
-    where a discovery document says whom. BadFeed: the feed cannot be had, in one line.
+    `known`: the validators of addresses that were read before. `with_system`: also read the
+    system's id if a discovery document lists it. BadFeed: the feed cannot be had; one line says
+    why.
     """
     found: Found | None = None
     system = ""
@@ -45,10 +44,10 @@ def find_feed(
                 system = system_listed(each.document)
             found = follow(source, each.document, name, known)
         else:
-            told = each.document.name or "nothing that is known"
-            raise BadFeed(f"{without_query(source)}: it is {told}, not {name}.")
+            kind = each.document.name or "an unknown kind of feed"
+            raise BadFeed(f"{without_query(source)}: it is {kind}, not {name}.")
     if found is None:
-        raise BadFeed(f"No source is a {name} feed or leads to one.")
+        raise BadFeed(f"No source is a {name} feed or lists one.")
     return Found(found.address, found.document, found.validators, system)
 
 
@@ -67,7 +66,7 @@ def follow(
 ) -> Found:
     address = address_in(discovery, name)
     if address is None:
-        raise BadFeed(f"{without_query(source)}: it lists no {name} on the web.")
+        raise BadFeed(f"{without_query(source)}: it lists no http(s) address of {name}.")
     found = read(address, known.get(address, NO_VALIDATORS))
     if found.document is not None and found.document.name != name:
         raise BadFeed(f"{without_query(address)}: it is not {name}.")
@@ -81,7 +80,7 @@ def system_listed(discovery: Document) -> str:
 
 
 def address_in(discovery: Document, name: FeedName) -> str | None:
-    """A document says where to look on the web; never which of our files to read."""
+    """Return a web address or None: a document must not make us read our own files."""
     address = discovery.address_of(name)
     try:
         return address if address is not None and is_address(address) else None
