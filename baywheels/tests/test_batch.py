@@ -1,4 +1,4 @@
-"""Statements that are sent together: their answers, transaction, and what a failure leaves."""
+"""Batches of statements: their rows, their transaction, and the state after a failure."""
 
 import pytest
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
@@ -9,13 +9,13 @@ NUMBER = "SELECT %s::integer + 1"
 TEXT = "SELECT %s::text"
 PREPARED = "SELECT count(*) FROM pg_prepared_statements"
 INSERT = "INSERT INTO noted VALUES (%s) RETURNING number"
-# So much that neither side can send all of its own before it reads.
-MUCH = "x" * 5_000_000
+# Neither side can send this much before it reads what the other one sends.
+LONG = "x" * 5_000_000
 
 
 @pytest.fixture
 def noted(transactional_db):
-    """A table of numbers, on a connection of its own that prepares."""
+    """A table of numbers, on a fresh connection."""
     connection.close()
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE noted (number integer UNIQUE)")
@@ -33,7 +33,10 @@ def numbers():
     return [number for (number,) in rows]
 
 
-def test_each_statement_has_its_rows_in_order_and_one_that_finds_nothing_has_none():
+@pytest.mark.parametrize("batched", [True, False])
+def test_rows_are_returned_for_each_statement_in_order(settings, batched):
+    settings.BATCH_STATEMENTS = batched
+
     assert run((NUMBER, [1]), ("SELECT 1 WHERE %s", [False]), (TEXT, ["a"])) == [
         [(2,)],
         [],
@@ -41,14 +44,16 @@ def test_each_statement_has_its_rows_in_order_and_one_that_finds_nothing_has_non
     ]
 
 
-def test_they_may_be_longer_than_what_a_socket_holds_in_both_directions():
-    [first], [second], [third] = run((TEXT, [MUCH]), (TEXT, [MUCH]), (NUMBER, [1]))
+def test_statements_and_rows_may_exceed_the_socket_buffers():
+    [first], [second], [third] = run((TEXT, [LONG]), (TEXT, [LONG]), (NUMBER, [1]))
 
-    assert first == second == (MUCH,)
+    assert first == second == (LONG,)
     assert third == (2,)
 
 
-def test_in_a_transaction_they_count_only_when_it_is_committed(noted):
+@pytest.mark.parametrize("batched", [True, False])
+def test_rollback_undoes_batches_and_commit_keeps_them(noted, settings, batched):
+    settings.BATCH_STATEMENTS = batched
     with transaction.atomic():
         run((INSERT, [1]), (INSERT, [2]))
         transaction.set_rollback(True)
@@ -60,36 +65,36 @@ def test_in_a_transaction_they_count_only_when_it_is_committed(noted):
     assert numbers() == [1, 2]
 
 
-def test_without_a_transaction_all_or_none_of_a_batch_count(noted):
+def test_batch_outside_a_transaction_is_all_or_nothing(noted):
     with pytest.raises(DataError):
         run((INSERT, [1]), ("SELECT 1 / %s::integer", [0]), (INSERT, [2]))
 
     assert numbers() == []
 
 
-def test_the_first_failure_is_what_is_told_and_the_connection_goes_on(noted):
+def test_first_error_is_raised_and_the_connection_stays_usable(noted):
     pid = connection.connection.info.backend_pid
 
     with pytest.raises(DataError, match="division by zero"), transaction.atomic():
         run((INSERT, [1]), ("SELECT 1 / %s::integer", [0]), ("SELECT no_such_column", []))
 
     assert numbers() == []
-    # Also with a statement that the failed batch had prepared already.
+    # The failed batch had already prepared this statement.
     assert run((INSERT, [1])) == [[(1,)]]
     assert connection.connection.info.backend_pid == pid
 
 
-def test_each_text_is_prepared_once_for_a_connection_and_outlives_a_rollback(noted):
+def test_each_text_is_prepared_once_even_after_a_rollback(noted):
     for _ in range(3):
         with transaction.atomic():
             run((NUMBER, [1]), (TEXT, ["a"]), (NUMBER, [2]))
             transaction.set_rollback(True)
 
-    # And the one that counts them.
+    # The third one is the count itself.
     assert run((PREPARED, [])) == [[(3,)]]
 
 
-def test_behind_a_pooler_of_transactions_nothing_is_prepared(noted, settings):
+def test_nothing_is_prepared_behind_a_transaction_pooler(noted, settings):
     settings.PREPARE_STATEMENTS = False
     connection.close()
 
@@ -98,7 +103,7 @@ def test_behind_a_pooler_of_transactions_nothing_is_prepared(noted, settings):
     connection.close()
 
 
-def test_an_answer_that_was_not_read_is_never_taken_for_the_next_one(noted, monkeypatch):
+def test_interrupted_batch_closes_the_connection(noted, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -114,7 +119,7 @@ def test_an_answer_that_was_not_read_is_never_taken_for_the_next_one(noted, monk
     assert run((NUMBER, [3])) == [[(4,)]]
 
 
-def test_a_statement_whose_plan_is_no_longer_right_fails_once_at_most(noted):
+def test_outdated_prepared_statement_fails_once(noted):
     select = "SELECT number FROM noted"
     run((select, []), (NUMBER, [1]))
     with connection.cursor() as cursor:
@@ -131,7 +136,7 @@ def test_a_statement_whose_plan_is_no_longer_right_fails_once_at_most(noted):
     assert run((NUMBER, [1]), (select, [])) == [[(2,)], []]
 
 
-def test_what_fails_only_at_the_end_is_told_as_it_is(noted):
+def test_error_at_the_implicit_commit_is_raised(noted):
     pid = connection.connection.info.backend_pid
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE noted DROP CONSTRAINT noted_number_key")
@@ -144,7 +149,7 @@ def test_what_fails_only_at_the_end_is_told_as_it_is(noted):
     assert connection.connection.info.backend_pid == pid
 
 
-def test_a_connection_that_is_ended_meanwhile_is_replaced(noted):
+def test_terminated_connection_is_replaced(noted):
     with pytest.raises(OperationalError):
         run((NUMBER, [1]), ("SELECT pg_terminate_backend(pg_backend_pid())", []), (NUMBER, [2]))
 
@@ -152,7 +157,7 @@ def test_a_connection_that_is_ended_meanwhile_is_replaced(noted):
     assert run((NUMBER, [1])) == [[(2,)]]
 
 
-def test_who_watches_statements_sees_each_by_itself_with_the_same_answers():
+def test_execute_wrapper_sees_each_statement():
     seen = []
 
     def watch(execute, sql, params, many, context):
@@ -164,3 +169,12 @@ def test_who_watches_statements_sees_each_by_itself_with_the_same_answers():
 
     assert answers == [[(2,)], [("a",)]]
     assert seen == [NUMBER, TEXT]
+
+
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("text", ["SELECT 5 %% %s::integer", "SELECT 5 % 2", "SELECT '%d'"])
+def test_percent_sign_other_than_a_placeholder_is_refused(settings, text, batched):
+    settings.BATCH_STATEMENTS = batched
+
+    with pytest.raises(ValueError, match="only % that a batched statement may contain"):
+        run((NUMBER, [1]), (text, [2]))

@@ -1,4 +1,4 @@
-"""PostgreSQL has no connection to spare: who asks waits for one, but not for long."""
+"""When PostgreSQL has no connection to spare, requests wait for one, but not for long."""
 
 from contextlib import contextmanager
 from uuid import uuid4
@@ -17,7 +17,7 @@ NAME = f"test_{uuid4().hex}"
 
 @pytest.fixture
 def one_at_a_time(transactional_db):
-    """The parameters of a role that is allowed one connection."""
+    """The connection parameters of a role that may have one connection."""
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE ROLE {NAME} LOGIN CONNECTION LIMIT 1 PASSWORD 'long enough'")
     yield {**connection.get_connection_params(), "user": NAME, "password": "long enough"}
@@ -26,7 +26,7 @@ def one_at_a_time(transactional_db):
 
 
 @pytest.fixture(autouse=True)
-def no_shortage_so_far(monkeypatch):
+def no_shortage_yet(monkeypatch):
     monkeypatch.setattr(base, "shortage", base.Shortage())
 
 
@@ -42,7 +42,7 @@ def connect(parameters):
     wrapper.get_new_connection(parameters).close()
 
 
-def test_a_connection_that_is_freed_meanwhile_is_waited_for(one_at_a_time, monkeypatch):
+def test_connecting_waits_until_a_connection_is_free(one_at_a_time, monkeypatch):
     with held(one_at_a_time) as other:
         monkeypatch.setattr(base.time, "sleep", lambda _: other.close())
 
@@ -61,9 +61,7 @@ class Clock:
         self.now += seconds
 
 
-def test_after_two_seconds_nobody_waits_any_more_until_the_shortage_is_over(
-    one_at_a_time, monkeypatch
-):
+def test_threads_share_one_wait_of_two_seconds_for_each_shortage(one_at_a_time, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(base, "time", clock)
 
@@ -75,7 +73,7 @@ def test_after_two_seconds_nobody_waits_any_more_until_the_shortage_is_over(
 
     with held(one_at_a_time):
         assert 1.8 < waited() <= 2
-        # Behind those who waited, this one would have waited for them and then for itself.
+        # A request that queued behind that one has waited already.
         assert waited() < 0.2
         clock.now += 2.1
         assert 1.8 < waited() <= 2
@@ -84,7 +82,7 @@ def test_after_two_seconds_nobody_waits_any_more_until_the_shortage_is_over(
         assert 1.8 < waited() <= 2
 
 
-def test_a_database_that_is_not_there_is_not_waited_for(monkeypatch):
+def test_missing_database_is_not_waited_for(monkeypatch):
     monkeypatch.delattr(base.time, "sleep")
 
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
