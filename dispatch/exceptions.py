@@ -1,3 +1,7 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
 class Refusal(Exception):
     """The domain says no. The message is one sentence for the person who asked."""
 
@@ -19,3 +23,12 @@ class DatabaseUnavailable(Refusal):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"The database is not available: {' '.join(str(error).split())}")
+
+
+@contextmanager
+def os_errors_as_refusals(name: str) -> Iterator[None]:
+    """Report an operating system's error in one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise Refusal(f"{name}: {error.strerror or error}.") from error

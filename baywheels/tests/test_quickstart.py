@@ -10,11 +10,10 @@ import time
 
 import pytest
 import requests
+from django.conf import settings
 
 from baywheels.embedded.cluster import Cluster
 from deploy.private import free_port
-
-from ..support.server import ROOT
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -24,7 +23,7 @@ def quickstart(tmp_path, *arguments):
     environment.pop("DATABASE_URL", None)
     return subprocess.Popen(
         [sys.executable, "manage.py", "quickstart", *arguments],
-        cwd=ROOT,
+        cwd=settings.BASE_DIR,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error, InterfaceError, OperationalError
 
@@ -25,11 +25,13 @@ def to_json(value: Any) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
 
 
-def refuse_empty(options: Mapping[str, Any]) -> None:
+def refuse_empty(parser: CommandParser, options: Mapping[str, Any]) -> None:
     """In a crontab, an unset variable would silently turn an option off."""
-    for name, value in options.items():
+    for action in parser._actions:
+        value = options.get(action.dest)
         if value == "" or (isinstance(value, list) and "" in value):
-            raise CommandError(f"{name.replace('_', '-')} must not be empty: is a variable unset?")
+            name = action.option_strings[-1] if action.option_strings else action.dest.upper()
+            raise CommandError(f"{name} must not be empty: is a variable unset?")
 
 
 class DispatchCommand(BaseCommand):
@@ -38,7 +40,7 @@ class DispatchCommand(BaseCommand):
     requires_system_checks = ()
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        refuse_empty(options)
+        refuse_empty(self.create_parser("manage.py", ""), options)
         self.as_json = bool(options.get("json"))
         try:
             return super().execute(*args, **options)

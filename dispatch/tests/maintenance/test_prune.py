@@ -31,16 +31,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "tasks.jsonl.gz"
-
-
-@pytest.fixture
 def small_batches(monkeypatch):
     monkeypatch.setattr(prune, "BATCH", 2)
 
 
-def test_only_tasks_that_ended_long_ago_leave():
+def test_only_tasks_that_ended_long_ago_are_removed():
     completed()
     TaskFactory(cancelled=True, cancelled_at=OLD)
     staying = [
@@ -54,7 +49,7 @@ def test_only_tasks_that_ended_long_ago_leave():
     assert kept() == [task.id for task in staying]
 
 
-def test_it_goes_in_batches_each_from_where_the_last_one_ended(small_batches):
+def test_each_batch_starts_where_the_last_one_ended(small_batches):
     ids = old_tasks(5)
 
     with CaptureQueriesContext(connection) as captured:
@@ -68,7 +63,7 @@ def test_it_goes_in_batches_each_from_where_the_last_one_ended(small_batches):
     assert not kept()
 
 
-def test_each_batch_is_a_transaction_of_its_own(small_batches):
+def test_each_batch_is_its_own_transaction(small_batches):
     ids = old_tasks(5)
 
     next(services.prune_tasks(AGE))
@@ -76,13 +71,13 @@ def test_each_batch_is_a_transaction_of_its_own(small_batches):
     assert kept() == ids[2:]
 
 
-def test_the_archive_has_every_column_as_it_was(path):
+def test_the_archive_keeps_every_column(tmp_path):
     task = completed(reason="Zürich, \u2028 and \\ and \n", note="Déjà", source="ml-v2")
     columns = Task.objects.values().get()
 
-    prune_all(path)
+    prune_all(tmp_path)
 
-    (line,) = archived(path)
+    (line,) = archived(tmp_path)
     assert line.keys() == columns.keys()
     times = {name for name, value in columns.items() if isinstance(value, datetime)}
     assert times == {"created_at", "assigned_at", "completed_at"}
@@ -93,14 +88,14 @@ def test_the_archive_has_every_column_as_it_was(path):
     assert line["id"] == task.id
 
 
-def test_events_stay_and_still_name_the_task_that_a_suggestion_became(path):
+def test_events_stay_and_still_name_a_suggestions_task(tmp_path):
     task = services.approve_suggestion(SuggestionFactory().id, actor="maria").task
     services.cancel_task(task.id, actor="maria", reason="No")
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE tasks DISABLE TRIGGER USER")
         cursor.execute("UPDATE tasks SET cancelled_at = now() - interval '91 days'")
 
-    prune_all(path)
+    prune_all(tmp_path)
 
     assert not kept()
     assert TaskEvent.objects.filter(task_id=task.id).count() == 2
@@ -109,7 +104,7 @@ def test_events_stay_and_still_name_the_task_that_a_suggestion_became(path):
     assert violations() == {}
 
 
-def test_with_events_they_leave_with_their_task_and_no_other_does(path):
+def test_with_events_removes_the_events_of_removed_tasks_only(tmp_path):
     first, second = old_tasks(2)
     staying = TaskFactory()
     record_task("created", staying, "maria")
@@ -118,10 +113,10 @@ def test_with_events_they_leave_with_their_task_and_no_other_does(path):
         kind="late_report", task_id=first, attempt=1, worker_id="van-2", actor="a", details=details
     )
 
-    assert prune_all(path, with_events=True) == [services.Pruned(tasks=2, events=5)]
+    assert prune_all(tmp_path, with_events=True) == [services.Pruned(tasks=2, events=5)]
 
     assert TaskEvent.objects.get().task_id == staying.id
-    of_first, of_second = archived(path)
+    of_first, of_second = archived(tmp_path)
     assert (of_first["id"], of_second["id"]) == (first, second)
     assert [event["kind"] for event in of_first["events"]] == [
         "created",
@@ -139,7 +134,7 @@ def delete_an_event():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_events_cannot_be_deleted_after_it_either_nor_within_its_transaction():
+def test_events_are_append_only_again_after_pruning():
     old_tasks(1)
     record_task("created", TaskFactory(), "maria")
 
@@ -154,7 +149,7 @@ def test_events_cannot_be_deleted_after_it_either_nor_within_its_transaction():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_why_the_database_refused_to_delete_events_is_told():
+def test_a_refused_deletion_of_events_keeps_its_own_error():
     old_tasks(1)
 
     with background() as run, transaction.atomic(), connection.cursor() as cursor:
@@ -170,7 +165,7 @@ def test_why_the_database_refused_to_delete_events_is_told():
     assert Task.objects.count() == 1
 
 
-def test_tasks_that_a_retried_claim_may_ask_for_are_kept():
+def test_tasks_that_a_retried_claim_may_need_are_kept():
     task = completed(Now() - timedelta(hours=23))
 
     with pytest.raises(Refusal, match="kept for 24 hours"):
@@ -181,13 +176,13 @@ def test_tasks_that_a_retried_claim_may_ask_for_are_kept():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_dispatch_goes_on_while_a_batch_is_open(path, monkeypatch):
+def test_dispatch_continues_while_a_batch_is_open(tmp_path, monkeypatch):
     old_tasks(3)
     ready, suggestion = TaskFactory(), SuggestionFactory()
     held = TaskFactory(assigned=True)
-    append = Archive.append
+    write = Archive.write
 
-    def meanwhile(archive, lines):
+    def meanwhile(archive, name, lines):
         with background() as run:
             claim = run(services.claim_next_task, "van-1", actor="api")
             approval = run(services.approve_suggestion, suggestion.id, actor="maria")
@@ -195,34 +190,33 @@ def test_dispatch_goes_on_while_a_batch_is_open(path, monkeypatch):
             assert claim.result(timeout=10) == ready
             assert approval.result(timeout=10).task.status == "ready"
             assert completion.result(timeout=10).status == "completed"
-        append(archive, lines)
+        write(archive, name, lines)
 
-    monkeypatch.setattr(Archive, "append", meanwhile)
+    monkeypatch.setattr(Archive, "write", meanwhile)
 
-    assert prune_all(path) == [services.Pruned(tasks=3, events=0)]
+    assert prune_all(tmp_path) == [services.Pruned(tasks=3, events=0)]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_task_that_another_transaction_holds_is_left_to_the_next_run(path):
+def test_a_task_held_by_another_transaction_is_left_to_the_next_run(tmp_path):
     held, free = old_tasks(2)
 
     with background() as run, transaction.atomic():
         Task.objects.select_for_update(no_key=True).get(pk=held)
-        assert run(prune_all, path).result(timeout=10) == [services.Pruned(1, 0)]
-        assert archived_ids(path) == [free]
+        assert run(prune_all, tmp_path).result(timeout=10) == [services.Pruned(1, 0)]
+        assert archived_ids(tmp_path) == [free]
 
-    prune_all(path)
-    assert archived_ids(path) == [free, held]
+    prune_all(tmp_path)
+    assert archived_ids(tmp_path) == [held, free]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_at_once_with_files_of_their_own_share_the_work(tmp_path, small_batches):
+def test_two_runs_at_once_share_the_work(tmp_path, small_batches):
     ids = old_tasks(40)
-    paths = [tmp_path / "one.gz", tmp_path / "two.gz"]
 
     with background() as run:
-        for call in [run(prune_all, path) for path in paths]:
+        for call in [run(prune_all, tmp_path) for _ in range(2)]:
             call.result(timeout=30)
 
-    assert sorted(archived_ids(paths[0]) + archived_ids(paths[1])) == ids
+    assert sorted(archived_ids(tmp_path)) == ids
     assert not kept()

@@ -6,18 +6,13 @@ import signal
 import pytest
 from django.core.management import CommandError, call_command
 
-from dispatch.maintenance.archive import Archive, open_archive
+from dispatch.maintenance.archive import Archive
 from dispatch.models import Task
 from dispatch.services import prune
 
 from ..support.pruning import archived, archived_ids, kept, old_tasks
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "tasks.jsonl.gz"
 
 
 @pytest.fixture
@@ -38,15 +33,15 @@ def refusal(*options, **more):
     return str(refused.value)
 
 
-def test_the_command_sums_up_in_one_line(path):
+def test_the_result_is_one_line(tmp_path):
     old_tasks(2)
 
-    assert run_command("--archive", str(path)) == "2 tasks removed.\n"
+    assert run_command("--archive", str(tmp_path)) == "2 tasks removed.\n"
     assert run_command() == "0 tasks removed.\n"
-    assert len(archived(path)) == 2
+    assert len(archived(tmp_path)) == 2
 
 
-def test_the_command_counts_the_events_that_it_removes():
+def test_removed_events_are_counted():
     old_tasks(2)
 
     answer = json.loads(run_command("--with-events", "--json"))
@@ -54,22 +49,22 @@ def test_the_command_counts_the_events_that_it_removes():
     assert answer == {"ok": True, "dry_run": False, "tasks": 2, "events": 4}
 
 
-def test_a_dry_run_only_counts(path):
+def test_a_dry_run_only_counts(tmp_path):
     ids = old_tasks(2)
-    dry_run = ("--dry-run", "--archive", str(path))
+    dry_run = ("--dry-run", "--archive", str(tmp_path))
 
-    assert run_command(*dry_run) == "Dry run, nothing was changed: 2 tasks would leave.\n"
+    assert run_command(*dry_run) == "Dry run, nothing was changed: 2 tasks would be removed.\n"
     assert run_command(*dry_run, "--with-events") == (
-        "Dry run, nothing was changed: 2 tasks and 4 events would leave.\n"
+        "Dry run, nothing was changed: 2 tasks and 4 events would be removed.\n"
     )
     assert kept() == ids
-    assert not path.exists()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     "age", ["90", "d", "-1d", "1.5d", "90 d", "90D", "\u0661d", "1234567d", "90d\n"]
 )
-def test_an_age_that_makes_no_sense_is_refused(age):
+def test_an_invalid_age_is_refused(age):
     with pytest.raises(CommandError, match="is not an age like 90d, 36h or 1500m"):
         run_command(older_than=age)
 
@@ -81,69 +76,73 @@ def test_ages_are_days_hours_or_minutes(age, removed):
     assert json.loads(run_command("--json", older_than=age))["tasks"] == removed
 
 
-def test_a_refusal_is_one_line_that_says_what_was_done(path):
+def test_a_refusal_says_what_was_removed(tmp_path):
     old_tasks(1)
-    path.write_text("My notes")
+    absent = tmp_path / "absent"
 
-    assert refusal("--archive", str(path)) == (
-        f"{path}: not written by prune, from byte 0 on: give another file. Nothing was removed."
+    assert refusal("--archive", str(absent)) == (
+        f"{absent}: not an existing folder. Nothing was removed."
     )
     assert "Nothing was removed." in refusal(older_than="23h")
     assert Task.objects.count() == 1
 
 
-def test_a_second_prune_with_the_same_file_is_refused(path):
-    with open_archive(str(path)):
-        assert "another prune writes to it now" in refusal("--archive", str(path))
+def test_an_empty_archive_name_is_refused():
+    """An unset variable in a crontab must not delete tasks without an archive."""
+    old_tasks(1)
+
+    assert refusal("--archive", "") == "--archive must not be empty: is a variable unset?"
+    assert refusal("--archive=") == "--archive must not be empty: is a variable unset?"
+    assert Task.objects.count() == 1
 
 
-def test_a_full_disk_stops_it_before_the_batch_for_which_there_is_no_room(
-    path, small_batches, monkeypatch
+def test_a_full_disk_stops_it_before_the_batch_that_does_not_fit(
+    tmp_path, small_batches, monkeypatch
 ):
     ids = old_tasks(3)
-    write = Archive._write
+    link = os.link
 
-    def write_until_full(archive, data):
-        if archive.end:
+    def link_until_full(source, target):
+        if list(tmp_path.glob("*.gz")):
             raise OSError(28, "No space left on device")
-        write(archive, data)
+        link(source, target)
 
-    monkeypatch.setattr(Archive, "_write", write_until_full)
-    message = refusal("--archive", str(path))
+    monkeypatch.setattr("os.link", link_until_full)
+    message = refusal("--archive", str(tmp_path))
 
-    assert message == f"{path}: No space left on device. 2 tasks removed."
-    assert archived_ids(path) == ids[:2]
+    assert message == f"{tmp_path}: No space left on device. 2 tasks removed."
+    assert archived_ids(tmp_path) == ids[:2]
     assert kept() == ids[2:]
 
 
-def test_a_failure_is_told_in_json_too(path):
-    path.write_text("My notes")
+def test_a_failure_is_reported_in_json_too(tmp_path):
     output = io.StringIO()
+    archive = str(tmp_path / "absent")
 
     with pytest.raises(CommandError):
-        call_command("prune", "--older-than=90d", "--json", "--archive", str(path), stdout=output)
+        call_command("prune", "--older-than=90d", "--json", "--archive", archive, stdout=output)
 
     answer = json.loads(output.getvalue())
     assert (answer["ok"], answer["tasks"]) == (False, 0)
-    assert "not written by prune" in answer["error"]
+    assert "not an existing folder" in answer["error"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_after_the_batch_at_hand(path, small_batches, monkeypatch, number):
+def test_a_signal_ends_it_after_the_current_batch(tmp_path, small_batches, monkeypatch, number):
     ids = old_tasks(5)
-    append = Archive.append
+    write = Archive.write
 
-    def append_and_signal(archive, lines):
+    def write_and_signal(archive, name, lines):
         os.kill(os.getpid(), number)
-        append(archive, lines)
+        write(archive, name, lines)
 
-    monkeypatch.setattr(Archive, "append", append_and_signal)
+    monkeypatch.setattr(Archive, "write", write_and_signal)
     handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
     with pytest.raises(CommandError) as stopped:
-        run_command("--archive", str(path))
+        run_command("--archive", str(tmp_path))
 
     assert stopped.value.returncode == 128 + number
     assert str(stopped.value) == f"Stopped by {number.name} after a whole batch. 2 tasks removed."
     assert kept() == ids[2:]
-    assert archived_ids(path) == ids[:2]
+    assert archived_ids(tmp_path) == ids[:2]
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers

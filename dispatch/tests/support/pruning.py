@@ -1,4 +1,4 @@
-"""Old tasks, and what became of them."""
+"""Old tasks, and the archive that pruning writes."""
 
 import gzip
 import json
@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db.models.functions import Now
 
 from dispatch import services
-from dispatch.maintenance.archive import open_archive
+from dispatch.maintenance.archive import Archive
 from dispatch.models import Task
 from dispatch.services.events import record_task
 
@@ -23,7 +23,7 @@ def completed(at=OLD, **fields):
 
 
 def old_tasks(count):
-    """With two events each."""
+    """Tasks that ended long ago, with two events each; their ids."""
     tasks = [completed() for _ in range(count)]
     for task in tasks:
         record_task("created", task, "maria")
@@ -35,17 +35,16 @@ def kept():
     return list(Task.objects.order_by("id").values_list("id", flat=True))
 
 
-def prune_all(path=None, age=AGE, **options):
-    if path is None:
-        return list(services.prune_tasks(age, **options))
-    with open_archive(str(path)) as archive:
-        return list(services.prune_tasks(age, archive=archive, **options))
+def prune_all(folder=None, age=AGE, **options):
+    archive = None if folder is None else Archive(str(folder))
+    return list(services.prune_tasks(age, archive=archive, **options))
 
 
-def archived(path):
-    with gzip.open(path) as file:
-        return [json.loads(line) for line in file]
+def archived(folder):
+    """The lines of all files, in the order of their first ids."""
+    files = sorted(folder.glob("*.jsonl.gz"), key=lambda file: int(file.name.split("-")[1]))
+    return [json.loads(line) for file in files for line in gzip.open(file)]
 
 
-def archived_ids(path):
-    return [task["id"] for task in archived(path)]
+def archived_ids(folder):
+    return [task["id"] for task in archived(folder)]
