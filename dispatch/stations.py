@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.template.defaultfilters import pluralize
+
 from .models import OutageKind
 
 States = Mapping[int, OutageKind | None]
@@ -11,6 +13,12 @@ States = Mapping[int, OutageKind | None]
 # Between two polls. Nobody knows what was in a longer gap. A feed that is asked every ten minutes
 # leaves out three quarters of an hour now and then, and each gap ends all outages.
 LONGEST_GAP = timedelta(minutes=60)
+LABELS = {
+    "fine": "OK",
+    "closed": "out of service",
+    "gone": "no longer in the feed",
+    "unknown": "no data",
+}
 
 
 def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
@@ -31,6 +39,15 @@ def word_of(bikes: int, docks: int, in_service: bool, *, low: int, high: int) ->
         return outage.value
     percent = 100 * bikes / (bikes + docks)
     return "low" if percent < low else "high" if percent > high else "fine"
+
+
+def availability(bikes: int, docks: int) -> str:
+    return f"{bikes} bike{pluralize(bikes)} · {docks} dock{pluralize(docks)} free"
+
+
+def label_of(state: str) -> str:
+    """The state as people read it."""
+    return LABELS.get(state, state)
 
 
 def is_old(as_of: datetime | None, now: datetime, longest: timedelta) -> bool:

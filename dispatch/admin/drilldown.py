@@ -1,6 +1,7 @@
-"""Year, month, day: a list's way into history.
+"""Links to a year, month or day of a list.
 
-The admin's own looks for the days that have rows, and so reads the whole table on every page.
+Django's own `date_hierarchy` looks for days that have rows, which reads the whole table on every
+page. The idea of offering all days instead is that of django-admin-lightweight-date-hierarchy.
 """
 
 from calendar import month_abbr, monthrange
@@ -13,22 +14,23 @@ from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
 YEAR, MONTH, DAY = "created_at__year", "created_at__month", "created_at__day"
+YEARS_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Link:
     text: str
-    address: str
+    url: str
 
 
 def drilldown(request: HttpRequest, rows: QuerySet[Any]) -> list[Link]:
-    """The way back from the period that is shown, then the periods in it."""
-    chosen = {name: int(request.GET.get(name, "0")) for name in (YEAR, MONTH, DAY)}
-    return [Link(text, address(request, period)) for text, period in periods(chosen, rows)]
+    """Links back from the selected period, then links to the periods within it."""
+    selected = {name: int(request.GET.get(name, "0")) for name in (YEAR, MONTH, DAY)}
+    return [Link(text, url_of(request, period)) for text, period in periods(selected, rows)]
 
 
-def periods(chosen: dict[str, int], rows: QuerySet[Any]) -> Iterator[tuple[str, dict[str, int]]]:
-    year, month, day = chosen[YEAR], chosen[MONTH], chosen[DAY]
+def periods(selected: dict[str, int], rows: QuerySet[Any]) -> Iterator[tuple[str, dict[str, int]]]:
+    year, month, day = selected[YEAR], selected[MONTH], selected[DAY]
     if not year:
         yield from years(rows)
         return
@@ -50,11 +52,11 @@ def years(rows: QuerySet[Any]) -> Iterator[tuple[str, dict[str, int]]]:
     if ends["first"] is None:
         return
     first, last = (timezone.localtime(ends[end]).year for end in ("first", "last"))
-    for year in range(max(first, last - 9), last + 1):
+    for year in range(max(first, last - YEARS_SHOWN + 1), last + 1):
         yield str(year), {YEAR: year}
 
 
-def address(request: HttpRequest, period: dict[str, int]) -> str:
+def url_of(request: HttpRequest, period: dict[str, int]) -> str:
     query: QueryDict = request.GET.copy()
     for name in (YEAR, MONTH, DAY, "p"):
         query.pop(name, None)

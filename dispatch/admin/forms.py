@@ -1,4 +1,4 @@
-"""What a dispatcher is asked before an operation. The field names are the service's arguments."""
+"""Forms shown before an operation. Field names are the service's argument names."""
 
 from typing import Any
 
@@ -18,22 +18,22 @@ class RejectForm(ReasonForm):
     reason = forms.CharField(
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        help_text="The team behind the job that proposed it reads this.",
+        help_text="The team that owns the model will read this.",
     )
 
 
-def is_one_line(text: str) -> None:
+def validate_single_line(text: str) -> None:
     if not text.isprintable():
-        raise forms.ValidationError("One line of printable characters.")
+        raise forms.ValidationError("Enter a single line of printable characters.")
 
 
 class ReassignForm(forms.Form):
     worker_id = forms.CharField(
-        label="Worker",
+        label="Crew",
         max_length=200,
-        validators=[is_one_line],
+        validators=[validate_single_line],
         widget=forms.TextInput(attrs={"autofocus": True}),
-        help_text="The van crew that takes over, by the name it claims with.",
+        help_text="The name the crew signs in with, such as van-3.",
     )
     reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
 

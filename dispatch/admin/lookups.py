@@ -3,31 +3,55 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.text import capfirst
 
-# A thousand kept a process busy for ten seconds.
-MOST_WORDS = 20
+ID = re.compile(r"[0-9]{1,18}", re.ASCII)
+# A search for 1,000 words kept a process busy for ten seconds.
+MAX_WORDS = 20
 
 
 class NamedLookups(admin.ModelAdmin):
-    """A list that filters by what it names only, and searches for a few words.
+    """A list that accepts only the lookups it names, and searches for a limited number of words.
 
-    The admin itself would take any lookup from the address with any value: a broken regular
-    expression, the year 99999, a column that is nobody's business.
+    Django would accept any lookup with any value from the URL: a broken regular expression, the
+    year 99999, or a private column.
     """
 
+    # Lookups and the pattern that a value must match.
     LOOKUPS: dict[str, str] = {}
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         pattern = self.LOOKUPS.get(lookup)
         return pattern is not None and re.fullmatch(pattern, str(value), re.ASCII) is not None
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {**(extra_context or {}), "title": title})
+
+    def list_url(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Return to the list with a message about the missing row."""
+        text = self.missing_message(int(object_id)) if ID.fullmatch(object_id) else "No such page."
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(self.list_url())
+
+    def missing_message(self, pk: int) -> str:
+        return f"{capfirst(str(self.opts.verbose_name))} {pk} not found."
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        if len(search_term.split()) > MOST_WORDS:
+        if len(search_term.split()) > MAX_WORDS:
             self.message_user(
-                request, f"Search for at most {MOST_WORDS} words.", level=messages.WARNING
+                request, f"Search for at most {MAX_WORDS} words.", level=messages.WARNING
             )
             return queryset.none(), False
         return self.search(request, queryset, search_term)
@@ -35,5 +59,5 @@ class NamedLookups(admin.ModelAdmin):
     def search(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """A list's own way to search."""
+        """Override this, not get_search_results, to search differently."""
         return super().get_search_results(request, queryset, search_term)

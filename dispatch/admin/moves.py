@@ -1,4 +1,4 @@
-"""What the lists of suggestions and of tasks share."""
+"""What the admin pages of suggestions and tasks have in common."""
 
 from typing import Any, cast
 
@@ -6,34 +6,35 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
 
 from ..models import INT4_MAX, Move, Station
-from .operations import ID, OperationsAdmin
+from .lookups import ID
+from .operations import OperationsAdmin
 from .routes import attach_names, route_of
 
 PRIORITY_STEP = 10
-# No index finds words inside a text, and one that did would make each claim dearer. So many rows
-# are read in a tenth of a second.
-MOST_SEARCHED = 20_000
+# There is no full-text index: it would make every claim slower. Scanning this many rows takes a
+# tenth of a second.
+MAX_SEARCHED = 20_000
 
 
 class BoundedPaginator(Paginator):
-    """Counts no further than anybody would page, so that a list of millions opens at once."""
+    """Stops counting at MAX_ROWS, so that a list of millions opens at once."""
 
-    MOST_ROWS = 10_000
+    MAX_ROWS = 10_000
 
     @property
-    def is_cut(self) -> bool:
-        return self.count == self.MOST_ROWS
+    def is_capped(self) -> bool:
+        return self.count == self.MAX_ROWS
 
     @cached_property
     def count(self) -> int:
         rows = cast(QuerySet[Model], self.object_list)
-        return rows.order_by()[: self.MOST_ROWS].count()
+        return rows.order_by()[: self.MAX_ROWS].count()
 
 
 class MoveAdmin(OperationsAdmin):
@@ -53,48 +54,31 @@ class MoveAdmin(OperationsAdmin):
     change_list_template = "admin/dispatch/list.html"
     list_per_page = 50
     list_max_show_all = 200
-    # What an index has in order.
+    # Columns that an index can sort.
     sortable_by = ("id", "route", "age", "since")
     add_fields: tuple[str, ...] = ()
     text_fields: tuple[str, ...] = ()
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        title = str(self.opts.verbose_name_plural).capitalize()
-        return super().changelist_view(request, {**(extra_context or {}), "title": title})
-
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        changes = super().get_changelist_instance(request)
-        rows: Any = list(changes.result_list)
+        changelist = super().get_changelist_instance(request)
+        rows: Any = list(changelist.result_list)
         attach_names(rows)
-        changes.result_list = rows
-        return changes
+        changelist.result_list = rows
+        return changelist
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # A form would write back what it showed minutes ago; every change is an operation instead.
+        # Saving a form would overwrite newer values; every change is an operation instead.
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Of a move that is there, only what there is to say."""
+        """Empty fields of an existing move are left out."""
         if obj is None:
             return self.add_fields
-        told = [name for name in self.fields or [] if getattr(obj, str(name)) not in (None, "")]
-        return ["named_route", *told]
-
-    def _get_obj_does_not_exist_redirect(
-        self, request: HttpRequest, opts: Any, object_id: str
-    ) -> HttpResponse:
-        """Who opens what a colleague has decided meanwhile reads how, on the list."""
-        text = self.why_missing(int(object_id)) if ID.fullmatch(object_id) else "No such address."
-        self.message_user(request, text, messages.WARNING)
-        return HttpResponseRedirect(self.list_url())
-
-    def why_missing(self, pk: int) -> str:
-        return f"{str(self.opts.verbose_name).capitalize()} {pk} not found."
+        filled = [name for name in self.fields or [] if getattr(obj, str(name)) not in (None, "")]
+        return ["named_route", *filled]
 
     # Columns
 
@@ -103,19 +87,19 @@ class MoveAdmin(OperationsAdmin):
         return route_of(move)
 
     @admin.display(description="Reason")
-    def why(self, move: Any) -> str:
+    def clamped_reason(self, move: Any) -> str:
         return format_html(
             '<span class="clamped" title="{}">{}</span>', move.reason or "", move.reason or ""
         )
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """With a column of the row's buttons, for who may press one of them."""
+        """Add a column of buttons for users who may run an operation."""
         operations = [operation for operation in self.offered(request) if operation.in_list]
         if not operations:
             return self.list_display
         back = request.GET.urlencode()
 
-        @admin.display(description="Do", empty_value="")
+        @admin.display(description="Actions", empty_value="")
         def buttons(move: Move) -> str:
             return format_html_join(
                 " ",
@@ -138,8 +122,8 @@ class MoveAdmin(OperationsAdmin):
     def search(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """A number finds a station or an id, exactly; words are looked for in the texts and in the
-        stations' names of the newest rows."""
+        """Match numbers exactly, as a station or an id. Match words in texts and station names of
+        the newest rows."""
         terms = search_term.split()
         numbers = [term for term in terms if ID.fullmatch(term)]
         for number in numbers:
@@ -159,19 +143,19 @@ class MoveAdmin(OperationsAdmin):
         return queryset, False
 
     def newest(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows that are searched for words; a message says so if they are not all of them."""
+        """The rows to search for words, with a message if older rows are left out."""
         ids = queryset.order_by("-id").values_list("id", flat=True)
-        cut = list(ids[MOST_SEARCHED - 1 : MOST_SEARCHED + 1])
-        if len(cut) < 2:
+        cutoff = list(ids[MAX_SEARCHED - 1 : MAX_SEARCHED + 1])
+        if len(cutoff) < 2:
             return queryset
         if request.method == "GET":
             self.message_user(
                 request,
-                f"Only the newest {MOST_SEARCHED:,} {self.opts.verbose_name_plural} were searched"
-                " for words: choose a filter, or add a station's number, to search further back.",
+                f"Only the newest {MAX_SEARCHED:,} {self.opts.verbose_name_plural} were searched"
+                " for words. Filter, or add a station number, to search older ones.",
                 messages.WARNING,
             )
-        return queryset.filter(id__gte=cut[0])
+        return queryset.filter(id__gte=cutoff[0])
 
     # The page of one move
 
@@ -198,7 +182,7 @@ class MoveAdmin(OperationsAdmin):
 
 
 def ago(moment: Any) -> str:
-    """How long since, to one unit, with the exact time behind it."""
+    """The time since then, in one unit, with the exact time as a tooltip."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(),

@@ -1,6 +1,5 @@
-"""What a dispatcher does to rows: by a button, one at a time, or to many by the list's action."""
+"""What a dispatcher can do with rows: one at a time by a button, or many by the list's action."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,37 +17,39 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 
 from ..exceptions import Refusal
-from .lookups import NamedLookups
+from .lookups import ID, NamedLookups
 from .routes import attach_names
 
-ID = re.compile(r"[0-9]{1,18}", re.ASCII)
-MOST_SHOWN = 20
+MAX_LISTED = 20
 SENTENCES_SHOWN = 5
-# Of one request's work on many rows; what it then has not reached, it says.
-LONGEST_SECONDS = 6
-# Rows of one transaction: their stations and suggestions are locked until it ends.
-AT_ONCE = 200
+# Time budget of one request for many rows. Rows that it does not reach are reported.
+BUDGET_SECONDS = 6
+# Rows in one transaction, which locks their stations and suggestions until it ends.
+BATCH_SIZE = 200
 BOARD = "board:page"
 
 
 def from_board(request: HttpRequest) -> bool:
-    """Whether it was asked for there, and so leads back to it."""
+    """True if the form was sent from the board, so the response leads back there."""
     return "board" in request.POST
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A service that is offered in the console.
+    """A service offered in the console.
 
-    `run(pk, actor=..., **answers)`, with the answers to `form`, if something is asked first.
-    `run_many(pks, actor=..., **answers)`: the same for many rows at once, what came of each by its
-    key; without it, `run` for one after the other.
-    `of_claim`: it is about the claim that the page showed, `run` takes its `attempt`.
-    `permission`: the verb of the permission that it needs. `possible`: for which rows it has a
-    button; those with `in_list` have it in the list too. `became`: what to add about one result.
-    `notes`: what to warn of about each.
+    `run(pk, actor=..., **answers)` takes the answers to `form`, if there is one.
+    `run_many(pks, actor=..., **answers)` does the same for many rows and returns a result for each
+    id; without it, `run` is called for each row.
+    `claim_bound`: `run` takes the `attempt` that the page showed, so that it fails if the task has
+    been claimed again since.
+    `permission` is the verb of the required permission. `possible` decides which rows get a
+    button; operations with `in_list` have a button in the list too.
+    `done` follows a row's name in a message. `question` is the form's title, without its "?".
+    `result_note` adds to the message about one row; `warnings` are shown beside it.
     """
 
     name: str
@@ -58,18 +59,19 @@ class Operation:
     run: Callable[..., Any]
     run_many: Callable[..., dict[int, Any]] | None = None
     form: type[forms.Form] | None = None
+    question: str = "{label} {rows}"
     possible: Callable[[Any], bool] = lambda _: True
     in_list: bool = False
     in_bulk: bool = True
-    of_claim: bool = False
-    became: Callable[[Any], str] = lambda _: ""
-    notes: Callable[[Any], list[str]] = lambda _: []
+    claim_bound: bool = False
+    result_note: Callable[[Any], str] = lambda _: ""
+    warnings: Callable[[Any], list[str]] = lambda _: []
 
 
 class OperationsAdmin(NamedLookups):
-    """A list and pages that change nothing themselves: every change is an operation."""
+    """A list whose rows change through operations only."""
 
-    MOST_AT_ONCE = 1000
+    MAX_SELECTED = 1000
 
     operations: tuple[Operation, ...] = ()
 
@@ -83,13 +85,12 @@ class OperationsAdmin(NamedLookups):
     # Many rows: the list's action
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Only what the user may do: an action that is not offered is not run either."""
-        kind = self.opts.verbose_name_plural
+        """Only the user's operations: Django refuses to run an action that is not offered."""
         return {
             f"{operation.name}_selected": (
                 partial(type(self).act_on_selected, operation=operation),
                 f"{operation.name}_selected",
-                f"{operation.label} selected {kind}",
+                operation.label,
             )
             for operation in self.offered(request)
             if operation.in_bulk
@@ -97,7 +98,7 @@ class OperationsAdmin(NamedLookups):
 
     def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if not all(map(ID.fullmatch, request.POST.getlist(ACTION_CHECKBOX_NAME))):
-            raise BadRequest("What is selected must be ids.")
+            raise BadRequest("Selected rows must be given by id.")
         return super().response_action(request, *args, **kwargs)
 
     def act_on_selected(
@@ -107,10 +108,10 @@ class OperationsAdmin(NamedLookups):
         return page or (redirect(BOARD) if from_board(request) else None)
 
     def selected_ids(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[int]:
-        """What was ticked, in id order, also what has left the table since the page was shown."""
+        """Selected ids in order, including rows that have left the table since the page loaded."""
         if request.POST.get("select_across") == "1":
             ids = queryset.order_by("id").values_list("id", flat=True)
-            return list(ids[: self.MOST_AT_ONCE + 1])
+            return list(ids[: self.MAX_SELECTED + 1])
         return sorted({int(pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)})
 
     # One row: its button
@@ -130,36 +131,33 @@ class OperationsAdmin(NamedLookups):
         return self.list_url() + self.button_path(operation, row, **query)
 
     def button_path(self, operation: Operation, row: Any, **query: str) -> str:
-        """What follows the list's address."""
-        if operation.of_claim:
+        """The button's URL relative to the list's."""
+        if operation.claim_bound:
             query["attempt"] = row.attempt
         return f"{row.pk}/{operation.name}/?{urlencode(query)}"
 
     def button_view(self, request: HttpRequest, pk: int, operation: Operation) -> HttpResponse:
         if request.method != "POST":
-            # Who had to sign in again comes back this way. Nothing is done by a link.
+            # A user who had to sign in again arrives here by GET, which must not change anything.
             return HttpResponseRedirect(self.list_url())
         if not self.may(request, operation):
             raise PermissionDenied
-        shown = {}
-        if operation.of_claim and ID.fullmatch(request.GET.get("attempt", "")):
-            shown["attempt"] = int(request.GET["attempt"])
-        page = self.operate(request, operation, [pk], shown)
+        claim = {}
+        if operation.claim_bound and ID.fullmatch(request.GET.get("attempt", "")):
+            claim["attempt"] = int(request.GET["attempt"])
+        page = self.operate(request, operation, [pk], claim)
         return page or HttpResponseRedirect(self.back_url(request, pk))
 
     def back_url(self, request: HttpRequest, pk: int) -> str:
-        """Where the button was: on the board, on the row's own page, or in the list as filtered.
+        """Where the button was: the board, the row's own page, or the filtered list.
 
-        The list also when the row has left the table and so has no page any more.
+        A row that has left the table has no page any more: back to the list.
         """
         if from_board(request):
             return reverse(BOARD)
         if "page" in request.GET and self.get_queryset(request).filter(pk=pk).exists():
             return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
         return f"{self.list_url()}?{request.GET.get('back', '')}"
-
-    def list_url(self) -> str:
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
     # Both
 
@@ -168,36 +166,37 @@ class OperationsAdmin(NamedLookups):
         request: HttpRequest,
         operation: Operation,
         ids: list[int],
-        shown: dict[str, int] | None = None,
+        claim: dict[str, int] | None = None,
     ) -> HttpResponse | None:
-        """The page that asks first, or None: it is done, and a message says what came of it."""
-        if len(ids) > self.MOST_AT_ONCE:
-            text = f"Nothing was done: select at most {self.MOST_AT_ONCE} at once."
+        """Return the form to fill in first, or None once the operation has run."""
+        if len(ids) > self.MAX_SELECTED:
+            text = f"Nothing was changed. Select at most {self.MAX_SELECTED:,} rows."
             self.message_user(request, text, messages.ERROR)
             return None
         answers: dict[str, Any] = {}
         if operation.form is not None:
-            form = operation.form(request.POST if "answered" in request.POST else None)
+            form = operation.form(request.POST if "confirmed" in request.POST else None)
             if not form.is_valid():
-                return self.ask(request, operation, ids, form)
+                return self.show_form(request, operation, ids, form)
             answers = form.cleaned_data
-        self.run_each(request, operation, ids, {**answers, **(shown or {})})
+        self.run_each(request, operation, ids, {**answers, **(claim or {})})
         return None
 
-    def ask(
+    def show_form(
         self, request: HttpRequest, operation: Operation, ids: list[int], form: forms.Form
     ) -> HttpResponse:
-        moves = list(self.model._default_manager.filter(pk__in=ids[:MOST_SHOWN]).order_by("id"))
+        moves = list(self.model._default_manager.filter(pk__in=ids[:MAX_LISTED]).order_by("id"))
         attach_names(moves)
         one, many = self.opts.verbose_name, self.opts.verbose_name_plural
-        which = f": {one} {ids[0]}" if len(ids) == 1 else f" {len(ids)} {many}"
+        rows = f"{one} {ids[0]}" if len(ids) == 1 else f"{len(ids)} {many}"
+        question = operation.question.format(label=operation.label, rows=rows)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{operation.label}{which}",
+            "title": f"{question}?",
             "opts": self.opts,
             "form": form,
             "action": f"{operation.name}_selected",
-            "submit": operation.label,
+            "submit": question,
             "checkbox": ACTION_CHECKBOX_NAME,
             "ids": ids,
             "moves": moves,
@@ -208,7 +207,7 @@ class OperationsAdmin(NamedLookups):
                 else request.get_full_path()
             ),
         }
-        return TemplateResponse(request, "admin/dispatch/ask.html", context)
+        return TemplateResponse(request, "admin/dispatch/confirm.html", context)
 
     def run_each(
         self,
@@ -217,73 +216,88 @@ class OperationsAdmin(NamedLookups):
         ids: list[int],
         answers: dict[str, Any],
     ) -> None:
-        """Call the service for all ids, as the signed-in user, and say truthfully what came of it.
+        """Call the service for all ids as the signed-in user, and report every result.
 
-        One refusal does not undo the others; a lock that is not had in time undoes its batch of
-        AT_ONCE.
+        A refusal does not undo other rows. A lock timeout undoes its batch of BATCH_SIZE.
         """
-        tally = Tally()
-        enough = time.monotonic() + LONGEST_SECONDS
-        size = AT_ONCE if operation.run_many else 1
+        results = Results(operation, self.opts.verbose_name, ids)
+        deadline = time.monotonic() + BUDGET_SECONDS
+        size = BATCH_SIZE if operation.run_many else 1
         for start in range(0, len(ids), size):
-            if time.monotonic() > enough:
-                rest = len(ids) - start
-                tally.refusals.append(f"The last {rest} took too long: select them again.")
+            if time.monotonic() > deadline:
+                results.not_reached = len(ids) - start
                 break
             batch = ids[start : start + size]
-            for result in outcomes(operation, batch, request.user.get_username(), answers):
-                tally.add(result, operation)
-        level = messages.WARNING if tally.refusals else messages.SUCCESS
-        self.message_user(request, tally.told(operation, self.opts.verbose_name, ids), level)
-        if tally.notes:
-            self.message_user(request, first_of(tally.notes), messages.WARNING)
+            for pk, result in outcomes(operation, batch, request.user.get_username(), answers):
+                results.add(pk, result)
+        level = messages.SUCCESS if results.is_complete else messages.WARNING
+        self.message_user(request, results.summary(), level)
+        if results.warnings:
+            self.message_user(request, first_of(results.warnings), messages.WARNING)
 
 
 def outcomes(
     operation: Operation, ids: list[int], actor: str, answers: dict[str, Any]
-) -> Iterator[Any]:
-    """What came of each: a result of the service, or a refusal."""
+) -> Iterator[tuple[int, Any]]:
+    """Each id with the service's result or refusal."""
     try:
         if operation.run_many is not None and len(ids) > 1:
-            yield from operation.run_many(ids, actor=actor, **answers).values()
+            yield from operation.run_many(ids, actor=actor, **answers).items()
         else:
             for pk in ids:
-                yield operation.run(pk, actor=actor, **answers)
+                yield pk, operation.run(pk, actor=actor, **answers)
     except Refusal as refusal:
-        yield refusal
+        yield pk, refusal
     except OperationalError:
-        # The connection may have been lost when it had committed.
-        why = "the database was busy or away; look whether it was done, then try again."
-        yield from (Refusal(f"{pk}: {why}") for pk in ids)
+        # The connection may have been lost after the commit.
+        why = "The database did not respond. Check whether it was changed before you try again."
+        yield from ((pk, Refusal(why)) for pk in ids)
 
 
 @dataclass
-class Tally:
-    """What came of an operation on some rows."""
+class Results:
+    """The results of one operation on some rows."""
 
-    became: list[str] = field(default_factory=list)
+    operation: Operation
+    kind: Any
+    ids: list[int]
+    notes: list[str] = field(default_factory=list)
     unchanged: int = 0
     refusals: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    not_reached: int = 0
 
-    def add(self, result: Any, operation: Operation) -> None:
+    @property
+    def is_complete(self) -> bool:
+        return not self.refusals and not self.not_reached
+
+    def add(self, pk: int, result: Any) -> None:
         if isinstance(result, Refusal):
-            self.refusals.append(str(result))
+            row, reason = f"{capfirst(str(self.kind))} {pk}", str(result)
+            self.refusals.append(reason if reason.startswith(row) else f"{row}: {reason}")
         elif getattr(result, "changed", True):
-            self.became.append(operation.became(result))
-            self.notes += operation.notes(result)
+            self.notes.append(self.operation.result_note(result))
+            self.warnings += self.operation.warnings(result)
         else:
             self.unchanged += 1
 
-    def told(self, operation: Operation, kind: Any, ids: list[int]) -> str:
-        text = f"{len(self.became)} {operation.done}"
-        if len(ids) == 1 and self.became:
-            text = f"{str(kind).capitalize()} {ids[0]} {operation.done}{self.became[0]}"
+    def summary(self) -> str:
+        done = self.operation.done
+        if len(self.ids) == 1:
+            row = f"{capfirst(str(self.kind))} {self.ids[0]}"
+            if self.notes:
+                return f"{row} {done}{self.notes[0]}."
+            if self.unchanged:
+                return f"{row} unchanged."
+            return f"Not {done}. {first_of(self.refusals)}"
+        counts = [f"{len(self.notes)} {done}"]
         if self.unchanged:
-            text += f"; {self.unchanged} already so"
+            counts.append(f"{self.unchanged} unchanged")
         if self.refusals:
-            return f"{text}; {len(self.refusals)} skipped: {first_of(self.refusals)}"
-        return f"{text}."
+            counts.append(f"{len(self.refusals)} not {done}")
+        if self.not_reached:
+            counts.append(f"{self.not_reached} not processed (time limit), select them again")
+        return " ".join([f"{', '.join(counts)}.", *filter(None, [first_of(self.refusals)])])
 
 
 def first_of(sentences: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Stations by their names, wherever a move shows; one query for all moves of a page."""
+"""Station names of moves, read in one query for all moves of a page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from ..models import Move, Station
 
 
 def attach_names(moves: Sequence[Any]) -> None:
-    """Give each move `from_name` and `to_name`."""
+    """Set `from_name` and `to_name` on each move."""
     names = Station.objects.names_of(
         number for move in moves for number in (move.from_station_id, move.to_station_id)
     )
@@ -21,17 +21,15 @@ def attach_names(moves: Sequence[Any]) -> None:
 
 
 def station_link(number: int, name: str) -> SafeString:
-    """To the station's page. One without a name has none."""
+    """A link to the station's page; plain text if no feed has named the station."""
     if name == f"#{number}":
         return format_html('<span class="station">{}</span>', name)
-    address = reverse("admin:dispatch_station_change", args=[number])
-    return format_html(
-        '<a class="station" href="{}" title="Station {}">{}</a>', address, number, name
-    )
+    url = reverse("admin:dispatch_station_change", args=[number])
+    return format_html('<a class="station" href="{}" title="Station {}">{}</a>', url, number, name)
 
 
 def route_of(move: Move) -> SafeString:
-    """Of a move with its names."""
+    """Both stations as links. Needs `attach_names` first."""
     named: Any = move
     return format_html(
         '<span class="route">{} <span class="arrow" aria-label="to">→</span> {}</span>',

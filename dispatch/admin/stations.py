@@ -5,17 +5,18 @@ from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 
 from ..models import INT4_MAX, OutageKind, Station, StationStatus, Suggestion, Task
-from ..stations import is_old, word_of
-from .lookups import NamedLookups
+from ..stations import availability, is_old, label_of, word_of
+from .lookups import ID, NamedLookups
 from .moves import ago
-from .operations import ID
 from .routes import attach_names
 
-MOST_MOVES, MOST_OUTAGES = 20, 10
+MOVES_SHOWN, OUTAGES_SHOWN = 20, 10
 
 
 class SystemFilter(admin.SimpleListFilter):
@@ -36,7 +37,8 @@ class StateFilter(admin.SimpleListFilter):
     UNKNOWN, GONE = "unknown", "gone"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [*OutageKind.choices, (self.UNKNOWN, "Unknown"), (self.GONE, "Gone")]
+        states = [*OutageKind.values, self.UNKNOWN, self.GONE]
+        return [(state, capfirst(label_of(state))) for state in states]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         match self.value():
@@ -52,26 +54,26 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Station)
 class StationAdmin(NamedLookups):
-    """What feeds tell; nothing of it is written here."""
+    """Stations, read-only: their feeds are the only source."""
 
     LOOKUPS = {"system": r"[^\0]+", "state": "[a-z]+"}
 
-    list_display = ["number", "name", "fill", "state", "reported"]
+    list_display = ["number", "name", "available", "state", "reported"]
     list_display_links = ["number", "name"]
     list_filter = [StateFilter, SystemFilter]
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
     search_fields = ["name", "short_name"]
-    search_help_text = "A station's number, or words of its name."
+    search_help_text = "Search by station number or name."
     sortable_by = ("number", "name")
     ordering = ["id"]
     actions = None
     change_form_template = "admin/dispatch/station_page.html"
     fields = (
         "state",
-        "fill",
-        "disabled",
+        "available",
+        "broken",
         "reported",
         "number",
         "short_name",
@@ -81,11 +83,6 @@ class StationAdmin(NamedLookups):
         "position",
         "gone_at",
     )
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return super().changelist_view(request, {**(extra_context or {}), "title": "Stations"})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -97,12 +94,15 @@ class StationAdmin(NamedLookups):
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Only what there is to say."""
-        return [name for name in self.fields if self.told(obj, name) not in (None, "")]
+        """Empty fields are left out."""
+        return [name for name in self.fields if self.value_of(obj, name) not in (None, "")]
 
-    def told(self, station: Station, name: str) -> Any:
-        of_ours = getattr(self, name, None)
-        return of_ours(station) if of_ours else getattr(station, name)
+    def value_of(self, station: Station, name: str) -> Any:
+        computed = getattr(self, name, None)
+        return computed(station) if computed else getattr(station, name)
+
+    def missing_message(self, pk: int) -> str:
+        return f"No station has number {pk}."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Station]:
         stations: QuerySet[Station] = super().get_queryset(request).select_related("status")
@@ -111,7 +111,7 @@ class StationAdmin(NamedLookups):
     def search(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """A number finds the station, and those with it in their names."""
+        """Match a number as the station's number or within its name."""
         for term in search_term.split():
             matches = Q(name__icontains=term) | Q(short_name__icontains=term)
             if ID.fullmatch(term) and int(term) <= INT4_MAX:
@@ -123,30 +123,33 @@ class StationAdmin(NamedLookups):
     def number(self, station: Station) -> int:
         return station.pk
 
-    @admin.display(description="Fill", empty_value="")
-    def fill(self, station: Station) -> str | None:
+    @admin.display(description="Available", empty_value="")
+    def available(self, station: Station) -> str | None:
         status = status_of(station)
-        return f"{status.bikes} of {status.working_size} bikes" if status else None
+        return availability(status.bikes, status.docks) if status else None
 
-    @admin.display(description="Out of order", empty_value="")
-    def disabled(self, station: Station) -> str | None:
+    @admin.display(description="Broken", empty_value="")
+    def broken(self, station: Station) -> str | None:
         status = status_of(station)
-        return f"{status.bikes_disabled} bikes, {status.docks_disabled} docks" if status else None
+        if status is None:
+            return None
+        bikes, docks = status.bikes_disabled, status.docks_disabled
+        return f"{bikes} bike{pluralize(bikes)}, {docks} dock{pluralize(docks)}"
 
     @admin.display(description="State")
     def state(self, station: Station) -> str:
         status = status_of(station)
-        told = "gone" if station.gone_at else word(status) if status else "unknown"
-        return format_html('<span class="badge {0}">{0}</span>', told)
+        state = "gone" if station.gone_at else fill_state(status) if status else "unknown"
+        return format_html('<span class="badge {}">{}</span>', state, label_of(state))
 
     @admin.display(description="Reported", empty_value="")
     def reported(self, station: Station) -> str | None:
         status = status_of(station)
         if status is None:
             return None
-        longest = timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
+        max_age = timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
         age = ago(status.as_of) if status.as_of else "never"
-        if not is_old(status.as_of, timezone.now(), longest):
+        if not is_old(status.as_of, timezone.now(), max_age):
             return age
         return format_html('{} <span class="badge overdue">old</span>', age)
 
@@ -165,7 +168,7 @@ class StationAdmin(NamedLookups):
         station = self.get_object(request, object_id) if known else None
         context = {**(extra_context or {}), "title": str(station), "subtitle": ""}
         if station is not None:
-            context |= surroundings(station)
+            context |= related_rows(station)
         return super().change_view(request, object_id, form_url, context)
 
 
@@ -173,7 +176,7 @@ def status_of(station: Station) -> StationStatus | None:
     return getattr(station, "status", None)
 
 
-def word(status: StationStatus) -> str:
+def fill_state(status: StationStatus) -> str:
     return word_of(
         status.bikes,
         status.docks,
@@ -184,21 +187,21 @@ def word(status: StationStatus) -> str:
 
 
 def moves_at(number: int) -> tuple[list[Task], list[Suggestion]]:
-    """Those from or to a station that are open or to decide, the most urgent first."""
-    at_it = Q(from_station_id=number) | Q(to_station_id=number)
-    tasks = Task.objects.open().filter(at_it).order_by("-priority", "id")
-    suggestions = Suggestion.objects.filter(at_it).order_by("-priority", "id")
-    return list(tasks[:MOST_MOVES]), list(suggestions[:MOST_MOVES])
+    """Open tasks and suggestions from or to a station, the most urgent first."""
+    at_station = Q(from_station_id=number) | Q(to_station_id=number)
+    tasks = Task.objects.open().filter(at_station).order_by("-priority", "id")
+    suggestions = Suggestion.objects.filter(at_station).order_by("-priority", "id")
+    return list(tasks[:MOVES_SHOWN]), list(suggestions[:MOVES_SHOWN])
 
 
-def surroundings(station: Station) -> dict[str, Any]:
-    """What else there is to see on its page."""
+def related_rows(station: Station) -> dict[str, Any]:
+    """The rows shown below the station's own fields."""
     tasks, suggestions = moves_at(station.pk)
     attach_names([*tasks, *suggestions])
     return {
         "station": station,
         "tasks": tasks,
         "suggestions": suggestions,
-        "outages": station.outages.order_by("-started_at")[:MOST_OUTAGES],
+        "outages": station.outages.order_by("-started_at")[:OUTAGES_SHOWN],
         "aliases": station.aliases.order_by("id"),
     }

@@ -4,6 +4,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.html import format_html
 
@@ -14,7 +15,7 @@ from .forms import RejectForm
 from .moves import PRIORITY_STEP, MoveAdmin, ago
 from .operations import Operation
 
-# The source of what a person wrote in the console.
+# The source of suggestions that a dispatcher adds.
 CONSOLE = "console"
 
 
@@ -50,10 +51,10 @@ class PriorityFilter(admin.SimpleListFilter):
 
 @admin.register(Suggestion)
 class SuggestionAdmin(MoveAdmin):
-    list_display = ["id", "route", "qty", "why", "priority", "age", "source"]
+    list_display = ["id", "route", "qty", "clamped_reason", "priority", "age", "source"]
     list_filter = [SourceFilter, PriorityFilter]
     search_fields = ["reason"]
-    search_help_text = "A station's or suggestion's number, or words of a name or reason."
+    search_help_text = "Search by station or suggestion number, station name or reason."
     text_fields = ("reason",)
     ordering = ["-priority", "created_at", "id"]
     change_form_template = "admin/dispatch/move_page.html"
@@ -74,19 +75,22 @@ class SuggestionAdmin(MoveAdmin):
             permission="approve",
             run=services.approve_suggestion,
             run_many=services.approve_suggestions,
-            became=lambda approval: f" as task {approval.task.pk}",
-            notes=lambda approval: approval.warnings,
+            result_note=lambda approval: f" as task {approval.task.pk}",
+            warnings=lambda approval: approval.warnings,
             in_list=True,
         ),
         Operation(
             name="fit",
-            label="Approve what fits",
+            label="Approve as many as fit",
             done="approved",
             permission="approve",
             run=partial(services.approve_suggestion, fit=True),
             run_many=partial(services.approve_suggestions, fit=True),
-            became=lambda approval: f" as task {approval.task.pk}, {approval.task.qty} bikes",
-            notes=lambda approval: approval.warnings,
+            result_note=lambda approval: (
+                f" as task {approval.task.pk}: {approval.task.qty} bike"
+                f"{pluralize(approval.task.qty)}"
+            ),
+            warnings=lambda approval: approval.warnings,
         ),
         Operation(
             name="reject",
@@ -99,21 +103,21 @@ class SuggestionAdmin(MoveAdmin):
         ),
         Operation(
             name="raise",
-            label="Raise",
-            done="raised",
+            label="Raise priority",
+            done="raised in priority",
             permission="prioritize",
             run=partial(services.prioritize_suggestion, by=PRIORITY_STEP),
         ),
         Operation(
             name="lower",
-            label="Lower",
-            done="lowered",
+            label="Lower priority",
+            done="lowered in priority",
             permission="prioritize",
             run=partial(services.prioritize_suggestion, by=-PRIORITY_STEP),
         ),
     )
 
-    def why_missing(self, pk: int) -> str:
+    def missing_message(self, pk: int) -> str:
         return decision_on([pk])[pk]
 
     @admin.display(description="Age", ordering="created_at")

@@ -12,9 +12,9 @@ from ..models import OPEN_STATUSES, Task, TaskEvent, TaskStatus
 from ..models.tasks import overdue_after
 from .drilldown import DAY, MONTH, YEAR, drilldown
 from .forms import ReasonForm, ReassignForm, ReportForm
+from .history import describe_event
 from .moves import PRIORITY_STEP, MoveAdmin, ago
 from .operations import Operation
-from .story import tell
 
 
 def is_assigned(task: Task) -> bool:
@@ -26,9 +26,9 @@ def is_open(task: Task) -> bool:
 
 
 class AttentionFilter(admin.SimpleListFilter):
-    """What may be stuck. Its order is each one's own: the worst first."""
+    """Tasks that may be stuck, the most urgent first."""
 
-    title = "what may be stuck"
+    title = "needs attention"
     parameter_name = "attention"
     OVERDUE, WAITING, LATE = "overdue", "waiting", "late_report"
     ORDERS = {OVERDUE: ["assigned_at", "id"], WAITING: ["created_at", "id"]}
@@ -37,7 +37,7 @@ class AttentionFilter(admin.SimpleListFilter):
         return [
             (self.OVERDUE, "Overdue"),
             (self.WAITING, "Waiting longest"),
-            (self.LATE, "Late report, still open"),
+            (self.LATE, "Reported done by a former crew"),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -52,10 +52,10 @@ class AttentionFilter(admin.SimpleListFilter):
                 return queryset
 
 
-class WorkerFilter(admin.SimpleListFilter):
-    """Who is on the way: the few who hold a task now, not all who ever did."""
+class CrewFilter(admin.SimpleListFilter):
+    """Crews that hold a task now, not all that ever held one."""
 
-    title = "worker on the way"
+    title = "crew"
     parameter_name = "worker"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -70,10 +70,10 @@ class WorkerFilter(admin.SimpleListFilter):
 
 @admin.register(Task)
 class TaskAdmin(MoveAdmin):
-    list_display = ["id", "state", "route", "qty", "worker", "since", "priority", "why"]
-    list_filter = ["status", AttentionFilter, WorkerFilter]
+    list_display = ["id", "state", "route", "qty", "worker", "since", "priority", "clamped_reason"]
+    list_filter = ["status", AttentionFilter, CrewFilter]
     search_fields = ["reason", "worker_id"]
-    search_help_text = "A station's or task's number, a worker, or words of a name or reason."
+    search_help_text = "Search by station or task number, crew, station name or reason."
     text_fields = ("worker_id", "reason")
     date_hierarchy = "created_at"
     ordering = ["-id"]
@@ -103,18 +103,19 @@ class TaskAdmin(MoveAdmin):
             permission="complete",
             run=services.complete_task,
             possible=is_assigned,
-            of_claim=True,
+            claim_bound=True,
             in_list=True,
         ),
         Operation(
             name="report",
-            label="Complete with a count",
+            label="Complete with another count",
             done="completed",
             permission="complete",
             run=services.complete_task,
             form=ReportForm,
+            question="Complete {rows} with another count",
             possible=is_assigned,
-            of_claim=True,
+            claim_bound=True,
             in_bulk=False,
         ),
         Operation(
@@ -125,30 +126,31 @@ class TaskAdmin(MoveAdmin):
             run=services.release_task,
             form=ReasonForm,
             possible=is_assigned,
-            of_claim=True,
+            claim_bound=True,
             in_list=True,
         ),
         Operation(
             name="reassign",
-            label="Reassign",
-            done="reassigned",
+            label="Assign to crew",
+            done="assigned",
             permission="reassign",
             run=services.reassign_task,
             form=ReassignForm,
+            question="Assign {rows} to a crew",
             possible=is_open,
         ),
         Operation(
             name="raise",
-            label="Raise",
-            done="raised",
+            label="Raise priority",
+            done="raised in priority",
             permission="prioritize",
             run=partial(services.prioritize_task, by=PRIORITY_STEP),
             possible=is_open,
         ),
         Operation(
             name="lower",
-            label="Lower",
-            done="lowered",
+            label="Lower priority",
+            done="lowered in priority",
             permission="prioritize",
             run=partial(services.prioritize_task, by=-PRIORITY_STEP),
             possible=is_open,
@@ -167,7 +169,7 @@ class TaskAdmin(MoveAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        # Of an address that is wrong the list says so itself.
+        # The list itself reports an invalid date.
         links = drilldown(request, Task.objects.all()) if self.dates_are_valid(request) else []
         return super().changelist_view(request, {**(extra_context or {}), "drilldown": links})
 
@@ -196,13 +198,13 @@ class TaskAdmin(MoveAdmin):
             return format_html('{} <span class="badge late">late report</span>', badge)
         return badge
 
-    @admin.display(description="Worker", empty_value="")
+    @admin.display(description="Crew", empty_value="")
     def worker(self, task: Task) -> str | None:
         return task.worker_id
 
-    @admin.display(description="Since", ordering="created_at")
+    @admin.display(description="For", ordering="created_at")
     def since(self, task: Task) -> str:
-        """How long it has been as it is: waiting, on the way, ended."""
+        """How long the task has been in its status."""
         moment = task.cancelled_at or task.completed_at or task.assigned_at or task.created_at
         if is_assigned(task) and timezone.now() - moment >= overdue_after():
             return format_html('{} <span class="badge overdue">overdue</span>', ago(moment))
@@ -218,6 +220,6 @@ class TaskAdmin(MoveAdmin):
         events = TaskEvent.objects.none()
         if object_id.isascii() and object_id.isdigit():
             events = TaskEvent.objects.filter(task_id=object_id).order_by("id")
-        story = [(event.at, *tell(event)) for event in events]
-        context = {**(extra_context or {}), "story": story}
+        history = [(event.at, *describe_event(event)) for event in events]
+        context = {**(extra_context or {}), "history": history}
         return super().change_view(request, object_id, form_url, context)

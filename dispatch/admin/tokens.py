@@ -10,17 +10,17 @@ from django.utils.html import format_html
 
 from .. import services
 from ..models import ApiToken, User
-from .forms import is_one_line
+from .forms import validate_single_line
 from .operations import Operation, OperationsAdmin
 
 
 class TokenForm(forms.ModelForm):
     worker_id = forms.CharField(
-        label="Worker",
+        label="Crew",
         required=False,
         empty_value=None,
         max_length=200,
-        validators=[is_one_line],
+        validators=[validate_single_line],
         help_text=ApiToken._meta.get_field("worker_id").help_text,
     )
 
@@ -32,14 +32,14 @@ class TokenForm(forms.ModelForm):
         data = super().clean() or self.cleaned_data
         user = data.get("user")
         if user and not data.get("worker_id") and user.groups.filter(name="worker").exists():
-            raise ValidationError({"worker_id": "A worker's token needs the worker it speaks for."})
+            raise ValidationError({"worker_id": "A crew's token needs the crew's name."})
         return data
 
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(OperationsAdmin):
     form = TokenForm
-    list_display = ["id", "token", "user", "label", "worker_id", "last_used_at", "state"]
+    list_display = ["id", "token", "user", "label", "crew", "last_used_at", "state"]
     list_select_related = ["user"]
     search_fields = ["label", "worker_id", "user__username"]
     ordering = ["-id"]
@@ -56,7 +56,7 @@ class ApiTokenAdmin(OperationsAdmin):
     )
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        # Else whoever may make tokens could make one that may do everything.
+        # Otherwise anyone who may create tokens could create one with all permissions.
         if db_field.name == "user" and not request.user.is_superuser:
             kwargs["queryset"] = User.objects.filter(is_superuser=False)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -71,33 +71,37 @@ class ApiTokenAdmin(OperationsAdmin):
     def token(self, token: ApiToken) -> str:
         return f"{token.prefix}…"
 
+    @admin.display(description="Crew", empty_value="", ordering="worker_id")
+    def crew(self, token: ApiToken) -> str | None:
+        return token.worker_id
+
     @admin.display(description="State")
     def state(self, token: ApiToken) -> str:
         if token.revoked_at:
             return format_html("revoked by {}", token.revoked_by)
         if token.expires_at and token.expires_at <= timezone.now():
             return "expired"
-        return "usable" if token.user.is_active else "account is inactive"
+        return "active" if token.user.is_active else "account disabled"
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
-        made, request.new_secret = services.create_token(  # type: ignore[attr-defined]
+        created, request.new_secret = services.create_token(  # type: ignore[attr-defined]
             obj.user,
             actor=request.user.get_username(),
             label=obj.label,
             worker_id=obj.worker_id,
             expires_at=obj.expires_at,
         )
-        obj.__dict__.update(made.__dict__)
+        obj.__dict__.update(created.__dict__)
 
     def response_add(
         self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """The secret, on this one answer alone: it is in no message, cookie or session."""
+        """Show the secret in this response only: it is in no message, cookie or session."""
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Token {obj.pk} of {obj.user}",
+            "title": f"API token {obj.pk} for {obj.user}",
             "opts": self.opts,
             "token": obj,
             "secret": request.new_secret,  # type: ignore[attr-defined]
         }
-        return TemplateResponse(request, "admin/dispatch/token_made.html", context)
+        return TemplateResponse(request, "admin/dispatch/token_created.html", context)

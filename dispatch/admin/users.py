@@ -11,7 +11,7 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class UserAdmin(NamedLookups, DjangoUserAdmin):
-    """Accounts of the console. What a person may do comes from groups and permissions."""
+    """Accounts. Groups and permissions decide what a user may do."""
 
     LOOKUPS = {
         "is_staff__exact": "[01]",
@@ -23,4 +23,4 @@ class UserAdmin(NamedLookups, DjangoUserAdmin):
 
 @admin.register(Group)
 class GroupAdmin(NamedLookups, DjangoGroupAdmin):
-    """The roles; migrations make them."""
+    """Roles, which are set up automatically."""

@@ -1,1 +1,1 @@
-"""The dispatcher's one screen: the city's stations, what is to decide, the queue, the crews."""
+"""The dispatcher's main screen: map, suggestions, task queue and crews."""

@@ -1,4 +1,4 @@
-"""The console's operations, for who may do them."""
+"""The console's operations, limited to those the user may run."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from ..admin.operations import Operation, OperationsAdmin
 from ..models import Suggestion, Task
-from .moves import Job
+from .moves import OpenTask
 
 Buttons = list[tuple[Operation, str]]
 
@@ -17,23 +17,23 @@ def operations_on(model: type[Suggestion] | type[Task]) -> OperationsAdmin:
     return cast(OperationsAdmin, admin.site.get_model_admin(model))
 
 
-def may(request: HttpRequest) -> set[str]:
-    """The names of what the user may do with suggestions."""
+def allowed_on_suggestions(request: HttpRequest) -> set[str]:
+    """Names of the operations that the user may run on suggestions."""
     return {operation.name for operation in operations_on(Suggestion).offered(request)}
 
 
-def with_buttons(request: HttpRequest, jobs: Iterable[Job]) -> list[tuple[Job, Buttons]]:
-    """Each with what the user may do with it now, and where that is posted to."""
-    tasks = operations_on(Task)
-    offered, address = tasks.offered(request), tasks.list_url()
+def with_buttons(request: HttpRequest, tasks: Iterable[OpenTask]) -> list[tuple[OpenTask, Buttons]]:
+    """Each task with the operations possible now and the addresses they post to."""
+    task_admin = operations_on(Task)
+    offered, list_url = task_admin.offered(request), task_admin.list_url()
     return [
         (
-            job,
+            each,
             [
-                (operation, address + tasks.button_path(operation, job.task))
+                (operation, list_url + task_admin.button_path(operation, each.task))
                 for operation in offered
-                if operation.possible(job.task)
+                if operation.possible(each.task)
             ],
         )
-        for job in jobs
+        for each in tasks
     ]

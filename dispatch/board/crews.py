@@ -1,4 +1,4 @@
-"""Who carries moves out: what each crew has on the way, and what it has done today."""
+"""What each crew holds now and has completed today."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from django.db.models import Count, Min
 
 from ..models import Task, TaskStatus
 
-# A task that was open for longer than this is not looked for: the index is on when it was made.
-LONGEST_OPEN = timedelta(days=31)
+# The index is on created_at, so tasks that stayed open for longer are not counted.
+MAX_OPEN = timedelta(days=31)
 
 
-class Done(NamedTuple):
-    worker: str
+class CompletedTask(NamedTuple):
+    worker_id: str
     assigned_at: datetime
     completed_at: datetime
     bikes: int
@@ -24,7 +24,9 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True)
 class Crew:
-    worker: str
+    """`since` is when the crew got the oldest task that it still holds."""
+
+    worker_id: str
     open: int = 0
     since: datetime | None = None
     done: int = 0
@@ -33,42 +35,42 @@ class Crew:
 
 
 def read_holders() -> list[Crew]:
-    """Who has tasks now, and since when the longest."""
+    """Crews that hold a task, the longest holder first."""
     held = Task.objects.assigned().values("worker_id")
     rows = held.annotate(open=Count("id"), since=Min("assigned_at")).order_by("since", "worker_id")
     return [Crew(row["worker_id"] or "", open=row["open"], since=row["since"]) for row in rows]
 
 
-def read_done(since: datetime) -> list[Done]:
+def read_completed(since: datetime) -> list[CompletedTask]:
     rows: Iterable[Any] = (
         Task.objects.filter(
             status=TaskStatus.COMPLETED,
-            created_at__gte=since - LONGEST_OPEN,
+            created_at__gte=since - MAX_OPEN,
             completed_at__gte=since,
         )
         .order_by("id")
         .values_list("worker_id", "assigned_at", "completed_at", "moved_qty")
     )
-    return [Done(*row) for row in rows]
+    return [CompletedTask(*row) for row in rows]
 
 
-def with_work(holders: Iterable[Crew], done: Iterable[Done]) -> list[Crew]:
-    """Each crew's day: who is on the way first, then who has done most."""
-    work: dict[str, list[Done]] = defaultdict(list)
-    for each in done:
-        work[each.worker].append(each)
-    crews = {crew.worker: crew for crew in holders}
-    for worker in work:
-        crews.setdefault(worker, Crew(worker))
-    told = [day_of(crew, work[crew.worker]) for crew in crews.values()]
-    return sorted(told, key=lambda crew: (crew.open == 0, -crew.done, crew.worker))
+def summarize_crews(holders: Iterable[Crew], completed: Iterable[CompletedTask]) -> list[Crew]:
+    """All crews of the day: those that hold a task first, then by completed tasks."""
+    work: dict[str, list[CompletedTask]] = defaultdict(list)
+    for task in completed:
+        work[task.worker_id].append(task)
+    crews = {crew.worker_id: crew for crew in holders}
+    for worker_id in work:
+        crews.setdefault(worker_id, Crew(worker_id))
+    totals = [with_totals(crew, work[crew.worker_id]) for crew in crews.values()]
+    return sorted(totals, key=lambda crew: (crew.open == 0, -crew.done, crew.worker_id))
 
 
-def day_of(crew: Crew, done: list[Done]) -> Crew:
-    minutes = [(each.completed_at - each.assigned_at) / timedelta(minutes=1) for each in done]
+def with_totals(crew: Crew, completed: list[CompletedTask]) -> Crew:
+    minutes = [(task.completed_at - task.assigned_at) / timedelta(minutes=1) for task in completed]
     return replace(
         crew,
-        done=len(done),
-        bikes=sum(each.bikes for each in done),
+        done=len(completed),
+        bikes=sum(task.bikes for task in completed),
         median_minutes=round(median(minutes)) if minutes else None,
     )

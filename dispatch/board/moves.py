@@ -1,4 +1,4 @@
-"""What is to decide and what is under way: the board's lists of moves."""
+"""The board's lists of suggestions and open tasks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,89 +7,90 @@ from django.db.models import Count, Min, Q
 
 from ..models import Suggestion, Task, TaskStatus
 from ..models.tasks import overdue_after
-from .stops import Stop, Stops
-from .verdicts import Verdict, verdicts_on
+from .fit_checks import FitCheck, check_fit
+from .station_views import StationView, StationViews
 
-MOST_TO_DECIDE = 40
-MOST_IN_QUEUE = 40
+SUGGESTIONS_SHOWN = 40
+TASKS_SHOWN = 40
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """A suggestion, with how its ends are now and what the inventory guard says about it."""
-
+class OpenSuggestion:
     suggestion: Suggestion
-    source: Stop
-    target: Stop
-    verdict: Verdict
+    source: StationView
+    target: StationView
     expired: bool
+    fit: FitCheck
 
 
 @dataclass(frozen=True)
-class Job:
-    """An open task. `state`: ready, assigned or overdue; `since` when it is."""
+class OpenTask:
+    """`state` is ready, assigned or overdue; `since` is when that state began."""
 
     task: Task
-    source: Stop
-    target: Stop
+    source: StationView
+    target: StationView
     state: str
     since: datetime
 
 
 @dataclass(frozen=True)
 class Counts:
-    to_decide: int
-    waiting: int
-    oldest_wait: datetime | None
-    on_the_way: int
+    suggestions: int
+    ready: int
+    ready_since: datetime | None
+    assigned: int
     overdue: int
 
     @property
     def open(self) -> int:
-        return self.waiting + self.on_the_way
+        return self.ready + self.assigned
 
 
 def read_counts() -> Counts:
     tasks = Task.objects.open().aggregate(
-        waiting=Count("id", filter=Q(status=TaskStatus.READY)),
-        oldest_wait=Min("created_at", filter=Q(status=TaskStatus.READY)),
-        on_the_way=Count("id", filter=Q(status=TaskStatus.ASSIGNED)),
+        ready=Count("id", filter=Q(status=TaskStatus.READY)),
+        ready_since=Min("created_at", filter=Q(status=TaskStatus.READY)),
+        assigned=Count("id", filter=Q(status=TaskStatus.ASSIGNED)),
     )
     return Counts(Suggestion.objects.count(), overdue=Task.objects.overdue().count(), **tasks)
 
 
-def read_proposals(stops: Stops, now: datetime) -> list[Proposal]:
-    """Worst first: highest priority, then oldest."""
-    first = Suggestion.objects.order_by("-priority", "created_at", "id")[:MOST_TO_DECIDE]
+def read_suggestions(stations: StationViews, now: datetime) -> list[OpenSuggestion]:
+    """The most urgent first: by priority, then by age."""
+    first = Suggestion.objects.order_by("-priority", "created_at", "id")[:SUGGESTIONS_SHOWN]
     suggestions = list(first)
-    verdicts = verdicts_on(suggestions)
-    return [
-        Proposal(
-            suggestion,
-            stops[suggestion.from_station_id],
-            stops[suggestion.to_station_id],
-            verdicts[suggestion.pk],
-            suggestion.expires_at is not None and suggestion.expires_at <= now,
-        )
-        for suggestion in suggestions
-    ]
+    checks = check_fit(suggestions)
+    return [open_suggestion(each, stations, now, checks[each.pk]) for each in suggestions]
 
 
-def read_jobs(stops: Stops, now: datetime) -> list[Job]:
-    """What is on the way, longest first; then what waits, in the order in which it goes out."""
-    on_the_way = Task.objects.assigned().order_by("assigned_at", "id")[:MOST_IN_QUEUE]
-    waiting = Task.objects.ready().dispatch_order()[:MOST_IN_QUEUE]
-    tasks = [*on_the_way, *waiting][:MOST_IN_QUEUE]
-    return [as_job(task, stops, now) for task in tasks]
+def open_suggestion(
+    suggestion: Suggestion, stations: StationViews, now: datetime, fit: FitCheck | None = None
+) -> OpenSuggestion:
+    return OpenSuggestion(
+        suggestion,
+        stations[suggestion.from_station_id],
+        stations[suggestion.to_station_id],
+        suggestion.expires_at is not None and suggestion.expires_at <= now,
+        fit or FitCheck(),
+    )
 
 
-def as_job(task: Task, stops: Stops, now: datetime) -> Job:
+def read_tasks(stations: StationViews, now: datetime) -> list[OpenTask]:
+    """Assigned tasks, longest first; then ready tasks in the order crews will get them."""
+    assigned = Task.objects.assigned().order_by("assigned_at", "id")[:TASKS_SHOWN]
+    ready = Task.objects.ready().dispatch_order()[:TASKS_SHOWN]
+    tasks = [*assigned, *ready][:TASKS_SHOWN]
+    return [open_task(task, stations, now) for task in tasks]
+
+
+def open_task(task: Task, stations: StationViews, now: datetime) -> OpenTask:
     since = task.assigned_at or task.created_at
-    late = task.assigned_at is not None and now - since >= overdue_after()
-    return Job(
+    overdue = task.assigned_at is not None and now - since >= overdue_after()
+    return OpenTask(
         task,
-        stops[task.from_station_id],
-        stops[task.to_station_id],
-        "overdue" if late else task.status,
+        stations[task.from_station_id],
+        stations[task.to_station_id],
+        "overdue" if overdue else task.status,
         since,
     )

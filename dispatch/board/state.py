@@ -1,4 +1,4 @@
-"""All that the board shows, read in a number of queries that does not grow with the city."""
+"""Everything on the board, read in a number of queries that does not grow with the city."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from ..kpi import Hour, last_24_hours
 from ..models import FeedKind, StationFeed
-from .crews import Crew, read_done, read_holders, with_work
-from .fills import Fill
-from .moves import Counts, Job, Proposal, read_counts, read_jobs, read_proposals
-from .picture import Picture, draw
-from .stops import Stop, read_stops
+from .city_map import CityMap, draw_map
+from .crews import Crew, read_completed, read_holders, summarize_crews
+from .fill_levels import FillLevel
+from .moves import Counts, OpenSuggestion, OpenTask, read_counts, read_suggestions, read_tasks
+from .station_views import StationView, read_stations
 
 
 class Feed(NamedTuple):
@@ -23,7 +23,7 @@ class Feed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Summary:
     counts: Counts
     empty: int
     full: int
@@ -33,7 +33,7 @@ class Numbers:
 
     @property
     def feed(self) -> Feed | None:
-        """The one whose state is oldest, one with a trouble before all others."""
+        """The feed that needs attention most: a failing one, else the one with the oldest data."""
         never = datetime.min.replace(tzinfo=timezone.get_default_timezone())
         return min(self.feeds, key=lambda f: (not f.trouble, f.as_of or never), default=None)
 
@@ -41,41 +41,41 @@ class Numbers:
 @dataclass(frozen=True)
 class Board:
     now: datetime
-    numbers: Numbers
-    stops: list[Stop]
-    picture: Picture
-    proposals: list[Proposal]
-    jobs: list[Job]
+    summary: Summary
+    stations: list[StationView]
+    map: CityMap
+    suggestions: list[OpenSuggestion]
+    tasks: list[OpenTask]
     crews: list[Crew]
     hours: list[Hour]
 
 
 def read_board(now: datetime) -> Board:
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    stops = read_stops(now)
-    proposals, jobs = read_proposals(stops, now), read_jobs(stops, now)
-    done = read_done(since=midnight)
+    stations = read_stations(now)
+    suggestions, tasks = read_suggestions(stations, now), read_tasks(stations, now)
+    completed = read_completed(since=midnight)
     return Board(
         now,
-        Numbers(
+        Summary(
             read_counts(),
-            stops.count(Fill.EMPTY),
-            stops.count(Fill.FULL),
-            stops.stockout_percent,
-            sum(each.bikes for each in done),
+            stations.count(FillLevel.EMPTY),
+            stations.count(FillLevel.FULL),
+            stations.stockout_percent,
+            sum(task.bikes for task in completed),
             read_feeds(),
         ),
-        sorted(stops.values(), key=lambda stop: (-stop.need, stop.name, stop.id)),
-        draw(stops, proposals, jobs),
-        proposals,
-        jobs,
-        with_work(read_holders(), done),
+        sorted(stations.values(), key=lambda each: (-each.urgency, each.name, each.id)),
+        draw_map(stations, suggestions, tasks),
+        suggestions,
+        tasks,
+        summarize_crews(read_holders(), completed),
         last_24_hours(now, timezone.get_current_timezone()),
     )
 
 
 def read_feeds() -> list[Feed]:
-    """As of the feed's own time: a publisher that is stuck answers all the same."""
+    """Age is taken from the feed's own timestamp: a stuck publisher still answers requests."""
     feeds = StationFeed.objects.filter(kind=FeedKind.STATUS).order_by("system")
     as_of = Coalesce("made_at", "read_at")
     return [Feed(*row) for row in feeds.values_list("system", as_of, "trouble")]

@@ -1,4 +1,4 @@
-"""A short key that changes whenever the board would look different, and costs little to read."""
+"""A short key that changes whenever the board would look different, and is cheap to compute."""
 
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -12,10 +12,10 @@ from ..models import Station, StationFeed, StationStatus, Suggestion, Task, Task
 
 
 def version_of(now: datetime, *, user: Any) -> str:
-    """Whatever an operation does has its event; the rest is what SQL, feeds and time do alone.
+    """A hash of everything the board shows that can change.
 
-    Events get their numbers before they commit, so one may appear behind a higher one: what a task
-    can become while it is open changes a number of its own.
+    Operations record an event; the other facts cover SQL, feeds and the passing of time. An event
+    may commit after one with a higher id, so the open tasks' own columns are hashed too.
     """
     old = now - timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
     facts = [

@@ -1,7 +1,7 @@
-"""The board's page, the state that it polls, and a station's card.
+"""The board's page, the state it polls, and the panel of one station.
 
-Every part of the page is rendered here, also for the refresh: the script only puts into the page
-what has changed.
+The server renders every part of the page, also for a refresh: the script only replaces the parts
+that have changed.
 """
 
 from collections.abc import Callable
@@ -23,15 +23,24 @@ from baywheels.admin_site import BOARD_PERMISSIONS
 from ..exceptions import NotFound
 from ..kpi import Hour
 from ..kpi.charts import Chart, charts_by_hour
-from .buttons import may, with_buttons
-from .card import read_card
-from .fills import BY_NEED
-from .markup import as_circles, as_rows
+from .buttons import allowed_on_suggestions, with_buttons
+from .fill_levels import BY_URGENCY
 from .state import read_board
+from .station_panel import read_panel
 from .version import version_of
 
 REFRESH_SECONDS = 15
-PARTS = ("numbers", "map", "stations", "decide", "proposals", "waiting", "jobs", "crews", "day")
+PARTS = (
+    "summary",
+    "map",
+    "station_rows",
+    "suggestion_count",
+    "suggestions",
+    "task_count",
+    "tasks",
+    "crews",
+    "charts",
+)
 View = Callable[..., HttpResponse]
 
 
@@ -52,14 +61,14 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Board",
-        # Before the rest is read: what happens meanwhile is then fetched once more.
+        # Read first: a change during this request is then fetched by the next refresh.
         "version": version_of(now, user=request.user),
-        "every": REFRESH_SECONDS,
-        "legend": [*reversed(BY_NEED)],
-        **state_of(request, now),
+        "refresh_seconds": REFRESH_SECONDS,
+        "legend": [*reversed(BY_URGENCY)],
+        **state_context(request, now),
     }
     if number.isascii() and number.isdigit():
-        context.update(card_of(int(number), now))
+        context.update(panel_context(int(number), now))
     return render(request, "admin/dispatch/board.html", context)
 
 
@@ -72,7 +81,7 @@ def version_for(request: HttpRequest) -> str:
 @etag(version_for)
 def state(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    context = state_of(request, now)
+    context = state_context(request, now)
     parts = {
         name: render_to_string(f"admin/dispatch/board/{name}.html", context, request)
         for name in PARTS
@@ -82,20 +91,18 @@ def state(request: HttpRequest) -> HttpResponse:
 
 @for_viewers
 def station(request: HttpRequest, number: int) -> HttpResponse:
-    context = card_of(number, timezone.now())
-    status = 200 if context["card"] else 404
-    return render(request, "admin/dispatch/board/card.html", context, status=status)
+    context = panel_context(number, timezone.now())
+    status = 200 if context["panel"] else 404
+    return render(request, "admin/dispatch/board/station_panel.html", context, status=status)
 
 
-def state_of(request: HttpRequest, now: datetime) -> dict[str, Any]:
+def state_context(request: HttpRequest, now: datetime) -> dict[str, Any]:
     board = read_board(now)
     return {
         "board": board,
-        "panes": [(pane, as_circles(pane.circles)) for pane in board.picture.panes],
-        "station_rows": as_rows(board.stops),
         "charts": charts_of(board.hours),
-        "may": may(request),
-        "jobs": with_buttons(request, board.jobs),
+        "allowed": allowed_on_suggestions(request),
+        "tasks": with_buttons(request, board.tasks),
     }
 
 
@@ -108,8 +115,8 @@ def charts_of(hours: list[Hour]) -> list[Chart]:
     )
 
 
-def card_of(number: int, now: datetime) -> dict[str, Any]:
+def panel_context(number: int, now: datetime) -> dict[str, Any]:
     try:
-        return {"card": read_card(number, now)}
+        return {"panel": read_panel(number, now)}
     except NotFound as missing:
-        return {"card": None, "missing": str(missing)}
+        return {"panel": None, "missing": str(missing)}

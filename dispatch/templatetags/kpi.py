@@ -7,5 +7,5 @@ register = template.Library()
 
 @register.filter
 def figure(value: float | None, digits: int = 0) -> str:
-    """With its thousands marked; a dash where there is none."""
+    """Format with thousands separators; None is shown as a dash."""
     return number(value, digits)

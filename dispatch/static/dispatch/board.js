@@ -1,25 +1,25 @@
-/* Keeps the board as it is on the server: asks every few seconds, puts in what has changed, and
-   says so when it cannot. */
-import { watchCity } from "./board_city.js";
+/* Keeps the board up to date: polls the server, updates the parts that changed, and shows a notice
+   while that fails. */
+import { watchMap } from "./board_map.js";
 import { watchForms } from "./board_forms.js";
 import { releaseHeld, update } from "./board_morph.js";
 
 const board = document.getElementById("board");
 const notice = document.getElementById("notice");
 const fresh = document.getElementById("fresh");
-const EVERY = Number(board.dataset.every) * 1000;
-const LONGEST = 120_000;
-const PATIENCE = 10_000;
+const INTERVAL = Number(board.dataset.refreshSeconds) * 1000;
+const MAX_INTERVAL = 120_000;
+const TIMEOUT = 10_000;
 
 let version = `"${board.dataset.version}"`;
-let heard = Date.now();
-// How far this machine's clock is off the server's.
-let ahead = heard - Date.parse(board.dataset.now);
+let lastReply = Date.now();
+// How far this clock is ahead of the server's.
+let clockOffset = lastReply - Date.parse(board.dataset.now);
 let failures = 0;
 let timer;
-let asking;
-// How many answers to forms were shown.
-let turn = 0;
+let pending;
+// Counts form responses: a poll sent before one of them is stale.
+let formResponses = 0;
 const shown = new Map();
 const listeners = [];
 
@@ -31,18 +31,18 @@ function age(seconds) {
   return `${Math.floor(minutes / 1440)} days`;
 }
 
-function tellAges() {
-  const now = Date.now() - ahead;
+function showAges() {
+  const now = Date.now() - clockOffset;
   for (const time of document.querySelectorAll("time.age")) {
     time.title ||= time.dateTime.replace("T", " ");
     const text = age((now - Date.parse(time.dateTime)) / 1000) + (time.dataset.after ?? "");
     if (time.textContent !== text) time.textContent = text;
   }
-  const seconds = Math.round((Date.now() - heard) / 1000);
+  const seconds = Math.round((Date.now() - lastReply) / 1000);
   fresh.textContent = seconds < 90 ? "" : `As of ${age(seconds)} ago`;
 }
 
-/* Of `parts`, by name, the markup: only those that differ are touched. */
+/* `parts` maps names to markup. Only parts that changed are updated. */
 function show(parts) {
   for (const [name, html] of Object.entries(parts)) {
     if (shown.get(name) === html) continue;
@@ -52,12 +52,11 @@ function show(parts) {
     update(board.querySelector(`[data-part="${name}"]`), template.content);
   }
   for (const listen of listeners) listen();
-  tellAges();
+  showAges();
 }
 
-function complain(text, link) {
-  const said = notice.textContent;
-  if (said !== text) {
+function showNotice(text, link) {
+  if (notice.textContent !== text) {
     notice.replaceChildren(text);
     if (link) notice.append(" ", link);
   }
@@ -65,74 +64,73 @@ function complain(text, link) {
   board.classList.add("stale");
 }
 
-function settle() {
+function clearNotice() {
   failures = 0;
-  heard = Date.now();
+  lastReply = Date.now();
   notice.hidden = true;
   notice.replaceChildren();
   board.classList.remove("stale");
 }
 
-function complainOfSignIn() {
+function showSignedOut() {
   const link = document.createElement("a");
   link.href = location.href;
   link.textContent = "Sign in again";
-  complain("You are signed out: what you see is no longer kept up to date.", link);
+  showNotice("You are signed out. This page is no longer updated.", link);
 }
 
-async function ask() {
-  const asked = turn;
-  const answer = await fetch(board.dataset.state, {
+async function poll() {
+  const responsesBefore = formResponses;
+  const response = await fetch(board.dataset.state, {
     headers: { "If-None-Match": version },
     redirect: "manual",
     cache: "no-store",
-    signal: AbortSignal.timeout(PATIENCE),
+    signal: AbortSignal.timeout(TIMEOUT),
   });
-  if (answer.type === "opaqueredirect" || answer.status === 403) return complainOfSignIn();
-  if (answer.status !== 304) {
-    if (!answer.ok) throw new Error(`The service answers ${answer.status}.`);
-    const state = await answer.json();
-    // A form was answered meanwhile: this may have been read before what it did.
-    if (turn !== asked) return;
-    ahead = Date.now() - Date.parse(state.now);
+  if (response.type === "opaqueredirect" || response.status === 403) return showSignedOut();
+  if (response.status !== 304) {
+    if (!response.ok) throw new Error(`The server returned an error (${response.status}).`);
+    const state = await response.json();
+    if (formResponses !== responsesBefore) return;
+    clockOffset = Date.now() - Date.parse(state.now);
     show(state.parts);
-    version = answer.headers.get("ETag");
+    version = response.headers.get("ETag");
   }
-  settle();
+  clearNotice();
 }
 
 function wait() {
   clearTimeout(timer);
-  const pause = failures ? Math.min(EVERY * 2 ** (failures - 1), LONGEST) : EVERY;
+  const pause = failures ? Math.min(INTERVAL * 2 ** (failures - 1), MAX_INTERVAL) : INTERVAL;
   if (!document.hidden) timer = setTimeout(refresh, pause);
 }
 
-/* One at a time; who asks meanwhile waits for the same answer. */
+/* One poll at a time: callers share the pending one. */
 function refresh() {
-  asking ??= ask()
+  pending ??= poll()
     .catch((error) => {
       failures += 1;
-      const why = error.message.startsWith("The service") ? error.message : "No connection to the service.";
-      complain(`${why} What you see may have changed; it is tried again by itself.`);
+      const why = error.message.startsWith("The server") ? error.message : "No connection to the server.";
+      showNotice(`${why} This page may be out of date. Reconnecting…`);
     })
     .finally(() => {
-      asking = undefined;
-      tellAges();
+      pending = undefined;
+      showAges();
       wait();
     });
-  return asking;
+  return pending;
 }
 
-/* The board as the answer to a form shows it. */
+/* Show the board that a form's response contains. */
 function showPage(page) {
-  turn += 1;
+  formResponses += 1;
   const parts = {};
   for (const part of page.querySelectorAll("#board [data-part]")) {
     parts[part.dataset.part] = part.innerHTML;
   }
   show(parts);
   version = `"${page.getElementById("board").dataset.version}"`;
-  settle();
+  clearNotice();
 }
 
 for (const part of board.querySelectorAll("[data-part]")) {
@@ -143,7 +141,7 @@ button.hidden = false;
 button.addEventListener("click", refresh);
 window.addEventListener("online", refresh);
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : refresh()));
-listeners.push(watchCity(board, tellAges), watchForms(board, showPage));
-setInterval(tellAges, 5000);
-tellAges();
+listeners.push(watchMap(board, showAges), watchForms(board, showPage));
+setInterval(showAges, 5000);
+showAges();
 wait();

@@ -1,21 +1,21 @@
-/* The board's buttons, without leaving it: each form goes to where it would go anyway, and what
-   comes back, the board with messages or the page that asks first, is shown here. */
+/* Sends the board's forms without leaving the page. The response is either the board with messages
+   or a form to fill in first; both are shown here. */
 
 export function watchForms(board, showPage) {
-  const dialog = document.getElementById("ask");
-  const tickAll = document.getElementById("tick-all");
-  const ticked = document.getElementById("ticked");
-  const decide = board.querySelector(".decide");
-  const boxes = () => [...decide.querySelectorAll(".row:not(.gone) > input[type=checkbox]")];
+  const dialog = document.getElementById("confirm");
+  const selectAll = document.getElementById("select-all");
+  const selected = document.getElementById("selected");
+  const review = board.querySelector(".review");
+  const boxes = () => [...review.querySelectorAll(".row:not(.gone) > input[type=checkbox]")];
 
-  function countTicks() {
-    if (!tickAll) return;
+  function countSelected() {
+    if (!selectAll) return;
     const all = boxes();
     const count = all.filter((box) => box.checked).length;
-    tickAll.checked = count > 0 && count === all.length;
-    tickAll.indeterminate = count > 0 && count < all.length;
-    ticked.textContent = count ? `${count} ticked` : "all";
-    for (const button of decide.querySelectorAll(".bulk button")) button.disabled = !count;
+    selectAll.checked = count > 0 && count === all.length;
+    selectAll.indeterminate = count > 0 && count < all.length;
+    selected.textContent = count ? `${count} selected` : "Select all";
+    for (const button of review.querySelectorAll(".bulk button")) button.disabled = !count;
   }
 
   async function send(form, button) {
@@ -23,40 +23,40 @@ export function watchForms(board, showPage) {
     const body = new URLSearchParams(new FormData(form, button));
     form.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(address, { method: "POST", body });
-      // A proxy that stopped waiting, or a service that failed: it may be done all the same.
-      if (answer.status >= 500) throw new Error(answer.statusText);
-      receive(new DOMParser().parseFromString(await answer.text(), "text/html"), address);
+      const response = await fetch(address, { method: "POST", body });
+      // After a proxy timeout or a server error the change may still have been made.
+      if (response.status >= 500) throw new Error(response.statusText);
+      receive(new DOMParser().parseFromString(await response.text(), "text/html"), address);
     } catch {
-      say([["error", "No answer came: whether it was done is not known. Look here again before you repeat it."]]);
+      showMessages([["error", "No reply from the server. It may have gone through: check before you try again."]]);
     } finally {
       form.removeAttribute("aria-busy");
     }
   }
 
   function receive(page, address) {
-    const question = page.querySelector("form.ask");
+    const question = page.querySelector("form.confirm");
     if (page.getElementById("board")) {
       dialog.close();
       showPage(page);
-      say([...page.querySelectorAll(".messagelist li")].map((each) => [each.className, each.textContent]));
+      showMessages([...page.querySelectorAll(".messagelist li")].map((each) => [each.className, each.textContent]));
     } else if (question) {
       question.setAttribute("action", address);
-      document.getElementById("ask-title").textContent = page.querySelector("#content h1")?.textContent ?? "";
+      document.getElementById("confirm-title").textContent = page.querySelector("#content h1")?.textContent ?? "";
       dialog.querySelector("div").replaceChildren(document.importNode(question, true));
       if (!dialog.open) dialog.showModal();
       dialog.querySelector("[autofocus]")?.focus();
     } else if (page.getElementById("login-form")) {
-      say([["error", "You are signed out: nothing was done. Reload this page and sign in."]]);
+      showMessages([["error", "You are signed out. Nothing was changed. Sign in and try again."]]);
     } else {
-      const text = page.querySelector("main p, body p")?.textContent ?? "That was refused.";
-      say([["error", text.trim()]]);
+      const text = page.querySelector("main p, body p")?.textContent ?? "The server refused the request.";
+      showMessages([["error", text.trim()]]);
     }
   }
 
-  function say(messages) {
-    const list = document.getElementById("said") ?? document.createElement("ul");
-    list.id = "said";
+  function showMessages(messages) {
+    const list = document.getElementById("messages") ?? document.createElement("ul");
+    list.id = "messages";
     list.className = "messagelist";
     list.setAttribute("role", "status");
     if (!list.isConnected) board.prepend(list);
@@ -76,33 +76,33 @@ export function watchForms(board, showPage) {
     event.preventDefault();
     if (form.getAttribute("aria-busy") !== "true") send(form, event.submitter);
   });
-  // A double click, or a key that is held, must not hit what has come in its place.
+  // A double click or a held key must not press the button that took this one's place.
   board.addEventListener("click", (event) => {
     if (event.detail > 1 && event.target.closest("button")) event.preventDefault();
     if (event.target.closest("dialog .closelink")) {
       event.preventDefault();
       dialog.close();
     }
-    const menu = event.target.closest("details.do");
-    for (const open of board.querySelectorAll("details.do[open]")) if (open !== menu) open.open = false;
+    const menu = event.target.closest("details.actions");
+    for (const open of board.querySelectorAll("details.actions[open]")) if (open !== menu) open.open = false;
   });
   board.addEventListener("keydown", (event) => {
-    // It would press the form's first button that can be pressed.
+    // Otherwise Enter presses the form's first enabled button.
     if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) event.preventDefault();
     if (event.repeat && event.key === "Enter" && event.target.closest("button")) event.preventDefault();
-    const menu = event.target.closest("details.do[open]");
+    const menu = event.target.closest("details.actions[open]");
     if (event.key === "Escape" && menu) {
       menu.open = false;
       menu.querySelector("summary").focus();
     }
   });
-  decide.addEventListener("change", (event) => {
-    if (event.target === tickAll) for (const box of boxes()) box.checked = tickAll.checked;
-    countTicks();
+  review.addEventListener("change", (event) => {
+    if (event.target === selectAll) for (const box of boxes()) box.checked = selectAll.checked;
+    countSelected();
   });
-  if (tickAll) tickAll.hidden = false;
-  const said = document.querySelector(".messagelist:not(#said)");
-  if (said) said.id = "said";
-  countTicks();
-  return countTicks;
+  if (selectAll) selectAll.hidden = false;
+  const messages = document.querySelector(".messagelist:not(#messages)");
+  if (messages) messages.id = "messages";
+  countSelected();
+  return countSelected;
 }

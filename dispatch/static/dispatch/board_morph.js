@@ -1,8 +1,8 @@
-/* Makes what is on the page like new markup, element by element, so that what is ticked, typed,
-   opened, focused or scrolled stays as it is. Elements are the same if they have the same id. */
+/* Updates a part of the page to new markup, element by element, so that selections, typed text, open
+   menus, focus and scroll positions survive. Elements with the same id are the same element. */
 
-// What people and the other scripts set; the server does not know it.
-const OURS = new Set(["open", "hidden", "tabindex"]);
+// Set by users and scripts; the server does not know about them.
+const LOCAL = new Set(["open", "hidden", "tabindex"]);
 const held = new WeakMap();
 const pointer = matchMedia("(hover: hover)");
 
@@ -14,16 +14,16 @@ export function update(part, wanted) {
     keepInPlace(part, wanted);
   } else {
     held.delete(part);
-    tell(part, 0);
+    showHeldCount(part, 0);
     morph(part, wanted);
   }
   if (!row) return;
-  // Moving an element takes its focus; where it is gone, its neighbour is next, never its button.
+  // Moving an element loses its focus. If the row is gone, focus its neighbour, never a button.
   if (!active.isConnected) next.find((each) => each.isConnected)?.focus({ preventScroll: true });
   else if (document.activeElement !== active) active.focus({ preventScroll: true });
 }
 
-/* Once the pointer has left. */
+/* Called when the pointer leaves the part. */
 export function releaseHeld(part) {
   const wanted = held.get(part);
   if (wanted) update(part, wanted);
@@ -37,8 +37,8 @@ function neighbours(row) {
   return found;
 }
 
-/* While the pointer is over a list its rows stay where they are, lest a click hits another one: what
-   is gone is dimmed, what is new is counted. */
+/* While the pointer is over a list, its rows stay in place so that a click cannot hit another one.
+   Rows that are gone are dimmed; new rows are counted. */
 function keepInPlace(part, wanted) {
   held.set(part, wanted.cloneNode(true));
   const rows = new Map([...wanted.children].map((row) => [row.id, row]));
@@ -49,10 +49,10 @@ function keepInPlace(part, wanted) {
     row.inert = !now;
     rows.delete(row.id);
   }
-  tell(part, [...rows.keys()].filter((id) => !id.endsWith("-none")).length);
+  showHeldCount(part, [...rows.keys()].filter((id) => !id.endsWith("-none")).length);
 }
 
-function tell(part, count) {
+function showHeldCount(part, count) {
   let note = part.previousElementSibling;
   if (!note?.classList.contains("held")) {
     if (!count) return;
@@ -61,7 +61,7 @@ function tell(part, count) {
     note.setAttribute("role", "status");
     part.before(note);
   }
-  note.textContent = count ? `${count} more when the pointer leaves this list` : "";
+  note.textContent = count ? `${count} new, shown when you move the pointer away` : "";
 }
 
 function morph(parent, wanted) {
@@ -90,7 +90,7 @@ function alike(one, other) {
 }
 
 function move(parent, node, place) {
-  // The newer one keeps focus, and what is open or animated.
+  // moveBefore keeps focus, open menus and animations; older browsers lack it.
   if (parent.moveBefore) parent.moveBefore(node, place);
   else parent.insertBefore(node, place);
 }
@@ -103,10 +103,10 @@ function align(node, wanted) {
   const sameTime = node.nodeName === "TIME" && node.dateTime === wanted.dateTime;
   if (sameTime || node.isEqualNode(wanted)) return;
   for (const { name } of [...node.attributes]) {
-    if (!OURS.has(name) && !wanted.hasAttribute(name)) node.removeAttribute(name);
+    if (!LOCAL.has(name) && !wanted.hasAttribute(name)) node.removeAttribute(name);
   }
   for (const { name, value } of wanted.attributes) {
-    if (!OURS.has(name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
+    if (!LOCAL.has(name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
   morph(node, wanted);
 }

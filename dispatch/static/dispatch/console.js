@@ -1,18 +1,18 @@
-/* A row's button reloads the list: stay where one was reading. */
+/* Row buttons reload the list: restore the scroll position. */
 "use strict";
 
-const PLACE = `place ${location.pathname}`;
+const POSITION = `scroll ${location.pathname}`;
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("#result_list .row-action")) {
-    sessionStorage.setItem(PLACE, String(window.scrollY));
+    sessionStorage.setItem(POSITION, String(window.scrollY));
   }
 });
 
 window.addEventListener("load", () => {
-  const place = sessionStorage.getItem(PLACE);
-  if (place !== null && document.getElementById("result_list")) {
-    sessionStorage.removeItem(PLACE);
-    window.scrollTo(0, Number(place));
+  const position = sessionStorage.getItem(POSITION);
+  if (position !== null && document.getElementById("result_list")) {
+    sessionStorage.removeItem(POSITION);
+    window.scrollTo(0, Number(position));
   }
 });

@@ -1,4 +1,4 @@
-"""The board's page and its state: what they say, to whom, and at what cost."""
+"""The board's page and its state: content, permissions and cost."""
 
 import re
 from datetime import timedelta
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dispatch import services
 from dispatch.board import moves
-from dispatch.board.stops import Stops
+from dispatch.board.station_views import StationViews
 from dispatch.models import (
     Station,
     StationFeed,
@@ -42,14 +42,14 @@ def words(markup):
 
 
 def row(markup, key):
-    """Of a list, the row with that id."""
+    """The list row with that id."""
     return markup.partition(f'id="{key}"')[2].partition("</li>")[0]
 
 
-# What it says
+# Content
 
 
-def test_the_strip_says_what_there_is_to_do(dispatcher):
+def test_summary_counts_work_stations_and_bikes(dispatcher):
     city(10)
     now = timezone.now()
     SuggestionFactory.create_batch(2)
@@ -60,151 +60,151 @@ def test_the_strip_says_what_there_is_to_do(dispatcher):
     StationStatus.objects.filter(pk=4).update(in_service=False)
     StationStatus.objects.filter(pk=5).update(as_of=now - 61 * MINUTE)
 
-    numbers = words(parts(dispatcher)["numbers"])
+    summary = words(parts(dispatcher)["summary"])
 
-    for told in (
-        "2 to decide",
-        "1 waiting, oldest since",
-        "2 on the way",
+    for expected in (
+        "2 suggestions",
+        "1 ready · longest since",
+        "2 assigned",
         "1 overdue",
         "1 station empty",
         "1 station full",
-        # Of eight: one is closed, and of one too little is known.
-        "25.0 % empty or full now",
+        # Of eight stations: one is out of service, and the status of one is too old.
+        "25.0 % of stations empty or full",
         "3 bikes moved today",
-        "age of the feed",
+        "station data age",
     ):
-        assert told in numbers, numbers
+        assert expected in summary, summary
 
 
-def test_of_several_feeds_the_one_in_trouble_is_told(dispatcher):
+def test_summary_shows_the_failing_feed(dispatcher):
     city(1)
     StationFeed.objects.create(
         system="zoo", kind="status", source="x", read_at=timezone.now(), trouble="Not JSON."
     )
 
-    numbers = parts(dispatcher)["numbers"]
+    summary = parts(dispatcher)["summary"]
 
-    assert "feed in trouble: Not JSON." in words(numbers)
-    assert 'id="n-feed" class="alarm"' in numbers
+    assert "station feed failing: Not JSON." in words(summary)
+    assert 'id="n-feed" class="alarm"' in summary
 
 
-def test_a_feed_is_as_old_as_it_says_itself(dispatcher):
+def test_feed_age_is_that_of_its_own_timestamp(dispatcher):
     now = timezone.now()
     feed = StationFeed.objects.create(system="bay", kind="status", source="x", read_at=now)
 
-    def told():
-        return re.search(r'id="n-feed".*datetime="([^"]*)"', parts(dispatcher)["numbers"])[1]
+    def shown_time():
+        return re.search(r'id="n-feed".*datetime="([^"]*)"', parts(dispatcher)["summary"])[1]
 
-    assert told() == timezone.localtime(now).isoformat()
+    assert shown_time() == timezone.localtime(now).isoformat()
     feed.made_at = now - timedelta(hours=3)
     feed.save()
-    assert told() == timezone.localtime(feed.made_at).isoformat()
+    assert shown_time() == timezone.localtime(feed.made_at).isoformat()
 
 
-def test_without_stations_and_moves_the_board_says_so(dispatcher):
+def test_empty_board_says_what_is_missing(dispatcher):
     page = words(dispatcher.get(BOARD).content.decode())
 
-    for told in (
-        "No station is known yet.",
-        "Nothing is to decide.",
-        "No task is open.",
-        "no feed yet",
+    for expected in (
+        "No stations yet.",
+        "No suggestions to review.",
+        "No open tasks.",
+        "no station feed yet",
     ):
-        assert told in page
+        assert expected in page
 
 
-def test_a_suggestion_is_shown_with_both_ends_as_they_are_now(dispatcher):
+def test_suggestion_shows_current_status_of_both_stations(dispatcher):
     station(3, 18, 2, name="Ferry Pier")
     suggestion = SuggestionFactory(from_station_id=3, to_station_id=999, qty=4, source="model")
 
-    told = words(row(parts(dispatcher)["proposals"], f"p{suggestion.id}"))
+    shown = words(row(parts(dispatcher)["suggestions"], f"p{suggestion.id}"))
 
-    assert "4 bikes" in told
-    assert "Ferry Pier 18 of 20 bikes" in told
-    assert "#999" in told
-    assert "model" in told
+    assert "4 bikes" in shown
+    assert "Ferry Pier 18 bikes · 2 docks free" in shown
+    assert "#999" in shown
+    assert "model" in shown
 
 
-def test_a_suggestion_is_shown_with_what_speaks_against_it_and_what_fits(dispatcher, settings):
+def test_suggestion_shows_shortfalls_and_how_many_bikes_fit(dispatcher, settings):
     station(3, 18, 2, name="Ferry Pier")
     station(4, 5, 6, name="Old Market")
     TaskFactory(from_station_id=9, to_station_id=4, qty=2)
     too_many = SuggestionFactory(from_station_id=3, to_station_id=4, qty=5)
     few = SuggestionFactory(from_station_id=3, to_station_id=4, qty=4)
 
-    shown = parts(dispatcher)["proposals"]
+    shown = parts(dispatcher)["suggestions"]
 
     assert "Old Market can take 4 of 5 bikes" in words(row(shown, f"p{too_many.id}"))
     assert f"{SUGGESTIONS}{too_many.id}/fit/" in shown
-    assert words(row(shown, f"p{too_many.id}")).endswith("Approve Fit 4 Reject")
+    assert words(row(shown, f"p{too_many.id}")).endswith("Approve Approve 4 Reject")
     assert "can take" not in row(shown, f"p{few.id}")
     assert "fit/" not in row(shown, f"p{few.id}")
 
     settings.INVENTORY_GUARD = "off"
-    assert "can take" not in parts(dispatcher)["proposals"]
+    assert "can take" not in parts(dispatcher)["suggestions"]
 
 
-def test_suggestions_are_listed_worst_first_and_no_more_than_one_can_read(dispatcher, monkeypatch):
-    monkeypatch.setattr(moves, "MOST_TO_DECIDE", 2)
+def test_most_urgent_suggestions_are_listed_up_to_a_limit(dispatcher, monkeypatch):
+    monkeypatch.setattr(moves, "SUGGESTIONS_SHOWN", 2)
     old, urgent, new = SuggestionFactory(), SuggestionFactory(priority=9), SuggestionFactory()
 
     shown = parts(dispatcher)
 
-    assert re.findall(r'id="p(\d+)"', shown["proposals"]) == [str(urgent.id), str(old.id)]
-    assert words(shown["decide"]) == "the first 2 of all 3"
+    assert re.findall(r'id="p(\d+)"', shown["suggestions"]) == [str(urgent.id), str(old.id)]
+    assert words(shown["suggestion_count"]) == "2 of 3, show all"
     assert str(new.id) not in re.findall(r'id="a(\d+)"', shown["map"])
 
 
-def test_tasks_are_listed_longest_on_the_way_first_then_as_they_go_out(dispatcher, monkeypatch):
+def test_assigned_tasks_come_first_then_ready_in_dispatch_order(dispatcher, monkeypatch):
     now = timezone.now()
     later = TaskFactory(assigned=True, assigned_at=now - 5 * MINUTE)
     overdue = TaskFactory(assigned=True, assigned_at=now - 90 * MINUTE)
     waiting, urgent = TaskFactory(), TaskFactory(priority=5)
     TaskFactory(completed=True)
 
-    jobs = parts(dispatcher)["jobs"]
+    tasks = parts(dispatcher)["tasks"]
 
     ids = [overdue.id, later.id, urgent.id, waiting.id]
-    assert re.findall(r'id="t(\d+)"', jobs) == [str(pk) for pk in ids]
-    monkeypatch.setattr(moves, "MOST_IN_QUEUE", 3)
-    assert re.findall(r'id="t(\d+)"', parts(dispatcher)["jobs"]) == [str(pk) for pk in ids[:3]]
-    assert "overdue" in row(jobs, f"t{overdue.id}")
-    assert "on the way" in row(jobs, f"t{later.id}")
+    assert re.findall(r'id="t(\d+)"', tasks) == [str(pk) for pk in ids]
+    monkeypatch.setattr(moves, "TASKS_SHOWN", 3)
+    assert re.findall(r'id="t(\d+)"', parts(dispatcher)["tasks"]) == [str(pk) for pk in ids[:3]]
+    assert "overdue" in row(tasks, f"t{overdue.id}")
+    assert "assigned" in row(tasks, f"t{later.id}")
 
 
-def test_of_a_long_queue_only_the_rows_that_are_shown_are_read():
+def test_long_queue_is_read_through_its_index():
     Task.objects.bulk_create(TaskFactory.build_batch(3000))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE tasks")
 
     with CaptureQueriesContext(connection) as captured:
-        jobs = moves.read_jobs(Stops(), timezone.now())
+        tasks = moves.read_tasks(StationViews(), timezone.now())
 
-    assert len(jobs) == moves.MOST_IN_QUEUE
+    assert len(tasks) == moves.TASKS_SHOWN
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + captured[-1]["sql"])
         assert "task_queue" in str(cursor.fetchall())
 
 
-def test_moves_are_arrows_by_what_they_are(dispatcher):
+def test_moves_are_drawn_as_arrows_by_state(dispatcher):
     station(1, lat=37.77)
     station(2, lat=37.79)
     ends = {"from_station_id": 1, "to_station_id": 2}
-    proposed, ready = SuggestionFactory(**ends), TaskFactory(**ends)
+    suggested, ready = SuggestionFactory(**ends), TaskFactory(**ends)
     late = TaskFactory(assigned=True, **ends)
     TaskFactory(from_station_id=1, to_station_id=777)
 
     drawn = re.findall(r'<path id="(\w+)" class="(\w+)"', parts(dispatcher)["map"])
 
     assert drawn == [
-        (f"a{proposed.id}", "proposed"),
+        (f"a{suggested.id}", "suggestion"),
         (f"b{late.id}", "overdue"),
         (f"b{ready.id}", "ready"),
     ]
 
 
-def test_stations_in_need_are_drawn_last_and_larger(dispatcher):
+def test_empty_and_full_stations_are_drawn_last_and_larger(dispatcher):
     station(1, 0, 20, name="Pier")
     station(2)
     station(3, 20, 0)
@@ -214,10 +214,10 @@ def test_stations_in_need_are_drawn_last_and_larger(dispatcher):
     )
 
     assert circles == [("2", "fine", "4"), ("3", "full", "7"), ("1", "empty", "7")]
-    assert "<title>Pier: empty, 0 of 20 bikes</title>" in parts(dispatcher)["map"]
+    assert "<title>Pier: empty, 0 bikes · 20 docks free</title>" in parts(dispatcher)["map"]
 
 
-def test_a_stations_card_tells_all_of_it(dispatcher):
+def test_station_panel_shows_status_moves_and_outages(dispatcher):
     now = timezone.now()
     pier = station(1, 0, 20, name="Ferry Pier", bikes_disabled=3)
     station(2, name="Old Market")
@@ -226,32 +226,32 @@ def test_a_stations_card_tells_all_of_it(dispatcher):
     suggestion = SuggestionFactory(from_station_id=1, to_station_id=2, qty=2)
     SuggestionFactory(from_station_id=2, to_station_id=3)
 
-    card = words(dispatcher.get(f"{BOARD}stations/1/").content.decode())
+    panel = words(dispatcher.get(f"{BOARD}stations/1/").content.decode())
 
-    for told in (
+    for expected in (
         "Ferry Pier",
         "Empty · station 1",
         "3 bikes, 0 docks",
-        # Without the script; with it "1 min ago".
-        f"as of {timezone.localtime(pier.status.as_of):%H:%M} Moves",
+        # The script replaces this with the age.
+        f"reported {timezone.localtime(pier.status.as_of):%H:%M} Tasks and suggestions",
         f"+6 from Old Market, van-1 #{task.id}",
         f"2 to Old Market #{suggestion.id}",
         "to now",
     ):
-        assert told in card, card
+        assert expected in panel, panel
     assert (
         "Ferry Pier"
-        in dispatcher.get(f"{BOARD}?station=1").content.decode().partition("card-head")[2]
+        in dispatcher.get(f"{BOARD}?station=1").content.decode().partition("panel-head")[2]
     )
 
 
 @pytest.mark.parametrize("number", ["9", "99999999999999999999", "x", "-1", "%00", "٣"])
-def test_a_station_that_there_is_not_is_said_to_be_unknown(dispatcher, number):
+def test_panel_of_an_unknown_station_is_404(dispatcher, number):
     assert dispatcher.get(f"{BOARD}?station={number}").status_code == 200
     assert dispatcher.get(f"{BOARD}stations/{number}/").status_code == 404
 
 
-def test_crews_are_told_with_what_they_have_and_did_today(dispatcher):
+def test_crews_show_open_tasks_and_todays_work(dispatcher):
     now = timezone.now()
     TaskFactory(assigned=True, worker_id="van-1", assigned_at=now)
     TaskFactory(
@@ -267,35 +267,35 @@ def test_crews_are_told_with_what_they_have_and_did_today(dispatcher):
     assert re.match(r"van-1 1 \d\d:\d\d van-2 1 4 20 min", crews)
 
 
-def test_the_last_24_hours_are_charts_with_what_they_come_to(dispatcher):
+def test_charts_of_the_last_24_hours_show_totals(dispatcher):
     StatusPoll.objects.create(system="test", at=timezone.now(), in_service=20, empty=1, full=2)
     task = TaskFactory(assigned=True, qty=4)
     services.complete_task(task.id, actor="van-1")
 
-    day = parts(dispatcher)["day"]
+    charts = parts(dispatcher)["charts"]
 
-    told = words(day)
-    assert re.search(r"Stations empty or full 15.0 % .*Tasks done 1 .*Bikes moved 4 ", told), told
-    assert ":00: empty 5 %, full 10 %</title>" in day
-    assert ":00: bikes 4</title>" in day
-
-
-# What one can do
+    shown = words(charts)
+    assert re.search(r"Stations empty or full 15.0 % .*Tasks done 1 .*Bikes moved 4 ", shown), shown
+    assert ":00: empty 5 %, full 10 %</title>" in charts
+    assert ":00: bikes 4</title>" in charts
 
 
-def test_an_operation_that_was_begun_on_the_board_ends_there(dispatcher):
+# Operations
+
+
+def test_operations_from_the_board_return_to_it(dispatcher):
     one, two, three = SuggestionFactory.create_batch(3)
     task = TaskFactory(assigned=True)
     form = {"board": "1"}
 
-    asked = [
+    requests = [
         (f"{SUGGESTIONS}{one.id}/approve/", form),
         (f"{SUGGESTIONS}{one.id}/approve/", form),
         (SUGGESTIONS, {**form, "action": "approve_selected", "_selected_action": [two.id]}),
-        (f"{SUGGESTIONS}{three.id}/reject/", {**form, "answered": "1", "reason": "Road works"}),
+        (f"{SUGGESTIONS}{three.id}/reject/", {**form, "confirmed": "1", "reason": "Road works"}),
         (f"{TASKS}{task.id}/complete/?attempt=1", form),
     ]
-    for address, data in asked:
+    for address, data in requests:
         answer = dispatcher.post(address, data)
         assert (answer.status_code, answer["Location"]) == (302, BOARD), address
     assert Suggestion.objects.count() == 0
@@ -303,7 +303,7 @@ def test_an_operation_that_was_begun_on_the_board_ends_there(dispatcher):
     assert f"Suggestion {one.id} was already approved as task" in page
 
 
-def test_what_is_asked_first_leads_back_to_the_board_too(dispatcher):
+def test_confirmation_forms_lead_back_to_the_board(dispatcher):
     suggestion = SuggestionFactory()
     task = TaskFactory()
     for address, data in [
@@ -316,12 +316,12 @@ def test_what_is_asked_first_leads_back_to_the_board_too(dispatcher):
         assert f'href="{BOARD}">Go back' in question
 
 
-def test_who_may_only_look_has_no_buttons_and_no_way_in(viewer):
+def test_viewer_has_no_buttons_and_is_refused(viewer):
     suggestion, task = SuggestionFactory(), TaskFactory(assigned=True)
 
     shown = parts(viewer)
 
-    for part in ("proposals", "jobs"):
+    for part in ("suggestions", "tasks"):
         assert "<button" not in shown[part]
         assert "<input" not in shown[part]
     assert "bulk" not in viewer.get(BOARD).content.decode()
@@ -330,7 +330,7 @@ def test_who_may_only_look_has_no_buttons_and_no_way_in(viewer):
     assert (Suggestion.objects.get(), Task.objects.get().status) == (suggestion, "assigned")
 
 
-def test_a_button_is_there_only_for_what_may_be_done(viewer):
+def test_buttons_are_limited_to_permitted_operations(viewer):
     eve = UserFactory(username="rita", is_superuser=False)
     able = ["view_suggestion", "view_task", "reject_suggestion", "release_task"]
     eve.user_permissions.set(Permission.objects.filter(codename__in=able))
@@ -340,11 +340,11 @@ def test_a_button_is_there_only_for_what_may_be_done(viewer):
 
     shown = parts(viewer)
 
-    assert re.findall(r"<button[^>]*>(\w+)", shown["proposals"]) == ["Reject"]
-    assert re.findall(r"<button[^>]*>(\w+)", shown["jobs"]) == ["Release"]
+    assert re.findall(r"<button[^>]*>(\w+)", shown["suggestions"]) == ["Reject"]
+    assert re.findall(r"<button[^>]*>(\w+)", shown["tasks"]) == ["Release"]
 
 
-def test_the_console_begins_with_the_board_for_who_may_see_it(dispatcher):
+def test_console_opens_with_the_board_if_permitted(dispatcher):
     assert dispatcher.get("/admin/")["Location"] == BOARD
     assert "Recent actions" in dispatcher.get("/admin/lists/").content.decode()
 
@@ -353,17 +353,17 @@ def test_the_console_begins_with_the_board_for_who_may_see_it(dispatcher):
     assert other.get("/admin/").status_code == 200
 
 
-def test_the_board_is_read_and_nothing_else(dispatcher):
+def test_board_addresses_accept_reads_only(dispatcher):
     station(1)
     for address in (BOARD, STATE, f"{BOARD}stations/1/"):
         assert dispatcher.post(address).status_code == 405
         assert dispatcher.head(address).status_code == 200
 
 
-# What it costs
+# Cost
 
 
-def test_nothing_is_sent_again_until_something_changes(dispatcher):
+def test_state_is_sent_again_only_after_a_change(dispatcher):
     city(5)
     suggestion, task = SuggestionFactory(), TaskFactory()
     first = dispatcher.get(STATE)
@@ -384,7 +384,7 @@ def test_nothing_is_sent_again_until_something_changes(dispatcher):
         lambda: Suggestion.objects.filter(pk=suggestion.id).delete(),
         lambda: services.prioritize_task(task.id, by=10, actor="tom"),
         lambda: Task.objects.update(priority=20),
-        # By SQL: as it looks when the event of a claim, of a release commits behind a higher one.
+        # By SQL, as if the events of a claim and a release committed after one with a higher id.
         lambda: Task.objects.update(
             status="assigned", worker_id="van-1", assigned_at=timezone.now(), attempt=1
         ),
@@ -405,14 +405,14 @@ def test_nothing_is_sent_again_until_something_changes(dispatcher):
         assert not changed(), number
 
 
-def test_the_page_and_its_state_have_the_same_version(dispatcher):
+def test_page_and_state_share_a_version(dispatcher):
     page = dispatcher.get(BOARD).content.decode()
 
     version = re.search(r'data-version="(\w+)"', page)[1]
     assert dispatcher.get(STATE, headers={"If-None-Match": f'"{version}"'}).status_code == 304
 
 
-def test_another_users_permissions_are_another_version(dispatcher, viewer):
+def test_version_depends_on_the_users_permissions(dispatcher, viewer):
     mine = Client()
     mine.force_login(UserFactory())
 
@@ -435,7 +435,7 @@ def fill(size):
         TaskFactory(assigned=True, worker_id=f"van-{number}", **ends)
 
 
-def test_a_city_of_500_costs_as_many_queries_as_one_of_5(dispatcher):
+def test_query_count_does_not_grow_with_the_city(dispatcher):
     few, many = {}, {}
     for counts, size in ((few, 5), (many, 500)):
         for model in (Suggestion, Task, StationFeed, StationStatus, Station):

@@ -1,4 +1,4 @@
-"""The board in a real browser: what a dispatcher does all day, and what must not get in the way."""
+"""The board in a real browser: a dispatcher's everyday work, and what must not disturb it."""
 
 from datetime import timedelta
 
@@ -28,13 +28,13 @@ def approve(suggestion):
 
 
 def settled(page):
-    """One refresh asked for by hand, and what it brought."""
+    """Refresh once and wait for the response."""
     with page.expect_response(lambda answer: "state.json" in answer.url):
         page.locator("#refresh").click()
 
 
 def hold(page, address):
-    """The requests for it: they wait for the test to answer them."""
+    """Collect the requests for an address; each waits until the test answers it."""
     held = []
 
     def keep(route):
@@ -45,16 +45,16 @@ def hold(page, address):
 
 
 def pick(page, number):
-    """A station on the map, also where a card lies over it."""
+    """Click a station on the map, even if the panel covers it."""
     page.locator(f"circle#s{number}").dispatch_event("click")
 
 
-def said(page):
-    page.locator("#said li").first.wait_for()
-    return page.locator("#said li").all_inner_texts()
+def messages(page):
+    page.locator("#messages li").first.wait_for()
+    return page.locator("#messages li").all_inner_texts()
 
 
-def test_a_dispatcher_approves_on_the_board_without_leaving_it(browse):
+def test_dispatcher_approves_without_leaving_the_board(browse):
     city(10)
     first, second = suggest(priority=5), suggest(from_station_id=3)
 
@@ -62,22 +62,22 @@ def test_a_dispatcher_approves_on_the_board_without_leaving_it(browse):
         tab.open(BOARD)
         tab.page.evaluate("window.still_here = true")
         tab.page.locator(approve(first)).click()
-        (told,) = said(tab.page)
+        (message,) = messages(tab.page)
         task = Task.objects.get()
-        assert told == f"Suggestion {first.id} approved as task {task.id}."
+        assert message == f"Suggestion {first.id} approved as task {task.id}."
         assert tab.page.locator(f"#p{first.id}").evaluate("row => row.inert"), "under the pointer"
         tab.page.mouse.move(0, 0)
         tab.page.locator(f"#p{first.id}").wait_for(state="detached")
-        assert tab.page.locator(f"#t{task.id} .badge").inner_text() == "waiting"
+        assert tab.page.locator(f"#t{task.id} .badge").inner_text() == "ready"
         assert tab.page.locator(f"#b{task.id}.ready").count() == 1, "an arrow on the map"
-        assert tab.page.locator("#n-decide b").inner_text() == "1"
+        assert tab.page.locator("#n-suggestions b").inner_text() == "1"
         assert tab.page.evaluate("window.still_here")
     assert TaskEvent.objects.get(kind="approved").actor == "maria"
     assert Suggestion.objects.get() == second
     assert tab.complaints == []
 
 
-def test_a_dispatcher_approves_by_keyboard_and_is_then_at_the_next_one(browse):
+def test_approving_by_keyboard_moves_focus_to_the_next_row(browse):
     city(10)
     first, second = suggest(priority=5), suggest(from_station_id=3)
 
@@ -91,21 +91,21 @@ def test_a_dispatcher_approves_by_keyboard_and_is_then_at_the_next_one(browse):
             ):
                 break
         press("Enter")
-        said(tab.page)
+        messages(tab.page)
         tab.page.locator(f"#p{first.id}").wait_for(state="detached")
         assert tab.page.evaluate("document.activeElement.id") == f"p{second.id}"
         press("Enter")
-        assert Task.objects.count() == 1, "A second Enter does not approve what came in its place."
-        # Its tick box: Enter there presses no button, also where one is ticked.
+        assert Task.objects.count() == 1, "the second Enter approves nothing"
+        # Enter on a selected checkbox presses no button.
         for key in ("Tab", "Space", "Enter"):
             press(key)
-        assert tab.page.locator("#ticked").inner_text() == "1 ticked"
+        assert tab.page.locator("#selected").inner_text() == "1 selected"
         settled(tab.page)
         assert Suggestion.objects.count() == 1
     assert tab.complaints == []
 
 
-def test_a_slow_refresh_does_not_bring_back_what_was_approved_meanwhile(browse):
+def test_slow_refresh_does_not_bring_back_an_approved_row(browse):
     city(10)
     suggestion = suggest()
 
@@ -117,10 +117,10 @@ def test_a_slow_refresh_does_not_bring_back_what_was_approved_meanwhile(browse):
         with page.expect_request("**/state.json"):
             page.locator("#refresh").click()
         page.locator(approve(suggestion)).click()
-        said(page)
+        messages(page)
         page.mouse.move(0, 0)
         page.locator(f"#p{suggestion.id}").wait_for(state="detached")
-        # The next refresh is asked for as soon as this one is done with.
+        # The next refresh starts as soon as this one is done.
         page.evaluate("setInterval(() => document.getElementById('refresh').click())")
         with page.expect_request("**/state.json"):
             held[0].fulfill(response=old)
@@ -128,7 +128,7 @@ def test_a_slow_refresh_does_not_bring_back_what_was_approved_meanwhile(browse):
         assert page.locator(f"#t{Task.objects.get().id}").count() == 1
 
 
-def test_many_are_approved_and_one_is_rejected_with_a_reason(browse):
+def test_dispatcher_approves_in_bulk_and_rejects_with_a_reason(browse):
     city(10)
     one, two, three = (suggest(from_station_id=number) for number in (1, 2, 3))
 
@@ -137,21 +137,21 @@ def test_many_are_approved_and_one_is_rejected_with_a_reason(browse):
         assert tab.page.locator(".bulk button").first.is_disabled()
         for each in (one, two):
             tab.page.check(f"#p{each.id} > input")
-        assert tab.page.locator("#ticked").inner_text() == "2 ticked"
+        assert tab.page.locator("#selected").inner_text() == "2 selected"
         tab.page.locator('.bulk [value="approve_selected"]').click()
-        assert said(tab.page)[0] == "2 approved."
+        assert messages(tab.page)[0] == "2 approved."
 
         tab.page.locator(f'[aria-label="Reject suggestion {three.id}"]').click()
-        tab.page.locator("#ask textarea").fill("Road works")
-        tab.page.locator("#ask [type=submit]").click()
-        tab.page.locator("#ask").wait_for(state="hidden")
-        assert said(tab.page) == [f"Suggestion {three.id} rejected."]
+        tab.page.locator("#confirm textarea").fill("Road works")
+        tab.page.locator("#confirm [type=submit]").click()
+        tab.page.locator("#confirm").wait_for(state="hidden")
+        assert messages(tab.page) == [f"Suggestion {three.id} rejected."]
     assert Task.objects.count() == 2
     assert TaskEvent.objects.get(kind="rejected").details["rejection"] == "Road works"
     assert tab.complaints == []
 
 
-def test_a_task_that_a_worker_claims_is_shown_so_at_the_next_refresh(browse, server):
+def test_refresh_shows_a_newly_claimed_task(browse, server):
     city(10)
     task = TaskFactory(from_station_id=4, to_station_id=5)
 
@@ -170,7 +170,7 @@ def test_a_task_that_a_worker_claims_is_shown_so_at_the_next_refresh(browse, ser
     assert tab.complaints == []
 
 
-def test_what_is_told_of_the_feed_under_the_pointer_is_as_new_as_the_rest(browse):
+def test_refresh_updates_tooltips_of_the_feed(browse):
     city(10)
     StationFeed.objects.update(trouble="Down.", read_at=timezone.now() - timedelta(hours=3))
 
@@ -181,7 +181,7 @@ def test_what_is_told_of_the_feed_under_the_pointer_is_as_new_as_the_rest(browse
         before = time.get_attribute("title")
         StationFeed.objects.update(trouble="", read_at=timezone.now())
         settled(tab.page)
-        tab.page.get_by_text("age of the feed").wait_for()
+        tab.page.get_by_text("station data age").wait_for()
         assert link.get_attribute("title") is None
         assert time.inner_text() == "<1 min"
         assert time.get_attribute("title") == time.get_attribute("datetime").replace("T", " ")
@@ -189,7 +189,7 @@ def test_what_is_told_of_the_feed_under_the_pointer_is_as_new_as_the_rest(browse
     assert tab.complaints == []
 
 
-def test_of_two_dispatchers_who_approve_the_same_one_is_told(browse):
+def test_second_of_two_approvals_is_reported_as_refused(browse):
     city(10)
     suggestion = suggest()
 
@@ -197,19 +197,18 @@ def test_of_two_dispatchers_who_approve_the_same_one_is_told(browse):
         slow.open(BOARD)
         quick.open(BOARD)
         quick.page.locator(approve(suggestion)).click()
-        said(quick.page)
+        messages(quick.page)
         slow.page.locator(approve(suggestion)).click()
         task = Task.objects.get()
-        assert said(slow.page) == [
-            f"0 approved; 1 skipped: Suggestion {suggestion.id} was already approved "
-            f"as task {task.id}."
+        assert messages(slow.page) == [
+            f"Not approved. Suggestion {suggestion.id} was already approved as task {task.id}."
         ]
         slow.page.mouse.move(0, 0)
         slow.page.locator(f"#t{task.id}").wait_for()
     assert slow.complaints == quick.complaints == []
 
 
-def test_a_refresh_leaves_alone_what_is_ticked_typed_focused_and_opened(browse):
+def test_refresh_keeps_selection_input_focus_and_open_menus(browse):
     city(10)
     kept, other = suggest(), suggest(from_station_id=3)
     task = TaskFactory(from_station_id=4, to_station_id=5)
@@ -221,7 +220,7 @@ def test_a_refresh_leaves_alone_what_is_ticked_typed_focused_and_opened(browse):
         page.locator("#station-list > summary").click()
         page.select_option("#state", "empty")
         page.locator("circle#s5").click()
-        page.locator("#card h3").wait_for()
+        page.locator("#station-panel h3").wait_for()
         page.locator(f"#m{task.id} > summary").press("Enter")
         page.fill("#find", "stat")
         new = suggest(priority=50, from_station_id=2)
@@ -229,20 +228,22 @@ def test_a_refresh_leaves_alone_what_is_ticked_typed_focused_and_opened(browse):
         page.evaluate("window.dispatchEvent(new Event('online'))")
         page.locator(f"#p{new.id}").wait_for()
 
-        assert page.locator("[data-part=proposals] > li").first.get_attribute("id") == f"p{new.id}"
+        assert (
+            page.locator("[data-part=suggestions] > li").first.get_attribute("id") == f"p{new.id}"
+        )
         assert page.locator(f"#p{other.id}").count() == 0
         assert page.locator(f"#p{kept.id} > input").is_checked()
         assert page.locator(f"#m{task.id}").evaluate("menu => menu.open")
-        assert page.locator("#card h3").inner_text() == "Station 5"
+        assert page.locator("#station-panel h3").inner_text() == "Station 5"
         assert page.evaluate("document.activeElement.id") == "find"
         assert page.locator("#find").input_value() == "stat"
         assert page.locator("#state").input_value() == "empty"
-        assert page.locator("[data-part=stations] tr:visible").count() == 2
-        assert page.locator("#ticked").inner_text() == "1 ticked"
+        assert page.locator("[data-part=station_rows] tr:visible").count() == 2
+        assert page.locator("#selected").inner_text() == "1 selected"
     assert tab.complaints == []
 
 
-def test_under_the_pointer_no_row_moves(browse):
+def test_rows_under_the_pointer_do_not_move(browse):
     city(10)
     gone, stays = suggest(priority=5), suggest(from_station_id=3)
 
@@ -256,8 +257,10 @@ def test_under_the_pointer_no_row_moves(browse):
         with tab.page.expect_response(lambda answer: "state.json" in answer.url):
             tab.page.evaluate("window.dispatchEvent(new Event('online'))")
         tab.page.locator(f"#p{gone.id}.gone").wait_for()
-        assert row.bounding_box()["y"] - before["y"] < 30, "Only the line that says so comes above."
-        assert tab.page.locator(".decide .held").inner_text().startswith("1 more")
+        assert row.bounding_box()["y"] - before["y"] < 30, (
+            "only the note about new rows is inserted above"
+        )
+        assert tab.page.locator(".review .held").inner_text().startswith("1 new")
         assert tab.page.locator(f"#p{new.id}").count() == 0
         tab.page.mouse.move(0, 0)
         tab.page.locator(f"#p{new.id}").wait_for()
@@ -265,14 +268,14 @@ def test_under_the_pointer_no_row_moves(browse):
     assert tab.complaints == []
 
 
-def test_without_a_connection_the_board_says_so_and_recovers_by_itself(browse):
+def test_lost_connection_is_shown_and_recovers_automatically(browse):
     city(10)
 
     with browse(UserFactory()) as tab:
         tab.open(BOARD)
         tab.page.context.set_offline(True)
         tab.page.locator("#refresh").click()
-        tab.page.get_by_text("No connection to the service.").wait_for()
+        tab.page.get_by_text("No connection to the server.").wait_for()
         tab.page.context.set_offline(False)
         tab.page.locator("#notice").wait_for(state="hidden")
         suggestion = suggest()
@@ -284,7 +287,7 @@ def test_without_a_connection_the_board_says_so_and_recovers_by_itself(browse):
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_of_an_operation_without_an_answer_it_is_not_said_that_it_was_refused(browse, status):
+def test_lost_response_is_reported_as_unknown(browse, status):
     city(10)
     suggestion = suggest()
 
@@ -294,11 +297,11 @@ def test_of_an_operation_without_an_answer_it_is_not_said_that_it_was_refused(br
             "**/approve/", lambda route: route.fulfill(status=status, json={"detail": "Try again."})
         )
         tab.page.locator(approve(suggestion)).click()
-        (told,) = said(tab.page)
-    assert told.startswith("No answer came: whether it was done is not known.")
+        (message,) = messages(tab.page)
+    assert message.startswith("No reply from the server. It may have gone through")
 
 
-def test_who_is_signed_out_meanwhile_is_told(browse):
+def test_signed_out_dispatcher_is_told_to_sign_in(browse):
     city(10)
     suggestion = suggest()
 
@@ -308,11 +311,11 @@ def test_who_is_signed_out_meanwhile_is_told(browse):
         tab.page.locator("#refresh").click()
         tab.page.get_by_text("You are signed out").wait_for()
         tab.page.locator(approve(suggestion)).click()
-        tab.page.get_by_text("nothing was done").wait_for()
+        tab.page.get_by_text("Nothing was changed").wait_for()
     assert Suggestion.objects.get() == suggestion
 
 
-def test_the_map_is_one_stop_for_the_tab_key_and_arrow_keys_go_on(browse):
+def test_map_is_one_tab_stop_with_arrow_key_navigation(browse):
     city(40)
 
     with browse(UserFactory()) as tab:
@@ -325,17 +328,17 @@ def test_the_map_is_one_stop_for_the_tab_key_and_arrow_keys_go_on(browse):
         assert page.evaluate("document.activeElement.cx.baseVal.value") > start
         number = page.evaluate("document.activeElement.id")[1:]
         page.keyboard.press("Enter")
-        page.locator("#card h3").wait_for()
-        assert page.locator("#card h3").inner_text() == f"Station {number}"
-        assert page.locator("#card time.age").inner_text() == "1 min ago"
+        page.locator("#station-panel h3").wait_for()
+        assert page.locator("#station-panel h3").inner_text() == f"Station {number}"
+        assert page.locator("#station-panel time.age").inner_text() == "1 min ago"
         page.keyboard.press("Escape")
-        assert page.locator("#card").is_hidden()
+        assert page.locator("#station-panel").is_hidden()
         assert page.evaluate("document.activeElement.id") == f"s{number}"
     assert tab.complaints == []
 
 
 @pytest.mark.parametrize("status", [None, 502, 503])
-def test_a_card_without_an_answer_says_so_and_shows_no_other_station(browse, status):
+def test_panel_that_fails_to_load_shows_no_other_station(browse, status):
     city(10)
 
     with browse(UserFactory()) as tab:
@@ -352,16 +355,18 @@ def test_a_card_without_an_answer_says_so_and_shows_no_other_station(browse, sta
             ),
         )
         pick(page, 5)
-        page.locator("#card").get_by_text("No answer came: try again.").wait_for()
-        assert "Station 4" not in page.locator("#card").inner_text()
-        page.locator("#card .close").click()
-        assert page.locator("#card").is_hidden()
+        page.locator("#station-panel").get_by_text(
+            "No reply from the server. Try again."
+        ).wait_for()
+        assert "Station 4" not in page.locator("#station-panel").inner_text()
+        page.locator("#station-panel .close").click()
+        assert page.locator("#station-panel").is_hidden()
         page.unroute_all()
         pick(page, 5)
         page.get_by_role("heading", name="Station 5").wait_for()
 
 
-def test_a_card_that_was_closed_or_left_for_another_while_it_loads_does_not_open(browse):
+def test_late_panel_does_not_open_after_close_or_switch(browse):
     city(10)
 
     with browse(UserFactory()) as tab:
@@ -372,29 +377,29 @@ def test_a_card_that_was_closed_or_left_for_another_while_it_loads_does_not_open
         def answer_late():
             with page.expect_response("**/stations/5/"):
                 held.pop().continue_()
-            # One that is asked for now is answered behind it.
+            # A request sent now is answered after it.
             page.evaluate("fetch('stations/7/').then((answer) => answer.text())")
 
         pick(page, 4)
         page.get_by_role("heading", name="Station 4").wait_for()
         with page.expect_request("**/stations/5/"):
             pick(page, 5)
-        page.locator("#card").press("Escape")
+        page.locator("#station-panel").press("Escape")
         answer_late()
-        assert page.locator("#card").is_hidden()
+        assert page.locator("#station-panel").is_hidden()
 
         with page.expect_request("**/stations/5/"):
             pick(page, 5)
         pick(page, 6)
         page.get_by_role("heading", name="Station 6").wait_for()
         answer_late()
-        assert page.locator("#card h3").inner_text() == "Station 6"
-        assert page.locator(".chosen").get_attribute("id") == "s6"
+        assert page.locator("#station-panel h3").inner_text() == "Station 6"
+        assert page.locator(".selected").get_attribute("id") == "s6"
     assert tab.complaints == []
 
 
 @pytest.mark.parametrize("hour", ["day", "night"])
-def test_the_board_fits_a_phone_and_a_desk_also_with_the_longest_names(browse, hour):
+def test_board_fits_phone_and_desktop_with_long_names(browse, hour):
     station(4, 20, 0, name="A-very-long-name" * 12)
     station(5, 0, 20, name="Long name " * 20)
     suggest(reason="an-unbroken-word" * 20, source="s" * 100)
@@ -402,12 +407,12 @@ def test_the_board_fits_a_phone_and_a_desk_also_with_the_longest_names(browse, h
 
     with browse(UserFactory(), color_scheme="dark" if hour == "night" else "light") as tab:
         tab.open(BOARD + "?station=4")
-        assert tab.page.locator("#card h3").is_visible()
+        assert tab.page.locator("#station-panel h3").is_visible()
         assert too_wide(tab.page) == {}
     assert tab.complaints == []
 
 
-def test_what_others_write_is_shown_on_the_board_and_never_run(browse):
+def test_user_input_on_the_board_is_never_executed(browse):
     for number, payload in enumerate(PAYLOADS, start=1):
         station(number, name=payload)
         suggest(from_station_id=number, to_station_id=900 + number, reason=payload, source=payload)
@@ -419,15 +424,15 @@ def test_what_others_write_is_shown_on_the_board_and_never_run(browse):
             to_station_id=900,
         )
 
-    # Without the policy, so that what is not escaped would run.
+    # Without the content security policy, so that unescaped markup would run.
     with browse(UserFactory(), bypass_csp=True) as tab:
         tab.open(BOARD + "?station=1")
         new = suggest(from_station_id=1, reason=PAYLOADS[0])
         settled(tab.page)
         tab.page.locator(f"#p{new.id}").wait_for()
-        for part in ("proposals", "stations", "jobs", "crews", "map"):
+        for part in ("suggestions", "station_rows", "tasks", "crews", "map"):
             text = tab.page.locator(f"[data-part={part}]").text_content()
             assert [payload for payload in PAYLOADS if payload not in text] == [], part
-        assert PAYLOADS[0] in tab.page.locator("#card").text_content()
+        assert PAYLOADS[0] in tab.page.locator("#station-panel").text_content()
         assert tab.page.evaluate("window.owned") is None
     assert tab.complaints == []

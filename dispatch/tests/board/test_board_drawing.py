@@ -1,21 +1,21 @@
-"""What the board draws, from numbers alone."""
+"""The map's geometry, fill levels and crew totals, without a database."""
 
 from datetime import UTC, datetime, timedelta
 from math import hypot
 
 import pytest
 
-from dispatch.board.crews import Crew, Done, with_work
-from dispatch.board.fills import Fill, Level, Limits
+from dispatch.board.crews import CompletedTask, Crew, summarize_crews
+from dispatch.board.fill_levels import FillLevel, Reading, Thresholds
 from dispatch.board.projection import MARGIN, Place, Point, arrow, panes_of, ruler
 
 NOW = datetime(2015, 5, 4, 8, 30, tzinfo=UTC)
-LIMITS = Limits(20, 80, timedelta(minutes=60))
+LIMITS = Thresholds(20, 80, timedelta(minutes=60))
 MINUTE = timedelta(minutes=1)
 
 
 def town(first, count, lat, lon, step=0.005):
-    """A square of streets."""
+    """A grid of stations."""
     return [Place(first + n, lat + step * (n // 5), lon + step * (n % 5)) for n in range(count)]
 
 
@@ -26,7 +26,7 @@ def members(panes):
 # The map
 
 
-def test_areas_that_lie_apart_have_panes_of_their_own_the_largest_first():
+def test_distant_areas_have_their_own_panes_largest_first():
     small, large = town(100, 10, 37.33, -121.89), town(1, 20, 37.77, -122.42)
 
     left, right = panes_of([*small, *large])
@@ -37,14 +37,14 @@ def test_areas_that_lie_apart_have_panes_of_their_own_the_largest_first():
 
 
 @pytest.mark.parametrize(("gap", "panes"), [(1.9, 1), (6.1, 2)])
-def test_what_is_near_is_never_torn_apart_and_what_is_far_never_together(gap, panes):
+def test_panes_split_only_at_wide_gaps(gap, panes):
     west = town(1, 10, 37.77, -122.42, step=0.001)
     east = town(50, 10, 37.77, -122.416 + gap / 87.9, step=0.001)
 
     assert len(panes_of([*west, *east])) == panes
 
 
-def test_a_few_stations_join_the_nearest_area_unless_it_is_far():
+def test_small_groups_join_the_nearest_area_unless_far():
     city, near, far = (
         town(1, 10, 37.77, -122.42),
         town(50, 2, 37.77, -122.30),
@@ -54,7 +54,7 @@ def test_a_few_stations_join_the_nearest_area_unless_it_is_far():
     assert members(panes_of([*city, *near, *far])) == [[*range(1, 11), 50, 51], [90, 91]]
 
 
-def test_of_many_areas_the_smallest_are_left_out():
+def test_smallest_of_many_areas_are_left_out():
     towns = [place for n in range(6) for place in town(100 * n, 10 + n, 37 + n, -122)]
 
     panes = panes_of(towns)
@@ -63,7 +63,7 @@ def test_of_many_areas_the_smallest_are_left_out():
     assert [pane.height for pane in panes] == [560, 186, 186, 186]
 
 
-def test_a_pane_is_filled_true_to_scale_with_north_above():
+def test_pane_is_filled_to_scale_with_north_up():
     (pane,) = panes_of(
         [Place(1, 37.75, -122.45), Place(2, 37.80, -122.45), Place(3, 37.75, -122.40)]
     )
@@ -78,14 +78,14 @@ def test_a_pane_is_filled_true_to_scale_with_north_above():
     assert all(0 < p.x < pane.width for p in pane.points.values())
 
 
-def test_one_station_is_in_the_middle_and_none_is_no_map():
+def test_single_station_is_centred_and_no_station_has_no_pane():
     (pane,) = panes_of([Place(7, 37.75, -122.45)])
 
     assert pane.points == {7: Point(400, 240)}
     assert panes_of([]) == []
 
 
-def test_panes_are_as_high_as_their_areas_within_reason():
+def test_pane_height_follows_the_area_within_limits():
     flat, square, high = (
         [Place(n, 37.0 + north * n, -122.0 + east * n) for n in range(20)]
         for north, east in [(0.001, 0.01), (0.004, 0.008), (0.01, 0.001)]
@@ -94,12 +94,12 @@ def test_panes_are_as_high_as_their_areas_within_reason():
     assert [panes_of(area)[0].height for area in (flat, square, high)] == [480, 513, 560]
 
 
-def test_stations_on_one_spot_and_at_the_ends_of_the_earth_are_drawn_too():
+def test_extreme_positions_are_drawn():
     assert len(panes_of([Place(n, 90.0, 180.0) for n in range(9)])[0].points) == 9
     assert len(panes_of([Place(1, -90.0, -180.0), Place(2, 90.0, 180.0)])[0].points) == 2
 
 
-def test_the_ruler_is_round_and_fits():
+def test_ruler_is_a_round_distance_that_fits():
     (pane,) = panes_of(town(1, 25, 37.77, -122.42))
 
     name, length = ruler(pane)
@@ -108,7 +108,7 @@ def test_the_ruler_is_round_and_fits():
     assert length <= pane.width / 3
 
 
-def test_an_arrow_ends_before_both_circles_and_the_way_back_is_another_line():
+def test_arrow_stops_short_of_circles_and_differs_each_way():
     there, back = arrow(Point(0, 0), Point(100, 0)), arrow(Point(100, 0), Point(0, 0))
 
     assert there.startswith("M6.0 0.0Q50.0 16.7 ")
@@ -118,11 +118,11 @@ def test_an_arrow_ends_before_both_circles_and_the_way_back_is_another_line():
     assert arrow(Point(0, 0), Point(9, 9)) == ""
 
 
-# How full
+# Fill levels
 
 
 @pytest.mark.parametrize(
-    ("bikes", "docks", "fill"),
+    ("bikes", "docks", "level"),
     [
         (0, 20, "empty"),
         (3, 17, "low"),
@@ -133,28 +133,28 @@ def test_an_arrow_ends_before_both_circles_and_the_way_back_is_another_line():
         (0, 0, "closed"),
     ],
 )
-def test_a_level_has_a_word(bikes, docks, fill):
-    assert Level(bikes, docks, True, NOW).fill(LIMITS, NOW) == fill
+def test_fill_level_follows_the_share_of_bikes(bikes, docks, level):
+    assert Reading(bikes, docks, True, NOW).level(LIMITS, NOW) == level
 
 
-def test_what_is_closed_is_neither_empty_nor_full_and_what_is_old_is_not_known():
-    assert Level(0, 20, False, NOW).fill(LIMITS, NOW) == Fill.CLOSED
-    assert Level(0, 20, True, NOW - 60 * MINUTE).fill(LIMITS, NOW) == Fill.EMPTY
-    assert Level(0, 20, True, NOW - 61 * MINUTE).fill(LIMITS, NOW) == Fill.UNKNOWN
-    assert Level(0, 20, True, None).fill(LIMITS, NOW) == Fill.UNKNOWN
+def test_closed_and_old_readings_are_no_stockouts():
+    assert Reading(0, 20, False, NOW).level(LIMITS, NOW) == FillLevel.CLOSED
+    assert Reading(0, 20, True, NOW - 60 * MINUTE).level(LIMITS, NOW) == FillLevel.EMPTY
+    assert Reading(0, 20, True, NOW - 61 * MINUTE).level(LIMITS, NOW) == FillLevel.UNKNOWN
+    assert Reading(0, 20, True, None).level(LIMITS, NOW) == FillLevel.UNKNOWN
 
 
-# The crews
+# Crews
 
 
-def test_a_crew_is_told_with_its_day_those_on_the_way_first():
-    done = [
-        Done("van-2", NOW - 30 * MINUTE, NOW, 5),
-        Done("van-2", NOW - 20 * MINUTE, NOW, 4),
-        Done("van-2", NOW - 50 * MINUTE, NOW, 0),
+def test_crews_with_open_tasks_come_before_finished_ones():
+    completed = [
+        CompletedTask("van-2", NOW - 30 * MINUTE, NOW, 5),
+        CompletedTask("van-2", NOW - 20 * MINUTE, NOW, 4),
+        CompletedTask("van-2", NOW - 50 * MINUTE, NOW, 0),
     ]
 
-    crews = with_work([Crew("van-1", open=2, since=NOW)], done)
+    crews = summarize_crews([Crew("van-1", open=2, since=NOW)], completed)
 
     assert crews == [
         Crew("van-1", 2, NOW),

@@ -32,7 +32,7 @@ def messages(answer):
     return [str(message) for message in answer.context["messages"]]
 
 
-def test_approving_selected_works_row_by_row_and_says_truthfully_what_came_of_it(dispatcher):
+def test_bulk_approval_reports_every_row(dispatcher):
     suggestions = SuggestionFactory.create_batch(3)
     taken = services.approve_suggestion(suggestions[1].id, actor="tom").task
 
@@ -40,7 +40,7 @@ def test_approving_selected_works_row_by_row_and_says_truthfully_what_came_of_it
 
     said, warning = messages(answer)
     assert said == (
-        "2 approved; 1 skipped: "
+        "2 approved, 1 not approved. "
         f"Suggestion {suggestions[1].id} was already approved as task {taken.id}."
     )
     assert warning.startswith(f"Task {taken.id}, ready, already moves bikes from #100 to #200.")
@@ -51,19 +51,19 @@ def test_approving_selected_works_row_by_row_and_says_truthfully_what_came_of_it
     }
 
 
-def test_refusals_beyond_the_first_few_are_counted(dispatcher):
+def test_only_the_first_refusals_are_spelled_out(dispatcher):
     suggestions = SuggestionFactory.create_batch(8)
     Suggestion.objects.all().delete()
 
     answer = post_action(dispatcher, SUGGESTIONS, "approve_selected", suggestions)
 
     (message,) = messages(answer)
-    assert message.startswith("0 approved; 8 skipped: Suggestion ")
+    assert message.startswith("0 approved, 8 not approved. Suggestion ")
     assert message.count("not found.") == 5
     assert message.endswith("And 3 more.")
 
 
-def test_all_that_a_filter_shows_can_be_approved_across_pages(dispatcher):
+def test_all_filtered_rows_can_be_approved_across_pages(dispatcher):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(60, source="ml-v2"))
     SuggestionFactory(source="other")
 
@@ -79,7 +79,7 @@ def test_all_that_a_filter_shows_can_be_approved_across_pages(dispatcher):
     assert [s.source for s in Suggestion.objects.all()] == ["other"]
 
 
-def test_more_than_a_thousand_at_once_are_refused_and_nothing_is_done(dispatcher):
+def test_selecting_more_than_1000_rows_changes_nothing(dispatcher):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(1001))
 
     answer = post_action(
@@ -90,11 +90,11 @@ def test_more_than_a_thousand_at_once_are_refused_and_nothing_is_done(dispatcher
         select_across="1",
     )
 
-    assert messages(answer) == ["Nothing was done: select at most 1000 at once."]
+    assert messages(answer) == ["Nothing was changed. Select at most 1,000 rows."]
     assert Suggestion.objects.count() == 1001
 
 
-def test_a_rows_button_approves_it_and_returns_to_the_same_list(dispatcher):
+def test_row_button_approves_and_returns_to_the_filtered_list(dispatcher):
     suggestion = SuggestionFactory(source="ml-v2")
 
     page = dispatcher.get(SUGGESTIONS + "?source=ml-v2")
@@ -106,7 +106,7 @@ def test_a_rows_button_approves_it_and_returns_to_the_same_list(dispatcher):
     assert Task.objects.get().suggestion_id == suggestion.id
 
 
-def test_a_rows_button_is_no_link(dispatcher):
+def test_row_button_ignores_get_requests(dispatcher):
     suggestion = SuggestionFactory()
 
     answer = dispatcher.get(f"{SUGGESTIONS}{suggestion.id}/approve/")
@@ -115,19 +115,19 @@ def test_a_rows_button_is_no_link(dispatcher):
     assert Suggestion.objects.exists()
 
 
-def test_rejecting_asks_for_a_reason_first(dispatcher):
+def test_rejecting_requires_a_reason(dispatcher):
     suggestions = SuggestionFactory.create_batch(2)
 
     page = post_action(dispatcher, SUGGESTIONS, "reject_selected", suggestions)
-    assert "Reject 2 suggestions" in page.content.decode()
+    assert "Reject 2 suggestions?" in page.content.decode()
     empty = post_action(
-        dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason=" ", answered=1
+        dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason=" ", confirmed=1
     )
     assert "This field is required." in empty.content.decode()
     assert Suggestion.objects.count() == 2
 
     answer = post_action(
-        dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason="Road works", answered=1
+        dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason="Road works", confirmed=1
     )
     assert messages(answer) == ["2 rejected."]
     assert not Suggestion.objects.exists()
@@ -135,17 +135,19 @@ def test_rejecting_asks_for_a_reason_first(dispatcher):
     assert list(reasons) == [("rejected", "maria", "Road works")] * 2
 
 
-def test_completing_selected_tasks_skips_what_nobody_holds(dispatcher):
+def test_bulk_completion_skips_ready_tasks(dispatcher):
     held, ready = TaskFactory(assigned=True), TaskFactory()
 
     answer = post_action(dispatcher, TASKS, "complete_selected", [held, ready])
 
-    assert messages(answer) == [f"1 completed; 1 skipped: Task {ready.id} is ready, not assigned."]
+    assert messages(answer) == [
+        f"1 completed, 1 not completed. Task {ready.id} is ready, not assigned."
+    ]
     assert Task.objects.get(id=held.id).status == "completed"
     assert Task.objects.get(id=ready.id).status == "ready"
 
 
-def test_only_held_tasks_have_a_complete_button(dispatcher):
+def test_only_assigned_tasks_have_a_complete_button(dispatcher):
     held, ready = TaskFactory(assigned=True), TaskFactory()
 
     page = dispatcher.get(TASKS).content.decode()
@@ -154,7 +156,7 @@ def test_only_held_tasks_have_a_complete_button(dispatcher):
     assert f"{TASKS}{ready.id}/complete/" not in page
 
 
-def test_who_may_only_view_is_offered_nothing_and_forged_posts_do_nothing(viewer):
+def test_viewer_sees_no_buttons_and_cannot_forge_posts(viewer):
     suggestion, task = SuggestionFactory(), TaskFactory(assigned=True)
 
     for url in (SUGGESTIONS, TASKS):
@@ -163,7 +165,7 @@ def test_who_may_only_view_is_offered_nothing_and_forged_posts_do_nothing(viewer
         assert "row-action" not in page.content.decode()
         assert "_selected" not in page.content.decode()
     post_action(viewer, SUGGESTIONS, "approve_selected", [suggestion])
-    post_action(viewer, SUGGESTIONS, "reject_selected", [suggestion], reason="No", answered=1)
+    post_action(viewer, SUGGESTIONS, "reject_selected", [suggestion], reason="No", confirmed=1)
     post_action(viewer, TASKS, "complete_selected", [task])
     assert viewer.post(f"{SUGGESTIONS}{suggestion.id}/approve/").status_code == 403
     assert viewer.post(f"{TASKS}{task.id}/complete/").status_code == 403
@@ -196,7 +198,7 @@ def test_each_action_has_its_own_permission(client, permission, offered, withhel
     assert f'value="{withheld}"' not in page
 
 
-def test_who_may_approve_but_not_view_is_refused_at_the_button(client):
+def test_approving_needs_the_view_permission_too(client):
     user = UserFactory(is_superuser=False)
     user.user_permissions.set(Permission.objects.filter(codename="approve_suggestion"))
     client.force_login(user)
@@ -206,7 +208,7 @@ def test_who_may_approve_but_not_view_is_refused_at_the_button(client):
     assert Suggestion.objects.exists()
 
 
-def test_nobody_can_write_machine_owned_fields_through_a_form(dispatcher):
+def test_change_and_delete_forms_are_refused(dispatcher):
     task = TaskFactory(assigned=True)
     forged = {"status": "completed", "worker_id": "eve", "qty": 99, "note": "x"}
 
@@ -219,7 +221,7 @@ def test_nobody_can_write_machine_owned_fields_through_a_form(dispatcher):
     assert Suggestion.objects.get().qty == 5
 
 
-def test_a_dispatcher_writes_a_suggestion_and_a_task_by_hand(dispatcher):
+def test_dispatcher_adds_a_suggestion_and_a_task(dispatcher):
     move = {"from_station_id": 3, "to_station_id": 4, "qty": 2, "reason": "Seen", "priority": 5}
 
     dispatcher.post(SUGGESTIONS + "add/", {**move, "source": "ml-v2"})
@@ -244,7 +246,7 @@ def test_a_dispatcher_writes_a_suggestion_and_a_task_by_hand(dispatcher):
         ("qty", 2**31, "less than or equal to 2147483647"),
     ],
 )
-def test_a_form_says_what_is_wrong(dispatcher, field, value, error):
+def test_add_form_explains_invalid_values(dispatcher, field, value, error):
     move = {"from_station_id": 3, "to_station_id": 4, "qty": 2, "reason": "Seen", "priority": 5}
 
     page = dispatcher.post(TASKS + "add/", {**move, field: value})
@@ -253,7 +255,7 @@ def test_a_form_says_what_is_wrong(dispatcher, field, value, error):
     assert not Task.objects.exists()
 
 
-def test_search_finds_stations_and_ids_by_number_and_reasons_by_word(dispatcher):
+def test_search_matches_numbers_exactly_and_words_in_reasons(dispatcher):
     SuggestionFactory(id=7, from_station_id=100, to_station_id=201, reason="Market is full")
     SuggestionFactory(id=8, from_station_id=110, to_station_id=100, reason="Pier is empty")
     SuggestionFactory(id=100, from_station_id=120, to_station_id=202, reason="Rain at noon")
@@ -268,7 +270,7 @@ def test_search_finds_stations_and_ids_by_number_and_reasons_by_word(dispatcher)
     assert found("99999999999") == set()
 
 
-def test_a_search_for_too_many_words_finds_nothing_and_says_so(dispatcher):
+def test_search_for_too_many_words_is_refused_with_a_message(dispatcher):
     SuggestionFactory(reason="Pier is empty")
 
     twenty = dispatcher.get(SUGGESTIONS, {"q": "pier " * 20})
@@ -281,7 +283,7 @@ def test_a_search_for_too_many_words_finds_nothing_and_says_so(dispatcher):
 
 
 @pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model.__name__)
-def test_no_list_is_searched_for_many_words(dispatcher, model):
+def test_every_list_limits_the_words_of_a_search(dispatcher, model):
     listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
     for words, refused in ((20, False), (21, True)):
@@ -290,10 +292,8 @@ def test_no_list_is_searched_for_many_words(dispatcher, model):
         assert page.context["cl"].queryset.query.is_empty() == refused
 
 
-def test_words_are_searched_for_in_the_newest_rows_only_and_the_page_says_so(
-    dispatcher, monkeypatch
-):
-    monkeypatch.setattr(moves, "MOST_SEARCHED", 2)
+def test_word_search_covers_the_newest_rows_and_says_so(dispatcher, monkeypatch):
+    monkeypatch.setattr(moves, "MAX_SEARCHED", 2)
     TaskFactory(id=1, reason="Street fair at the pier", from_station_id=77)
     TaskFactory(id=2, reason="The pier is closed")
     said = "Only the newest 2 tasks were searched for words"
@@ -305,13 +305,13 @@ def test_words_are_searched_for_in_the_newest_rows_only_and_the_page_says_so(
     assert found(q="pier") == ([2, 1], False)
     TaskFactory(id=3, reason="Out of bikes", completed=True)
     assert found(q="pier") == ([2], True)
-    # What has an index is found however old, and narrows what is searched.
+    # Numbers have an index: they find old rows, and narrow the search for words.
     assert found(q="77") == ([1], False)
     assert found(q="77 pier") == ([1], False)
     assert found(q="pier", status__exact="ready") == ([2, 1], False)
 
 
-def test_tasks_are_filtered_by_status_worker_and_day(dispatcher):
+def test_tasks_are_filtered_by_status_crew_and_day(dispatcher):
     TaskFactory(id=1)
     TaskFactory(id=2, assigned=True, worker_id="van-1")
     TaskFactory(id=3, assigned=True, worker_id="van-2")
@@ -329,13 +329,13 @@ def test_tasks_are_filtered_by_status_worker_and_day(dispatcher):
     assert found(created_at__year=now.year, created_at__month=now.month) == {1, 2, 3, 4}
 
 
-def test_the_way_into_history_goes_by_year_month_and_day_and_keeps_the_filters(dispatcher):
+def test_date_links_go_by_year_month_and_day_and_keep_filters(dispatcher):
     TaskFactory(created_at=MORNING)
     TaskFactory(created_at=MORNING + timedelta(days=400))
 
     def links(query):
         page = dispatcher.get(f"{TASKS}?{query}")
-        return {link.text: link.address for link in page.context["drilldown"]}
+        return {link.text: link.url for link in page.context["drilldown"]}
 
     years = links("status__exact=ready")
     assert list(years) == ["2015", "2016"]
@@ -349,7 +349,7 @@ def test_the_way_into_history_goes_by_year_month_and_day_and_keeps_the_filters(d
     assert list(links(days["4"].removeprefix("?"))) == ["← All dates", "← 2015", "← May"]
 
 
-def test_lists_need_the_same_few_queries_for_one_row_and_for_fifty(dispatcher):
+def test_list_query_count_does_not_grow_with_rows(dispatcher):
     def queries(url):
         with CaptureQueriesContext(connection) as captured:
             assert dispatcher.get(url).status_code == 200
@@ -366,7 +366,7 @@ def test_lists_need_the_same_few_queries_for_one_row_and_for_fifty(dispatcher):
     assert max(len(each) for each in many) <= 9
 
 
-def test_a_list_never_counts_beyond_what_anybody_would_page(dispatcher):
+def test_list_stops_counting_at_10000_rows(dispatcher):
     SuggestionFactory()
 
     with CaptureQueriesContext(connection) as captured:
@@ -377,7 +377,7 @@ def test_a_list_never_counts_beyond_what_anybody_would_page(dispatcher):
     assert all("LIMIT 10000" in sql for sql in counts)
 
 
-def test_a_tasks_page_tells_its_events_in_order(dispatcher):
+def test_task_page_shows_its_history_in_order(dispatcher):
     suggestion = SuggestionFactory(source="ml-v2")
     task = services.approve_suggestion(suggestion.id, actor="maria").task
     services.claim_next_task("van-1", actor="api")
@@ -385,34 +385,34 @@ def test_a_tasks_page_tells_its_events_in_order(dispatcher):
 
     page = dispatcher.get(f"{TASKS}{task.id}/change/").content.decode()
 
-    story = page[page.index("What happened") :]
-    told = [
-        f"maria approved suggestion {suggestion.id} of ml-v2",
-        "van-1 claimed it",
-        "van-1 completed it: 5 bikes moved",
+    history = page[page.index("History</h2>") :]
+    lines = [
+        f"maria approved suggestion {suggestion.id} (from ml-v2)",
+        "van-1 claimed the task",
+        "van-1 completed the task: 5 bikes moved",
         "Entered by tom",
     ]
-    assert sorted(told, key=story.index) == told
-    assert "<input" not in story.split("</section>")[0]
+    assert sorted(lines, key=history.index) == lines
+    assert "<input" not in history.split("</section>")[0]
 
 
 @pytest.mark.parametrize("name", ["complete", "release", "report"])
-def test_a_button_acts_on_the_claim_that_the_page_showed(dispatcher, name):
+def test_button_acts_only_on_the_claim_the_page_showed(dispatcher, name):
     TaskFactory()
     task = services.claim_next_task("van-1", actor="api")
     page = dispatcher.get(f"{TASKS}{task.id}/change/").content.decode()
     (button,) = re.findall(rf'formaction="([^"]*/{name}/[^"]*)"', page)
     services.reassign_task(task.id, "van-2", actor="tom", reason="Closer")
 
-    answers = {"answered": "1", "reason": "Broken", "moved_qty": "1"}
+    answers = {"confirmed": "1", "reason": "Broken", "moved_qty": "1"}
     answer = dispatcher.post(html.unescape(button), answers, follow=True)
 
     (message,) = messages(answer)
-    assert message.endswith(f"1 skipped: Task {task.id} has been claimed again, by van-2.")
+    assert message.endswith(f"Task {task.id} has been claimed again, by van-2.")
     assert Task.objects.get().worker_id == "van-2"
 
 
-def test_a_database_that_is_busy_amid_many_is_told_with_what_was_done(dispatcher, monkeypatch):
+def test_bulk_reports_rows_whose_outcome_is_unknown(dispatcher, monkeypatch):
     tasks = TaskFactory.create_batch(3)
 
     def busy(pk, **arguments):
@@ -426,22 +426,24 @@ def test_a_database_that_is_busy_amid_many_is_told_with_what_was_done(dispatcher
     answer = post_action(dispatcher, TASKS, "raise_selected", tasks)
 
     assert messages(answer) == [
-        f"2 raised; 1 skipped: {tasks[1].id}: the database was busy or away; look whether it was"
-        " done, then try again."
+        f"2 raised in priority, 1 not raised in priority. Task {tasks[1].id}: The database did not"
+        " respond. Check whether it was changed before you try again."
     ]
 
 
-def test_what_takes_too_long_stops_and_says_what_is_left(dispatcher, monkeypatch):
+def test_bulk_stops_at_its_time_limit_and_reports_the_rest(dispatcher, monkeypatch):
     tasks = TaskFactory.create_batch(3)
-    monkeypatch.setattr("dispatch.admin.operations.LONGEST_SECONDS", -1)
+    monkeypatch.setattr("dispatch.admin.operations.BUDGET_SECONDS", -1)
 
     answer = post_action(dispatcher, TASKS, "raise_selected", tasks)
 
-    assert messages(answer) == ["0 raised; 1 skipped: The last 3 took too long: select them again."]
+    assert messages(answer) == [
+        "0 raised in priority, 3 not processed (time limit), select them again."
+    ]
     assert not Task.objects.exclude(priority=0).exists()
 
 
-def test_approving_on_a_suggestions_own_page_leads_to_the_list(dispatcher):
+def test_approving_on_the_suggestion_page_leads_to_the_list(dispatcher):
     suggestion = SuggestionFactory()
 
     answer = dispatcher.post(f"{SUGGESTIONS}{suggestion.id}/approve/?page=1")
@@ -449,7 +451,7 @@ def test_approving_on_a_suggestions_own_page_leads_to_the_list(dispatcher):
     assert answer["Location"].startswith(f"{SUGGESTIONS}?")
 
 
-def test_who_opens_what_a_colleague_decided_reads_how(dispatcher):
+def test_opening_a_decided_suggestion_shows_its_decision(dispatcher):
     suggestion = SuggestionFactory()
     task = services.approve_suggestion(suggestion.id, actor="tom").task
 
@@ -460,19 +462,19 @@ def test_who_opens_what_a_colleague_decided_reads_how(dispatcher):
     ]
 
 
-def test_completing_what_is_completed_is_not_counted_as_done(dispatcher):
+def test_completing_again_is_reported_as_unchanged(dispatcher):
     held, done = TaskFactory(assigned=True), TaskFactory(completed=True)
 
     answer = post_action(dispatcher, TASKS, "complete_selected", [held, done])
 
-    assert messages(answer) == ["1 completed; 1 already so."]
+    assert messages(answer) == ["1 completed, 1 unchanged."]
 
 
-def test_operations_that_ask_first_do_what_was_answered(dispatcher):
+def test_operations_use_the_answers_to_their_forms(dispatcher):
     held, ready = TaskFactory(assigned=True, qty=5), TaskFactory()
 
     def operate(name, row, **answers):
-        return dispatcher.post(f"{TASKS}{row.id}/{name}/?page=1", {"answered": "1", **answers})
+        return dispatcher.post(f"{TASKS}{row.id}/{name}/?page=1", {"confirmed": "1", **answers})
 
     assert "errorlist" in operate("reassign", ready, worker_id=" ").content.decode()
     operate("reassign", ready, worker_id="van-9", reason="Closer")
@@ -485,7 +487,7 @@ def test_operations_that_ask_first_do_what_was_answered(dispatcher):
     assert (ready.status, ready.worker_id) == ("cancelled", "van-9")
 
 
-def test_what_may_be_stuck_is_found_the_worst_first(dispatcher):
+def test_attention_filter_lists_the_most_urgent_first(dispatcher):
     TaskFactory(id=1, created_at=MORNING + timedelta(hours=1))
     TaskFactory(id=2, created_at=MORNING, priority=-5)
     TaskFactory(id=3, assigned=True)

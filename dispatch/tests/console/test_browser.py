@@ -1,4 +1,4 @@
-"""The console and the API's pages in a real browser, served by a real gunicorn."""
+"""Console and API pages in a real browser, served by gunicorn."""
 
 from urllib.parse import quote
 
@@ -22,7 +22,7 @@ SUGGESTIONS, TASKS, USERS, TOKENS = (
 LONG = "an-unbroken-name-" * 6
 
 
-def test_every_page_loads_without_a_complaint_and_fits(browse):
+def test_every_page_loads_cleanly_and_fits_the_screen(browse):
     maria = UserFactory(username="maria")
     services.create_token(maria, actor="maria", label=LONG[:100], worker_id=LONG)
     suggestion = SuggestionFactory(reason=LONG * 3, source=LONG[:100])
@@ -46,7 +46,7 @@ def test_every_page_loads_without_a_complaint_and_fits(browse):
         TOKENS + "add/",
         "/admin/password_change/",
     ]
-    questions = [
+    forms = [
         (SUGGESTIONS, "reject"),
         (TASKS, "release"),
         (task_page, "reassign"),
@@ -69,10 +69,10 @@ def test_every_page_loads_without_a_complaint_and_fits(browse):
         for path in pages:
             tab.open(path)
             wide[path] = too_wide(tab.page)
-        for path, operation in questions:
+        for path, operation in forms:
             tab.open(path)
             tab.press(f".row-action.{operation}")
-            assert tab.page.locator("form.ask").count() == 1, operation
+            assert tab.page.locator("form.confirm").count() == 1, operation
             wide[operation] = too_wide(tab.page)
         complaints += tab.complaints
 
@@ -80,19 +80,19 @@ def test_every_page_loads_without_a_complaint_and_fits(browse):
     assert {path: pixels for path, pixels in wide.items() if pixels} == {}
 
 
-def test_what_others_write_is_shown_as_they_wrote_it_and_never_run(browse, server):
+def test_user_input_is_shown_verbatim_and_never_executed(browse, server):
     entered = [enter(server.url, payload, n) for n, payload in enumerate(PAYLOADS, start=1)]
     mallory, *_ = [UserFactory(username=payload) for payload in PAYLOADS]
     kind = ContentType.objects.get_for_model(User)
     for payload in PAYLOADS:
         Group.objects.create(name=payload)
-        # Past the service, which refuses what is not printable.
+        # The service would refuse unprintable labels.
         ApiToken.objects.create(user=mallory, label=payload, digest=payload[:64])
         LogEntry.objects.create(
             user=mallory, content_type=kind, object_id="1", object_repr=payload, action_flag=CHANGE
         )
 
-    # Without the policy, so that what is not escaped would run.
+    # Without the content security policy, so that unescaped markup would run.
     with browse(mallory, bypass_csp=True) as tab:
 
         def shows_all(where, part="body"):
@@ -129,12 +129,12 @@ def test_what_others_write_is_shown_as_they_wrote_it_and_never_run(browse, serve
         for (task, _), payload in zip(entered, PAYLOADS, strict=True):
             tab.open(f"{TASKS}{task}/change/")
             assert tab.page.evaluate("window.owned") is None, payload
-            # Its reason and note, and in its story two reasons and the note.
+            # The reason and note as fields; two reasons and the note in the history.
             assert tab.page.locator("#content").text_content().count(payload) >= 5, payload
     assert tab.complaints == []
 
 
-def test_a_dispatcher_approves_one_and_reads_what_came_of_it_where_the_list_was(browse):
+def test_approving_keeps_the_scroll_position_and_reports_the_task(browse):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(40))
     chosen = Suggestion.objects.order_by("id")[25]
 
@@ -154,7 +154,7 @@ def test_a_dispatcher_approves_one_and_reads_what_came_of_it_where_the_list_was(
     assert tab.complaints == []
 
 
-def test_a_dispatcher_approves_in_bulk_then_completes_and_releases(browse):
+def test_dispatcher_approves_in_bulk_completes_and_releases(browse):
     suggestions = [SuggestionFactory(from_station_id=number) for number in (1, 2, 3)]
 
     with browse(UserFactory()) as tab:
@@ -172,7 +172,7 @@ def test_a_dispatcher_approves_in_bulk_then_completes_and_releases(browse):
         assert tab.messages() == [f"Task {first.id} completed."]
         tab.press(f'[aria-label="Release task {second.id}"]')
         tab.page.fill("#id_reason", "The van broke down")
-        tab.press("[type=submit][value=Release]")
+        tab.press(f'[type=submit][value="Release task {second.id}"]')
         assert tab.messages() == [f"Task {second.id} released."]
 
     assert list(Task.objects.order_by("id").values_list("status", flat=True)) == [
@@ -183,7 +183,7 @@ def test_a_dispatcher_approves_in_bulk_then_completes_and_releases(browse):
     assert tab.complaints == []
 
 
-def test_a_dispatcher_rejects_with_a_reason_by_keyboard_alone(browse):
+def test_dispatcher_rejects_with_a_reason_by_keyboard_alone(browse):
     SuggestionFactory()
     chosen = SuggestionFactory()
 
@@ -197,7 +197,7 @@ def test_a_dispatcher_rejects_with_a_reason_by_keyboard_alone(browse):
             ):
                 break
         outline = "getComputedStyle(document.activeElement).outlineStyle"
-        assert tab.page.evaluate(outline) == "solid", "One sees where one is."
+        assert tab.page.evaluate(outline) == "solid", "the focused button is outlined"
         with tab.page.expect_navigation():
             press("Enter")
         tab.page.keyboard.type("Road works")

@@ -1,4 +1,4 @@
-"""Signing in to the console: nobody guesses a password, nobody locks out a colleague."""
+"""Signing in: passwords cannot be guessed, and nobody can lock out a colleague."""
 
 import logging
 from datetime import timedelta
@@ -45,7 +45,7 @@ def later(**passed):
     AccessAttempt.objects.update(attempt_time=F("attempt_time") - timedelta(**passed))
 
 
-def test_the_fifth_failure_locks_the_name_from_there_even_with_the_right_password(client, maria):
+def test_fifth_failure_locks_the_account_at_that_address(client, maria):
     assert fail(client, LIMIT) == [200, 200, 200, 200, 429]
 
     answer = sign_in(client, PASSWORD)
@@ -60,7 +60,7 @@ def test_the_fifth_failure_locks_the_name_from_there_even_with_the_right_passwor
     assert client.get("/admin/").status_code == 302
 
 
-def test_a_lock_is_of_one_name_at_one_address(client, maria):
+def test_lockout_is_per_account_and_address(client, maria):
     UserFactory(username="tom")
     fail(client, LIMIT)
 
@@ -68,14 +68,14 @@ def test_a_lock_is_of_one_name_at_one_address(client, maria):
     assert sign_in(client, PASSWORD, name="tom").status_code == 302
 
 
-def test_another_browser_at_the_same_address_does_not_help(client, maria):
+def test_changing_the_browser_does_not_avoid_the_lockout(client, maria):
     for number in range(LIMIT):
         last = sign_in(client, WRONG, **{"User-Agent": f"browser {number}"})
 
     assert last.status_code == 429
 
 
-def test_a_name_that_there_is_not_is_answered_as_one_that_there_is(client, maria):
+def test_lockout_does_not_reveal_whether_account_exists(client, maria):
     known = [sign_in(client, WRONG) for _ in range(LIMIT)][-1]
     unknown = [sign_in(client, WRONG, name="nobody") for _ in range(LIMIT)][-1]
 
@@ -83,7 +83,7 @@ def test_a_name_that_there_is_not_is_answered_as_one_that_there_is(client, maria
     assert known.content == unknown.content
 
 
-def test_a_lock_ends_after_15_minutes_whatever_was_tried_meanwhile(client, maria):
+def test_lockout_ends_after_15_minutes_despite_new_attempts(client, maria):
     fail(client, LIMIT)
     later(minutes=14)
     assert sign_in(client, PASSWORD).status_code == 429
@@ -92,7 +92,7 @@ def test_a_lock_ends_after_15_minutes_whatever_was_tried_meanwhile(client, maria
     assert sign_in(client, PASSWORD).status_code == 302
 
 
-def test_what_is_tried_while_locked_leaves_no_trace_that_grows(client, maria):
+def test_attempts_during_a_lockout_are_not_stored(client, maria):
     fail(client, LIMIT)
     before = list(AccessAttempt.objects.values())
 
@@ -101,7 +101,7 @@ def test_what_is_tried_while_locked_leaves_no_trace_that_grows(client, maria):
     assert list(AccessAttempt.objects.values()) == before
 
 
-def test_signing_in_forgets_the_failures(client, maria):
+def test_signing_in_clears_earlier_failures(client, maria):
     fail(client, LIMIT - 1)
     assert sign_in(client, PASSWORD).status_code == 302
 
@@ -112,7 +112,7 @@ def test_signing_in_forgets_the_failures(client, maria):
 @pytest.mark.parametrize(
     "command", [("axes_reset_username", "maria"), ("axes_reset_ip", HERE), ("axes_reset",)]
 )
-def test_a_lock_is_lifted_by_command(client, maria, command, capsys):
+def test_a_command_lifts_the_lockout(client, maria, command, capsys):
     fail(client, LIMIT)
 
     call_command(*command)
@@ -121,7 +121,7 @@ def test_a_lock_is_lifted_by_command(client, maria, command, capsys):
     assert sign_in(client, PASSWORD).status_code == 302
 
 
-def test_no_password_token_or_mistaken_name_is_logged_or_kept(client, maria, caplog):
+def test_no_password_csrf_token_or_user_name_is_logged(client, maria, caplog):
     caplog.set_level(logging.DEBUG)
     form = {"username": "maria", "password": WRONG, "csrfmiddlewaretoken": "t" * 64}
     for _ in range(LIMIT):
@@ -137,7 +137,7 @@ def test_no_password_token_or_mistaken_name_is_logged_or_kept(client, maria, cap
         assert secret not in kept
 
 
-def test_what_goes_well_is_not_worth_a_line(client, maria, caplog):
+def test_successful_sign_in_is_not_logged(client, maria, caplog):
     assert sign_in(client, PASSWORD).status_code == 302
 
     assert not [record for record in caplog.records if record.name.startswith("axes")]
@@ -154,7 +154,7 @@ def test_what_goes_well_is_not_worth_a_line(client, maria, caplog):
         ("", None, "0.0.0.0"),
     ],
 )
-def test_without_a_proxy_the_peer_counts(peer, forwarded, address):
+def test_client_address_is_the_peer_without_a_proxy(peer, forwarded, address):
     assert client_address(request_from(peer, forwarded)) == address
 
 
@@ -170,7 +170,7 @@ def test_without_a_proxy_the_peer_counts(peer, forwarded, address):
         (f"{HERE}:4711", "0.0.0.0"),
     ],
 )
-def test_behind_a_proxy_what_it_added_last_counts(forwarded, address, settings):
+def test_client_address_is_the_last_entry_behind_a_proxy(forwarded, address, settings):
     settings.BEHIND_PROXY = True
 
     assert client_address(request_from("10.0.0.1", forwarded)) == address
@@ -181,7 +181,7 @@ def request_from(peer, forwarded):
     return RequestFactory().get("/", REMOTE_ADDR=peer, headers=headers)
 
 
-def test_the_api_asks_axes_nothing(client, maria):
+def test_api_requests_do_not_query_login_attempts(client, maria):
     SuggestionFactory()
     TaskFactory()
     fail(client, LIMIT)
@@ -202,7 +202,7 @@ def test_the_api_asks_axes_nothing(client, maria):
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_while_the_table_of_failures_cannot_be_read_nobody_gets_in(maria):
+def test_sign_in_fails_closed_if_attempts_cannot_be_read(maria):
     with serve(DB_OPTIONS="-c lock_timeout=100ms") as server, transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("LOCK TABLE axes_accessattempt")
@@ -218,13 +218,11 @@ def test_while_the_table_of_failures_cannot_be_read_nobody_gets_in(maria):
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("behind_proxy", "address"), [("false", "127.0.0.1"), ("true", HERE)])
-def test_on_a_real_server_a_made_up_header_gives_no_more_attempts(
-    behind_proxy, address, client, maria
-):
+def test_forged_forwarded_header_does_not_avoid_the_lockout(behind_proxy, address, client, maria):
     fail(client, LIMIT - 1, address=address)
 
     with serve(BEHIND_PROXY=behind_proxy) as server:
-        # As the proxy would send it: its own entry behind whatever the client wrote.
+        # A proxy appends its own entry to the header that the client sent.
         fifth = post_login(server, WRONG, forwarded=f"192.0.2.1, {HERE}")
         locked = post_login(server, PASSWORD, forwarded=f"192.0.2.2, {HERE}")
         log = server.log.read_text()

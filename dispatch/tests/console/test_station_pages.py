@@ -1,4 +1,4 @@
-"""Stations in the console and over the API, and their names wherever a move shows."""
+"""Stations in the console and the API, and their names on suggestions and tasks."""
 
 import re
 from datetime import timedelta
@@ -46,7 +46,7 @@ def numbers_listed(browser, **query):
 # Names
 
 
-def test_a_station_that_nobody_knows_is_its_number(market):
+def test_an_unknown_station_is_shown_as_its_number(market):
     with CaptureQueriesContext(connection) as captured:
         names = Station.objects.names_of([100, 200, 100])
 
@@ -68,7 +68,7 @@ def test_lists_of_moves_name_their_stations(dispatcher, market, url):
     assert '<span class="station">#200</span>' in page
 
 
-def test_the_page_of_a_move_names_its_stations(dispatcher, market):
+def test_pages_of_moves_name_their_stations(dispatcher, market):
     for url in (
         f"{TASKS}{TaskFactory().pk}/change/",
         f"{SUGGESTIONS}{SuggestionFactory().pk}/change/",
@@ -78,7 +78,7 @@ def test_the_page_of_a_move_names_its_stations(dispatcher, market):
         assert "#200" in page
 
 
-def test_the_page_that_asks_first_names_the_stations(dispatcher, market):
+def test_confirmation_page_names_the_stations(dispatcher, market):
     suggestion = SuggestionFactory()
 
     page = dispatcher.post(f"{SUGGESTIONS}{suggestion.pk}/reject/").content.decode()
@@ -86,7 +86,7 @@ def test_the_page_that_asks_first_names_the_stations(dispatcher, market):
     assert "5 bikes, Market St at 10th St &lt;b&gt; → #200" in page
 
 
-def test_words_find_moves_by_the_names_of_their_stations(dispatcher, market):
+def test_search_finds_moves_by_station_name(dispatcher, market):
     there, back = TaskFactory(), TaskFactory(from_station_id=200, to_station_id=100)
     TaskFactory(from_station_id=1, to_station_id=2)
 
@@ -95,7 +95,7 @@ def test_words_find_moves_by_the_names_of_their_stations(dispatcher, market):
     assert {task.pk for task in page.context["cl"].result_list} == {there.pk, back.pk}
 
 
-def test_the_page_that_asks_first_shows_no_reason_where_there_is_none(dispatcher, market):
+def test_confirmation_page_omits_a_missing_reason(dispatcher, market):
     task = TaskFactory(reason=None)
 
     page = dispatcher.post(f"{TASKS}{task.pk}/cancel/").content.decode()
@@ -106,7 +106,7 @@ def test_the_page_that_asks_first_shows_no_reason_where_there_is_none(dispatcher
 # The list
 
 
-def test_the_list_says_how_full_each_station_is_and_since_when_that_is_known(dispatcher, market):
+def test_list_shows_fill_state_and_age_of_each_station(dispatcher, market):
     StationStatusFactory(station=market, bikes=2, docks=33, as_of=timezone.now())
     StationStatusFactory(station__id=101, bikes=0, docks=20, as_of=MORNING)
     StationStatusFactory(station__id=102, bikes=5, docks=0, in_service=False, as_of=None)
@@ -118,11 +118,11 @@ def test_the_list_says_how_full_each_station_is_and_since_when_that_is_known(dis
     for row, words in zip(
         rows,
         [
-            ("2 of 35 bikes", '"badge low">low', "minutes"),
-            ("0 of 20 bikes", '"badge empty">empty', "old</span>"),
-            ("5 of 5 bikes", '"badge closed">closed', "never", "old</span>"),
-            ('"badge unknown">unknown',),
-            ('"badge gone">gone',),
+            ("2 bikes · 33 docks free", '"badge low">low', "minutes"),
+            ("0 bikes · 20 docks free", '"badge empty">empty', "old</span>"),
+            ("5 bikes · 0 docks free", '"badge closed">out of service', "never", "old</span>"),
+            ('"badge unknown">no data',),
+            ('"badge gone">no longer in the feed',),
         ],
         strict=True,
     ):
@@ -130,7 +130,7 @@ def test_the_list_says_how_full_each_station_is_and_since_when_that_is_known(dis
     assert "old</span>" not in rows[0]
 
 
-def test_the_list_is_filtered_by_state_and_system(dispatcher):
+def test_station_list_filters_by_state_and_system(dispatcher):
     for number, bikes in ((1, 0), (2, 5)):
         StationStatusFactory(station__id=number, bikes=bikes)
     StationOutage.objects.create(station_id=1, kind="empty", started_at=MORNING)
@@ -146,7 +146,7 @@ def test_the_list_is_filtered_by_state_and_system(dispatcher):
     assert numbers_listed(dispatcher, state="nonsense") == []
 
 
-def test_the_list_is_searched_by_number_and_by_name(dispatcher, market):
+def test_station_list_searches_by_number_and_name(dispatcher, market):
     StationFactory(id=10, name="Valencia St", short_name="SF-100")
     StationFactory(id=1000, name="Elsewhere")
 
@@ -156,11 +156,11 @@ def test_the_list_is_searched_by_number_and_by_name(dispatcher, market):
 
 
 @pytest.mark.parametrize("query", ["?system=a\0b", "?state=X", "?name__regex=(", "?q=%00"])
-def test_a_wrong_address_of_the_list_is_no_error(dispatcher, query):
+def test_invalid_list_parameters_are_no_server_error(dispatcher, query):
     assert dispatcher.get(STATIONS + query).status_code in (200, 302, 400)
 
 
-def test_the_list_needs_the_same_few_queries_for_one_station_and_for_fifty(dispatcher):
+def test_station_list_query_count_does_not_grow(dispatcher):
     def queries():
         with CaptureQueriesContext(connection) as captured:
             html(dispatcher, STATIONS)
@@ -174,10 +174,10 @@ def test_the_list_needs_the_same_few_queries_for_one_station_and_for_fifty(dispa
     assert queries() == few <= 7
 
 
-# The page of one
+# The station page
 
 
-def test_a_stations_page_shows_its_moves_its_outages_and_its_names(dispatcher, market):
+def test_station_page_shows_moves_outages_and_feed_ids(dispatcher, market):
     StationStatusFactory(station=market)
     StationAlias.objects.create(system="bay", feed_id="uuid-100", station=market)
     StationOutage.objects.create(
@@ -197,25 +197,25 @@ def test_a_stations_page_shows_its_moves_its_outages_and_its_names(dispatcher, m
     assert f"Task {done.pk}</a>" not in page
     assert f"Suggestion {other.pk}</a>" not in page
     assert "#7 → Market St at 10th St &lt;b&gt;" in page
-    assert "for 43\xa0minutes" in page
-    assert "still, for" in page
+    assert "lasted 43\xa0minutes" in page
+    assert "ongoing for" in page
     assert "uuid-100" in page
-    assert "2 of 35 bikes" in page
+    assert "2 bikes · 33 docks free" in page
     assert 'name="_save"' not in page
 
 
-def test_a_stations_page_has_no_rows_for_what_its_feed_has_not_said(dispatcher, market):
+def test_station_page_omits_fields_without_a_value(dispatcher, market):
     def labels():
         return set(re.findall(r"<label>([^<:]*)", html(dispatcher, f"{STATIONS}100/change/")))
 
-    of_status = {"Fill", "Out of order", "Reported"}
+    of_status = {"Available", "Broken", "Reported"}
     assert not labels() & of_status
     assert {"State", "Number", "System", "Position"} <= labels()
     StationStatusFactory(station=market)
     assert of_status <= labels()
 
 
-def test_a_stations_page_needs_few_queries_however_much_goes_on_there(dispatcher, market):
+def test_station_page_query_count_is_bounded(dispatcher, market):
     Task.objects.bulk_create(TaskFactory.build_batch(30))
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(30))
 
@@ -227,13 +227,13 @@ def test_a_stations_page_needs_few_queries_however_much_goes_on_there(dispatcher
 
 
 @pytest.mark.parametrize("number", ["7", "9" * 18, "x", "-1"])
-def test_a_station_that_is_not_there_leads_back_to_the_list(dispatcher, number):
+def test_unknown_station_page_leads_back_to_the_list(dispatcher, number):
     answer = dispatcher.get(f"{STATIONS}{number}/change/")
 
     assert answer.status_code == 302
 
 
-def test_nobody_writes_stations_by_hand(dispatcher, market):
+def test_stations_cannot_be_changed_in_the_console(dispatcher, market):
     for url in (f"{STATIONS}100/change/", f"{STATIONS}100/delete/", f"{STATIONS}add/"):
         dispatcher.post(url, {"name": "Changed", "post": "yes"})
 
@@ -264,7 +264,7 @@ NOTHING_KNOWN = dict.fromkeys(
 )
 
 
-def test_stations_are_a_bare_array_in_id_order_with_their_status(client, market):
+def test_api_lists_stations_by_id_with_their_status(client, market):
     StationStatusFactory(station=market)
     StationFactory(id=3, name="Valencia St")
 
@@ -274,7 +274,7 @@ def test_stations_are_a_bare_array_in_id_order_with_their_status(client, market)
     assert first == {**IN_FULL, "id": 3, "name": "Valencia St", **NOTHING_KNOWN}
 
 
-def test_stations_come_page_by_page_if_asked(client):
+def test_api_paginates_stations_on_request(client):
     for number in (1, 2, 3):
         StationFactory(id=number)
 
@@ -286,7 +286,7 @@ def test_stations_come_page_by_page_if_asked(client):
     assert client.get("/stations?limit=0").status_code == 400
 
 
-def test_stations_need_one_query(client):
+def test_api_lists_stations_in_one_query(client):
     for _ in range(5):
         StationStatusFactory()
         StationFactory()
@@ -296,21 +296,21 @@ def test_stations_need_one_query(client):
     assert len(captured) == 1
 
 
-def test_one_station_is_found_by_its_number(client, market):
+def test_api_returns_one_station_by_number(client, market):
     StationStatusFactory(station=market)
 
     assert client.get("/stations/100").json() == IN_FULL
 
 
 @pytest.mark.parametrize("number", ["7", "2147483648", "9" * 18])
-def test_a_station_that_is_not_there_is_404(client, number):
+def test_api_returns_404_for_an_unknown_station(client, number):
     answer = client.get(f"/stations/{number}")
 
     assert answer.status_code == 404
     assert answer.json() == {"detail": f"Station {number} not found."}
 
 
-def test_the_contracts_answers_keep_the_numbers(client, market):
+def test_contract_responses_use_station_numbers_only(client, market):
     SuggestionFactory()
 
     (suggestion,) = client.get("/suggestions").json()

@@ -1,4 +1,4 @@
-"""A real browser before a real gunicorn."""
+"""A real browser that talks to a real gunicorn."""
 
 import os
 import shutil
@@ -25,9 +25,9 @@ def chromium():
     program = shutil.which("chromium")
     if program is None:
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        refuse("There is no Chromium here (`apt-get install chromium`): no browser test was run.")
+        refuse("Chromium is not installed (`apt-get install chromium`): browser tests did not run.")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop in this thread; nothing here is asynchronous.
+        # Playwright runs an event loop in this thread, which Django mistakes for async code.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
@@ -35,7 +35,7 @@ def chromium():
 
 
 class Tab:
-    """A page that is watched: `complaints` is what a console or a network tab would show."""
+    """A page whose console errors, dialogs and foreign requests are collected in `complaints`."""
 
     def __init__(self, context, url):
         self.page = context.new_page()
@@ -75,7 +75,7 @@ class Tab:
 
 @pytest.fixture
 def browse(chromium, server):
-    """Open a tab as that user, or as nobody."""
+    """Open a tab, signed in as a user if one is given."""
 
     @contextmanager
     def tab(user=None, **options):
@@ -91,7 +91,7 @@ def browse(chromium, server):
 
 
 def too_wide(page):
-    """By how many pixels the page would scroll sideways, on a phone and on a desk."""
+    """Pixels of horizontal overflow by viewport width, on a phone and a desktop."""
     pixels = {}
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 800})

@@ -1,4 +1,4 @@
-"""What the inventory guard says about the moves that are to decide."""
+"""What the inventory guard says about suggestions before anyone approves them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,25 +11,27 @@ from ..services.guard import rooms_of
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A sentence for each thing that speaks against a move; `fits`: as many bikes as nothing
-    does. Where it is not known how full a station is, nothing speaks against it."""
+class FitCheck:
+    """`shortfalls` are sentences; `feasible_qty` is how many of the bikes fit.
 
-    sentences: list[str] = field(default_factory=list)
-    fits: int = 0
+    Where a station's status is unknown, there is no shortfall.
+    """
+
+    shortfalls: list[str] = field(default_factory=list)
+    feasible_qty: int = 0
 
     @property
-    def may_shrink(self) -> bool:
-        return bool(self.sentences) and self.fits > 0
+    def can_reduce(self) -> bool:
+        return bool(self.shortfalls) and self.feasible_qty > 0
 
 
-def verdicts_on(moves: Sequence[Move]) -> dict[int, Verdict]:
-    """Of each by its id; nothing speaks against any where nobody wants a guard."""
+def check_fit(moves: Sequence[Move]) -> dict[int, FitCheck]:
+    """The check of each move by its id; empty checks if the guard is off."""
     if not moves or settings.INVENTORY_GUARD == "off":
-        return {move.pk: Verdict() for move in moves}
+        return {move.pk: FitCheck() for move in moves}
     rooms = rooms_of({end for move in moves for end in (move.from_station_id, move.to_station_id)})
     return {
-        move.pk: Verdict(
+        move.pk: FitCheck(
             objections(move.qty, rooms[move.from_station_id], rooms[move.to_station_id]),
             fitting(move.qty, rooms[move.from_station_id], rooms[move.to_station_id]),
         )

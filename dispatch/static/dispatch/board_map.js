@@ -1,88 +1,88 @@
-/* The map and its equal, the list: going from station to station, finding, sorting, the card. */
+/* The map, the station list and the station panel: moving between stations, filtering, sorting. */
 import { update } from "./board_morph.js";
 
-const AHEAD = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-export function watchCity(board, tellAges) {
+export function watchMap(board, showAges) {
   const map = board.querySelector(".map");
-  const card = document.getElementById("card");
-  const noAnswer = document.getElementById("no-answer");
+  const panel = document.getElementById("station-panel");
+  const noReply = document.getElementById("no-reply");
   const list = document.getElementById("station-list");
   const body = list.querySelector("tbody");
   const find = document.getElementById("find");
   const state = document.getElementById("state");
   let opened = null;
-  let cameFrom = null;
+  let opener = null;
   let sorting = null;
 
-  // The card
+  // The panel
 
   async function fill() {
     const number = opened;
     const template = document.createElement("template");
     template.innerHTML = await read(number).catch(() => "");
     if (number !== opened) return;
-    if (template.innerHTML) update(card, template.content);
-    // One that shows the station already stays as it is: it says of when it is.
-    else if (!card.hasChildNodes()) card.append(noAnswer.content.cloneNode(true));
-    tellAges();
+    if (template.innerHTML) update(panel, template.content);
+    // A panel that already shows the station stays: it shows its own age.
+    else if (!panel.hasChildNodes()) panel.append(noReply.content.cloneNode(true));
+    showAges();
   }
 
   async function read(number) {
-    const answer = await fetch(`${board.dataset.stations}${number}/`, { redirect: "manual" });
-    return answer.ok || answer.status === 404 ? answer.text() : "";
+    const response = await fetch(`${board.dataset.stations}${number}/`, { redirect: "manual" });
+    return response.ok || response.status === 404 ? response.text() : "";
   }
 
   async function open(number, from) {
-    if (number !== opened) card.replaceChildren();
+    if (number !== opened) panel.replaceChildren();
     opened = number;
-    cameFrom = from;
+    opener = from;
     await fill();
     if (number !== opened) return;
-    mark();
-    card.hidden = false;
-    card.focus();
+    highlight();
+    panel.hidden = false;
+    panel.focus();
   }
 
   function close() {
     opened = null;
-    card.hidden = true;
-    card.replaceChildren();
-    mark();
-    if (cameFrom?.isConnected) cameFrom.focus();
+    panel.hidden = true;
+    panel.replaceChildren();
+    highlight();
+    if (opener?.isConnected) opener.focus();
   }
 
-  function mark() {
-    for (const circle of map.querySelectorAll(".chosen")) circle.classList.remove("chosen");
-    if (opened) document.getElementById(`s${opened}`)?.classList.add("chosen");
+  function highlight() {
+    for (const circle of map.querySelectorAll(".selected")) circle.classList.remove("selected");
+    if (opened) document.getElementById(`s${opened}`)?.classList.add("selected");
   }
 
-  // The map: one stop for the Tab key in each pane, arrow keys within it
+  // The map: one Tab stop for each pane, arrow keys within it
 
-  function enter(circle) {
+  function makeTabStop(circle) {
     for (const each of circle.parentNode.querySelectorAll("[tabindex='0']")) each.setAttribute("tabindex", "-1");
     circle.setAttribute("tabindex", "0");
     return circle;
   }
 
-  function makeReachable() {
+  function ensureTabStops() {
     for (const circles of map.querySelectorAll(".circles")) {
       const last = circles.querySelector("[tabindex='0']") ?? circles.lastElementChild;
-      if (last) enter(last);
+      if (last) makeTabStop(last);
     }
   }
 
-  function towards(circle, [dx, dy]) {
+  function nearest(circle, [dx, dy]) {
     const at = (each) => [each.cx.baseVal.value, each.cy.baseVal.value];
     const [x0, y0] = at(circle);
     let best = null;
-    let least = Infinity;
+    let lowest = Infinity;
     for (const each of circle.parentNode.children) {
       const [x, y] = at(each);
       const along = (x - x0) * dx + (y - y0) * dy;
       const across = Math.abs((x - x0) * dy - (y - y0) * dx);
       const cost = along + 2 * across;
-      if (each !== circle && along > 0 && across <= 2 * along && cost < least) [best, least] = [each, cost];
+      if (each !== circle && along > 0 && across <= 2 * along && cost < lowest) [best, lowest] = [each, cost];
     }
     return best;
   }
@@ -91,10 +91,10 @@ export function watchCity(board, tellAges) {
     const circle = event.target.closest("circle");
     if (!circle) return;
     if (event.key === "Enter" || event.key === " ") open(circle.id.slice(1), circle);
-    else if (event.key in AHEAD) {
-      const next = towards(circle, AHEAD[event.key]);
+    else if (event.key in DIRECTIONS) {
+      const next = nearest(circle, DIRECTIONS[event.key]);
       if (next) {
-        enter(next);
+        makeTabStop(next);
         next.focus();
       }
     } else return;
@@ -108,18 +108,18 @@ export function watchCity(board, tellAges) {
     let count = 0;
     for (const row of body.rows) {
       const text = row.cells[0].textContent.toLowerCase();
-      const fits = words.every((word) => text.includes(word)) && (!state.value || row.classList.contains(state.value));
-      row.hidden = !fits;
-      count += fits;
+      const matches = words.every((word) => text.includes(word)) && (!state.value || row.classList.contains(state.value));
+      row.hidden = !matches;
+      count += matches;
     }
     document.getElementById("found").textContent = `${count} of ${body.rows.length}`;
   }
 
-  const needs = [...state.options].map((option) => option.value);
+  const urgencies = [...state.options].map((option) => option.value);
   const values = {
     text: (row, column) => row.cells[column].textContent.toLowerCase(),
     number: (row, column) => Number(row.cells[column].textContent || -1),
-    need: (row) => needs.indexOf(row.classList[0]),
+    urgency: (row) => urgencies.indexOf(row.classList[0]),
   };
 
   function sort() {
@@ -147,40 +147,40 @@ export function watchCity(board, tellAges) {
   board.addEventListener("click", (event) => {
     const circle = event.target.closest(".circles circle");
     const link = event.target.closest("a[href^='?station=']");
-    const numbers = event.target.closest("a[data-list]");
+    const summary = event.target.closest("a[data-list]");
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (circle) open(circle.id.slice(1), enter(circle));
+    if (circle) open(circle.id.slice(1), makeTabStop(circle));
     else if (link) {
       event.preventDefault();
       open(new URLSearchParams(link.getAttribute("href")).get("station"), link);
-    } else if (event.target.closest("#card .close")) {
+    } else if (event.target.closest("#station-panel .close")) {
       event.preventDefault();
       close();
-    } else if (numbers) {
+    } else if (summary) {
       event.preventDefault();
       list.open = true;
-      state.value = numbers.dataset.list;
+      state.value = summary.dataset.list;
       filter();
       list.scrollIntoView({ block: "nearest" });
       find.focus({ preventScroll: true });
     }
   });
-  card.addEventListener("keydown", (event) => {
+  panel.addEventListener("keydown", (event) => {
     if (event.key === "Escape") close();
   });
 
   function afterRefresh() {
-    makeReachable();
+    ensureTabStops();
     sort();
     filter();
-    mark();
+    highlight();
     if (opened) fill();
   }
 
-  const asked = new URLSearchParams(location.search).get("station");
-  if (!card.hidden) opened = asked;
-  makeReachable();
+  const requested = new URLSearchParams(location.search).get("station");
+  if (!panel.hidden) opened = requested;
+  ensureTabStops();
   filter();
-  mark();
+  highlight();
   return afterRefresh;
 }

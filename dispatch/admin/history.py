@@ -1,0 +1,58 @@
+"""A task's events in words."""
+
+from collections.abc import Iterator
+
+from django.template.defaultfilters import pluralize
+
+from ..models import EventKind, TaskEvent
+
+SUMMARIES = {
+    EventKind.APPROVED: "{actor} approved suggestion {suggestion_id}{from_source}",
+    EventKind.CREATED: "{actor} created this task manually",
+    EventKind.CLAIMED: "{worker} claimed the task{attempt}",
+    EventKind.EXTENDED: "{worker} renewed the lease",
+    EventKind.RELEASED: "{actor} released the task from {worker}; it is ready again",
+    EventKind.REASSIGNED: "{actor} assigned the task to {worker}{former_worker}{attempt}",
+    EventKind.COMPLETED: "{worker} completed the task: {moved} moved",
+    EventKind.CANCELLED: "{actor} cancelled the task",
+    EventKind.PRIORITIZED: "{actor} changed the priority from {former_priority} to {priority}",
+    EventKind.LATE_REPORT: ("{worker} reported the task completed after losing it: {moved} moved"),
+}
+REPORTS = (EventKind.COMPLETED, EventKind.LATE_REPORT)
+
+
+def describe_event(event: TaskEvent) -> tuple[str, list[str]]:
+    """A one-line summary, and further details as lines of their own."""
+    former = event.details.get("former_worker_id")
+    words = {
+        "actor": event.actor,
+        "worker": event.worker_id,
+        "suggestion_id": event.suggestion_id,
+        "from_source": f" (from {event.source})" if event.source else "",
+        "attempt": f" (attempt {event.attempt})" if (event.attempt or 0) > 1 else "",
+        "former_worker": f" instead of {former}" if former else "",
+        "moved": bikes(event.details.get("moved_qty")),
+        "priority": event.details.get("priority"),
+        "former_priority": event.details.get("former_priority"),
+    }
+    summary = SUMMARIES.get(EventKind(event.kind), "{actor}: " + event.kind)
+    return summary.format_map(words), [*event_details(event)]
+
+
+def bikes(moved_qty: int | None) -> str:
+    if moved_qty is None:
+        return "all bikes"
+    return f"{moved_qty} bike{pluralize(moved_qty)}"
+
+
+def event_details(event: TaskEvent) -> Iterator[str]:
+    details = event.details
+    yield from details.get("warnings", [])
+    if reason := details.get("reason"):
+        yield f"Reason: {reason}"
+    if note := details.get("note"):
+        yield f"Note: {note}"
+    if completed_at := details.get("completed_at"):
+        yield f"Reported completion time: {completed_at}"
+    if event.kind in REPORTS:
+        yield f"Entered by {event.actor}"

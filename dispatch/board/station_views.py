@@ -1,0 +1,105 @@
+"""Stations as the board shows them, on the map and at both ends of a move."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.template.defaultfilters import pluralize
+
+from ..models import Station
+from ..stations import availability
+from .fill_levels import BY_URGENCY, STOCKOUTS, FillLevel, Reading, Thresholds
+from .projection import Place
+
+
+@dataclass(frozen=True)
+class StationView:
+    """`place` and `reading` are None for a number that no feed has named."""
+
+    id: int
+    name: str
+    level: FillLevel = FillLevel.UNKNOWN
+    place: Place | None = None
+    reading: Reading | None = None
+
+    @property
+    def summary(self) -> str:
+        if self.reading is None:
+            return self.level.label
+        bikes, docks = self.reading.bikes, self.reading.docks
+        if self.level == FillLevel.CLOSED:
+            return f"{self.level.label} · {bikes} bike{pluralize(bikes)}"
+        counts = availability(bikes, docks)
+        return f"{counts} (old)" if self.level == FillLevel.UNKNOWN else counts
+
+    @property
+    def description(self) -> str:
+        """The summary, always with the level in words."""
+        if self.level in (FillLevel.CLOSED, FillLevel.UNKNOWN):
+            return self.summary
+        return f"{self.level.label}, {self.summary}"
+
+    @property
+    def percent(self) -> int:
+        size = self.reading.bikes + self.reading.docks if self.reading else 0
+        return round(100 * self.reading.bikes / size) if self.reading and size else 0
+
+    @property
+    def urgency(self) -> int:
+        return BY_URGENCY.index(self.level)
+
+
+class StationViews(dict[int, StationView]):
+    """By station number. An unknown number is shown as the number itself."""
+
+    def __missing__(self, number: int) -> StationView:
+        return StationView(number, f"#{number}")
+
+    def count(self, *levels: FillLevel) -> int:
+        counts = Counter(station.level for station in self.values())
+        return sum(counts[level] for level in levels)
+
+    @property
+    def stockout_percent(self) -> float | None:
+        """Share of empty or full stations among those in service with recent status.
+
+        None if there are no such stations.
+        """
+        known = len(self) - self.count(FillLevel.CLOSED, FillLevel.UNKNOWN)
+        return 100 * self.count(*STOCKOUTS) / known if known else None
+
+
+def thresholds() -> Thresholds:
+    return Thresholds(
+        settings.LOW_FILL_PERCENT,
+        settings.HIGH_FILL_PERCENT,
+        timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES),
+    )
+
+
+def read_stations(now: datetime) -> StationViews:
+    rows = Station.objects.present().values_list(
+        "id",
+        "name",
+        "lat",
+        "lon",
+        "status__bikes",
+        "status__docks",
+        "status__in_service",
+        "status__as_of",
+    )
+    return StationViews((view.id, view) for view in station_views(rows.order_by("id"), now))
+
+
+def station_views(rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterable[StationView]:
+    limits = thresholds()
+    for pk, name, lat, lon, bikes, docks, in_service, as_of in rows:
+        place = Place(pk, lat, lon)
+        if bikes is None:
+            yield StationView(pk, name, place=place)
+        else:
+            reading = Reading(bikes, docks, in_service, as_of)
+            yield StationView(pk, name, reading.level(limits, now), place, reading)
