@@ -18,7 +18,7 @@ class SignInForm(AdminAuthenticationForm):
 class ConsoleSite(admin.AdminSite):
     site_header = "Bay Wheels dispatch"
     site_title = "Bay Wheels dispatch"
-    index_title = "Console"
+    index_title = "All records"
     site_url = None
     enable_nav_sidebar = False
     login_form = SignInForm

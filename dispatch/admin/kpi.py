@@ -29,7 +29,7 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": "Figures",
+        "title": "Reports",
         "first": request.GET.get("from", ""),
         "last": request.GET.get("to", ""),
     }

@@ -50,7 +50,7 @@ def test_it_shows_the_figures_of_the_days_that_are_asked_for(dispatcher, day):
 
     page = answer.content.decode()
     assert answer.status_code == 200
-    assert "9 polls of station status" in page
+    assert "9 status polls" in page
     assert "<td>24.24</td><td>9.09</td><td>33.33</td>" in page
     assert "<td>1</td><td>10.0</td><td>10.0</td>" in page
     assert page.count("<figure") == 3
