@@ -2,12 +2,12 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.lock .
-# Wheels only: what a source archive asks for to be built comes without a hash.
+# Wheels only: the build requirements of a source archive have no hashes.
 RUN pip --python /opt/venv/bin/python install --no-cache-dir \
     --only-binary :all: --require-hashes -r requirements.lock
 COPY . .
-# Settings without a database make a secret key: an image must not carry one.
-# chmod: a checkout may be private to its owner, and the service runs as another user.
+# Without DATABASE_URL the settings generate a secret key, which must not stay in the image.
+# chmod: files of a checkout may be readable by their owner only, and the service is another user.
 RUN /opt/venv/bin/python manage.py collectstatic --noinput \
     && rm .secret_key \
     && chmod -R a+rX .
@@ -19,7 +19,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     BIND=0.0.0.0:8000 \
     GUNICORN_CMD_ARGS=--worker-tmp-dir=/dev/shm
-# The folder is for a volume: docker-compose.yml keeps the secret key there.
+# A mount point: docker-compose.yml keeps the secret key in a volume there.
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
     && install --directory --mode 700 --owner app --group app /var/lib/baywheels
 WORKDIR /app
@@ -27,6 +27,6 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 USER 10001:10001
 EXPOSE 8000
-# With a host name that ALLOWED_HOSTS accepts.
+# The Host header must be one that ALLOWED_HOSTS accepts.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as u; host = os.environ.get('ALLOWED_HOSTS', '').split(',')[0].strip(); u.urlopen(u.Request('http://127.0.0.1:8000/healthz', headers={'Host': host.strip('*') or 'localhost'}), timeout=4)"]
 CMD ["gunicorn", "baywheels.wsgi"]
