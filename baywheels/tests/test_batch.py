@@ -13,6 +13,11 @@ INSERT = "INSERT INTO noted VALUES (%s) RETURNING number"
 LONG = "x" * 5_000_000
 
 
+@pytest.fixture(autouse=True)
+def batched(settings):
+    settings.BATCH_STATEMENTS = True
+
+
 @pytest.fixture
 def noted(transactional_db):
     """A table of numbers, on a fresh connection."""
@@ -101,6 +106,12 @@ def test_nothing_is_prepared_behind_a_transaction_pooler(noted, settings):
     assert run((NUMBER, [1]), (NUMBER, [2])) == [[(2,)], [(3,)]]
     assert run((PREPARED, [])) == [[(0,)]]
     connection.close()
+
+
+def test_statements_are_sent_by_djangos_cursor_with_batching_off(noted, settings):
+    settings.BATCH_STATEMENTS = False
+
+    assert run((NUMBER, [1]), (PREPARED, [])) == [[(2,)], [(0,)]]
 
 
 def test_interrupted_batch_closes_the_connection(noted, monkeypatch):

@@ -103,7 +103,8 @@ GUARD_BUFFERS = 50
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", REQUESTS)
-def test_request_takes_these_statements_and_round_trips(client, name):
+def test_request_takes_these_statements_and_round_trips(client, settings, name):
+    settings.BATCH_STATEMENTS = True
     prepare, statements, round_trips = REQUESTS[name]
     path, body = prepare()
 

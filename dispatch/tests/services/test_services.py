@@ -1,3 +1,5 @@
+"""The life of a task: approve, reject, claim and complete, alone and at the same time."""
+
 from datetime import timedelta
 
 import pytest
@@ -7,9 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from dispatch import services
 from dispatch.exceptions import Conflict, NotFound
 from dispatch.models import Suggestion, Task, TaskEvent
-from dispatch.services.events import record_task
 
-from ..support.concurrency import background, wait_until_blocked
+from ..support.concurrency import background, open_transaction, wait_until_blocked
 from ..support.factories import MORNING, SuggestionFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +20,7 @@ def events():
     return list(TaskEvent.objects.order_by("id").values("kind", "task_id", "actor", "details"))
 
 
-def test_approving_makes_a_ready_task_of_the_suggestion():
+def test_approval_turns_a_suggestion_into_a_ready_task():
     suggestion = SuggestionFactory(qty=7, priority=30, source="ml-v2", reason="Full")
 
     task = services.approve_suggestion(suggestion.id, actor="maria").task
@@ -39,7 +40,7 @@ def test_approving_makes_a_ready_task_of_the_suggestion():
     assert TaskEvent.objects.get().source == task.source == "ml-v2"
 
 
-def test_approving_again_names_the_task_it_became():
+def test_second_approval_names_the_task():
     suggestion = SuggestionFactory()
     task = services.approve_suggestion(suggestion.id, actor="maria").task
 
@@ -48,7 +49,7 @@ def test_approving_again_names_the_task_it_became():
     assert len(events()) == 1
 
 
-def test_rejecting_keeps_the_proposal_and_the_reason_in_its_event():
+def test_rejection_event_keeps_the_suggestion_and_the_reason():
     suggestion = SuggestionFactory(source="ml-v2")
 
     services.reject_suggestion(suggestion.id, actor="maria", reason="Road works")
@@ -67,7 +68,7 @@ def test_rejecting_keeps_the_proposal_and_the_reason_in_its_event():
     }
 
 
-def test_a_rejected_suggestion_cannot_be_approved_and_says_who_rejected_it():
+def test_approving_a_rejected_suggestion_names_who_rejected_it():
     suggestion = SuggestionFactory()
     services.reject_suggestion(suggestion.id, actor="maria", reason="Road works")
 
@@ -76,7 +77,7 @@ def test_a_rejected_suggestion_cannot_be_approved_and_says_who_rejected_it():
     assert not Task.objects.exists()
 
 
-def test_claims_go_by_priority_then_age_then_id():
+def test_claims_are_ordered_by_priority_then_age_then_id():
     late = TaskFactory(created_at=MORNING + timedelta(hours=1))
     first_of_two, second_of_two = TaskFactory.create_batch(2, created_at=MORNING)
     urgent = TaskFactory(created_at=MORNING + timedelta(hours=2), priority=1)
@@ -87,7 +88,7 @@ def test_claims_go_by_priority_then_age_then_id():
     assert claimed == [urgent, first_of_two, second_of_two, late, lowered, None]
 
 
-def test_a_claim_is_dated_counted_and_leased_by_the_databases_clock(settings):
+def test_claim_sets_attempt_and_lease_by_the_databases_clock(settings):
     settings.TASK_LEASE_MINUTES = 480
     TaskFactory()
 
@@ -103,7 +104,7 @@ def test_a_claim_is_dated_counted_and_leased_by_the_databases_clock(settings):
     assert [event["kind"] for event in events()] == ["claimed"]
 
 
-def test_a_lease_of_zero_minutes_means_none(settings):
+def test_lease_of_zero_minutes_means_no_lease(settings):
     settings.TASK_LEASE_MINUTES = 0
     TaskFactory()
 
@@ -112,7 +113,7 @@ def test_a_lease_of_zero_minutes_means_none(settings):
     assert Task.objects.get().lease_expires_at is None
 
 
-def test_completing_twice_records_it_once():
+def test_repeated_completion_is_recorded_once():
     task = TaskFactory(assigned=True)
 
     first = services.complete_task(task.id, actor="api")
@@ -135,7 +136,7 @@ def test_only_an_assigned_task_can_be_completed(state):
     assert not events()
 
 
-def test_what_does_not_exist_is_not_found():
+def test_unknown_suggestions_and_tasks_are_not_found():
     for refused in (
         lambda: services.approve_suggestion(1, actor="api"),
         lambda: services.reject_suggestion(1, actor="api", reason="No"),
@@ -145,10 +146,10 @@ def test_what_does_not_exist_is_not_found():
             refused()
 
 
-def test_each_operation_needs_only_these_statements():
+def test_each_operation_sends_only_these_statements():
     suggestion = SuggestionFactory()
     expected = {
-        # SAVEPOINT and RELEASE stand for the BEGIN and COMMIT of a request.
+        # In this test's transaction, SAVEPOINT and RELEASE replace BEGIN and COMMIT.
         lambda: services.approve_suggestion(suggestion.id, actor="a"): [
             "SAVEPOINT",
             "SELECT",
@@ -177,8 +178,45 @@ def test_each_operation_needs_only_these_statements():
         assert [query["sql"].split()[0] for query in captured] == statements
 
 
+def life_of_two_tasks():
+    """Every operation that sends batches, and everything that it leaves in the database."""
+    first, second, third = (SuggestionFactory(to_station_id=n, source="ml-v2") for n in (7, 8, 9))
+    approvals = services.approve_suggestions([first.id, second.id], actor="maria")
+    services.reject_suggestion(third.id, actor="maria", reason="Road works")
+    task = services.claim_next_task("van-1", actor="api", key="k-1")
+    services.extend_lease(task.id, actor="api", worker_id="van-1")
+    services.release_task(task.id, actor="maria", reason="Flat tyre")
+    services.reassign_task(task.id, "van-2", actor="maria", reason="Closer")
+    services.complete_task(task.id, actor="api", report=services.Report(note="Done"))
+    with pytest.raises(Conflict):
+        services.complete_task(task.id, actor="api", report=services.Report("van-1"))
+    services.prioritize_task(approvals[second.id].task.id, actor="maria", by=10)
+    services.cancel_task(approvals[second.id].task.id, actor="maria", reason="Road works")
+    row = services.SuggestionRow(from_station_id=1, to_station_id=2, qty=5, reason="Full")
+    services.propose_suggestions([row], source="ml-v2", actor="job")
+    services.propose_suggestions([row], source="ml-v2", actor="job")
+    tables = [
+        Task.objects.order_by("id").values_list("qty", "status", "worker_id", "attempt", "note"),
+        Suggestion.objects.order_by("id").values_list("qty", "reason", "source"),
+        TaskEvent.objects.order_by("id").values_list("kind", "worker_id", "attempt", "details"),
+    ]
+    return [list(table) for table in tables]
+
+
+def test_services_do_the_same_with_batching_switched_off(settings):
+    with open_transaction():
+        settings.BATCH_STATEMENTS = True
+        batched = life_of_two_tasks()
+        transaction.set_rollback(True)
+    settings.BATCH_STATEMENTS = False
+
+    assert life_of_two_tasks() == batched
+    assert len(batched[0]) == 2
+    assert len(batched[2]) == 13
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_claim_skips_a_task_that_another_request_holds():
+def test_claim_skips_a_task_that_another_request_has_locked():
     held, free = TaskFactory.create_batch(2)
 
     with background() as run, transaction.atomic():
@@ -187,7 +225,7 @@ def test_a_claim_skips_a_task_that_another_request_holds():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_claim_does_not_skip_a_task_that_is_only_referred_to():
+def test_claim_does_not_skip_a_task_that_is_only_referred_to():
     task = TaskFactory()
 
     with background() as run, transaction.atomic(), connection.cursor() as cursor:
@@ -196,25 +234,21 @@ def test_a_claim_does_not_skip_a_task_that_is_only_referred_to():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_approvals_at_once_the_second_waits_and_is_told():
+def test_second_of_two_simultaneous_approvals_waits_and_names_the_task():
     suggestion = SuggestionFactory()
 
     with background() as run:
-        with transaction.atomic():
-            # As approve_suggestion, stopped before its commit.
-            Suggestion.objects.select_for_update().get(pk=suggestion.id)
+        with open_transaction():
+            task = services.approve_suggestion(suggestion.id, actor="maria").task
             second = run(services.approve_suggestion, suggestion.id, actor="tom")
             wait_until_blocked(second)
-            task = TaskFactory(suggestion_id=suggestion.id)
-            record_task("approved", task, "maria")
-            suggestion.delete()
         with pytest.raises(NotFound, match=f"already approved as task {task.id}"):
             second.result(timeout=10)
     assert Task.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_an_approval_and_a_rejection_at_once_only_one_happens():
+def test_only_one_of_simultaneous_approval_and_rejection_succeeds():
     suggestion = SuggestionFactory()
 
     with background() as run:
@@ -232,7 +266,7 @@ def test_of_an_approval_and_a_rejection_at_once_only_one_happens():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_completions_at_once_one_is_recorded_and_both_answer():
+def test_simultaneous_completions_both_succeed_and_one_is_recorded():
     task = TaskFactory(assigned=True)
 
     with background() as run:
