@@ -6,11 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, path
 
-BOARD_PERMISSIONS = ["dispatch.view_suggestion", "dispatch.view_task"]
+from dispatch.roles import BOARD_PERMISSIONS
 
 
 class SignInForm(AdminAuthenticationForm):
-    """Django's own takes names of any length, and failed ones are kept in a column."""
+    """Limit the name's length: Django's form does not, and failed names go into a column."""
 
     username = UsernameField(max_length=150, widget=forms.TextInput(attrs={"autofocus": True}))
 
@@ -31,7 +31,7 @@ class ConsoleSite(admin.AdminSite):
         ]
 
     def front(self, request: HttpRequest) -> HttpResponse:
-        """The board first, for who may see it; the lists of everything have their own address."""
+        """Open the board for users who may see it, the lists of all records for others."""
         if request.user.has_perms(BOARD_PERMISSIONS):
             return redirect("board:page")
         return self.index(request)

@@ -1,4 +1,4 @@
-"""How the settings read the environment: what is missing or wrong is one line and exit 1."""
+"""Read settings from the environment. A missing or wrong one is reported in one line, exit 1."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from baywheels.embedded import cluster
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 SHORTEST_SECRET_KEY = 50
-# Ten years in minutes: more would be beyond the calendar, and then each claim an error.
+# Ten years in minutes. With much longer leases, dates would overflow and every claim would fail.
 HIGHEST_NUMBER = 5_256_000
 
 env = environ.Env()
@@ -41,18 +41,16 @@ def one_of(name: str, choices: tuple[str, ...], default: str) -> str:
     return value
 
 
-def whole_number(name: str, default: int) -> int:
-    try:
-        value: int = env.int(name, default=default)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= HIGHEST_NUMBER:
-        raise refuse(f"{name} must be a whole number, zero to {HIGHEST_NUMBER:,}.")
-    return value
+def whole_number(name: str, default: int, *, least: int = 0) -> int:
+    """Return the number, or the default if the variable is unset or empty."""
+    text = env.str(name, default="").strip() or str(default)
+    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= HIGHEST_NUMBER:
+        raise refuse(f"{name} must be a whole number from {least} to {HIGHEST_NUMBER:,}.")
+    return int(text)
 
 
 def yes_or_no(name: str, default: bool) -> bool:
-    """A word that is neither must not quietly mean no."""
+    """Accept only true and false: django-environ reads a typo as False."""
     value: str = env.str(name, default=str(default)).lower()
     if value not in ("true", "false"):
         raise refuse(f"{name} must be true or false, not {value!r}.")
@@ -76,7 +74,7 @@ def time_zone() -> str:
 
 
 def local_secret_key() -> str:
-    """Made once for this checkout; two processes that start at once agree on it."""
+    """Return this checkout's key, created on first use; concurrent processes agree on it."""
     path = BASE_DIR / ".secret_key"
     try:
         if not path.exists():

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from secrets import token_hex
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 
 from .errors import database_unavailable, error_response
 
@@ -14,15 +14,6 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 request_log = logging.getLogger("baywheels.request")
-
-
-def without_body(response: HttpResponse) -> None:
-    """Who balances asks with HEAD; the length stays that of the GET."""
-    if isinstance(response, StreamingHttpResponse):
-        response.streaming_content = iter(())
-        return
-    response.headers["Content-Length"] = str(len(response.content))
-    response.content = b""
 
 
 class RequestIdFilter(logging.Filter):
@@ -47,8 +38,6 @@ class RequestLogMiddleware:
         started = time.monotonic()
         try:
             response = self.get_response(request)
-            if request.method == "HEAD":
-                without_body(response)
             response.headers["X-Request-ID"] = request_id.get()
             milliseconds = round((time.monotonic() - started) * 1000, 1)
             request_log.log(

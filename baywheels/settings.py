@@ -3,8 +3,8 @@
 Without DATABASE_URL this is a local trial on the embedded PostgreSQL; with it, production.
 """
 
-import os
 import sys
+import tomllib
 import warnings
 from datetime import timedelta
 
@@ -37,7 +37,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # What the service itself is told.
 
 API_TITLE = "Bay Wheels Orchestration & Dispatch Service"
-API_VERSION = "1.0.0"
+API_VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 API_AUTH = one_of("API_AUTH", ("open", "required"), "required" if PRODUCTION else "open")
 TASK_OVERDUE_MINUTES = whole_number("TASK_OVERDUE_MINUTES", 60)
 TASK_LEASE_MINUTES = whole_number("TASK_LEASE_MINUTES", 480)
@@ -126,12 +126,12 @@ for name, value in {
     "tcp_user_timeout": 8000,
 }.items():
     DATABASES["default"]["OPTIONS"].setdefault(name, value)
-# wsgi.py gives the server's default; commands have none.
-DB_OPTIONS = env.str("DB_OPTIONS", default=os.environ.get("SERVER_DB_OPTIONS", ""))
+# None: wsgi.py adds the server's timeouts, and management commands have none.
+DB_OPTIONS = env.str("DB_OPTIONS", default=None)
 if not BEHIND_PGBOUNCER:
     # To plan prepared statements for each call takes a quarter of an approval.
     DATABASES["default"]["OPTIONS"]["options"] = (
-        f"-c plan_cache_mode=force_generic_plan {DB_OPTIONS}"
+        f"-c plan_cache_mode=force_generic_plan {DB_OPTIONS or ''}"
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

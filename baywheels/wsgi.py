@@ -1,12 +1,21 @@
-import os
+"""The WSGI application, which gunicorn loads before it forks its workers."""
 
+import os
+from importlib import import_module
+
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "baywheels.settings")
-# Nobody waits longer than this for an answer. Commands may take their time.
-os.environ.setdefault(
-    "SERVER_DB_OPTIONS",
-    "-c lock_timeout=1s -c statement_timeout=8s -c idle_in_transaction_session_timeout=15s",
+# No request waits longer than this. Management commands have no such limits.
+SERVER_TIMEOUTS = (
+    "-c lock_timeout=1s -c statement_timeout=8s -c idle_in_transaction_session_timeout=15s"
 )
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "baywheels.settings")
+if settings.DB_OPTIONS is None and not settings.BEHIND_PGBOUNCER:
+    settings.DATABASES["default"]["OPTIONS"]["options"] += f" {SERVER_TIMEOUTS}"
+
 application = get_wsgi_application()
+# Without this each worker would load the views during its first request, and workers that SIGHUP
+# starts would load new views beside the old settings and models.
+import_module(settings.ROOT_URLCONF)

@@ -18,11 +18,10 @@ from django.utils import timezone
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import etag, require_safe
 
-from baywheels.admin_site import BOARD_PERMISSIONS
-
 from ..exceptions import NotFound
 from ..kpi import Hour
 from ..kpi.charts import Chart, charts_by_hour
+from ..roles import BOARD_PERMISSIONS
 from .buttons import allowed_on_suggestions, with_buttons
 from .fill_levels import BY_URGENCY
 from .state import read_board

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from contextlib import suppress
 
 import pytest
@@ -22,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from dispatch.services import create_token
 
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
-from ..support.server import serve
+from ..support.server import ROOT, serve
 
 # Of good and of bad requests, for each operation.
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "15"))
@@ -67,9 +68,13 @@ def schema(client):
     return client.get("/openapi.json").json()
 
 
+def project_version():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
 def test_the_schema_names_the_contract_and_its_version(schema):
     assert schema["info"]["title"] == "Bay Wheels Orchestration & Dispatch Service"
-    assert schema["info"]["version"] == "1.0.0"
+    assert schema["info"]["version"] == project_version()
 
 
 def test_the_schema_has_each_endpoint_with_each_status_that_it_can_answer(schema):
