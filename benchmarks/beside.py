@@ -1,4 +1,4 @@
-"""What measurements of one thing beside others have in common."""
+"""Shared by the benchmarks that compare ways of claiming."""
 
 import shutil
 import statistics
@@ -15,17 +15,17 @@ def arguments() -> list[int]:
     return [*given, *DEFAULTS[len(given) :]]
 
 
-def needed(*programs: str) -> None:
+def require(*programs: str) -> None:
     for program in programs:
         if not (shutil.which(program) or private.path_of(program)):
             raise SystemExit(f"{program} is needed: apt-get install {program}")
 
 
-def told(results: dict[str, list[dict[str, Any]]]) -> None:
-    """Each beside the first."""
+def print_table(results: dict[str, list[dict[str, Any]]]) -> None:
+    """Medians, and the ratio of each to the first."""
     first = next(iter(results.values()))
     print(
-        f"\n{'claim':14} {'a second':>9} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}   of the first"
+        f"\n{'claim':14} {'a second':>9} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}   ratio to first"
     )
     for name, each in results.items():
         columns = " ".join(

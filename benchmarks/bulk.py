@@ -1,10 +1,10 @@
-"""Many rows at once: approved, proposed, ingested.
+"""Approving, proposing and ingesting many rows at once.
 
     python benchmarks/bulk.py [ROUNDS, default 5] [ROWS to ingest, default 1000000; 0 for none]
 
-A thousand suggestions are approved in the console (real gunicorn, somebody signed in), by the
-service at once and one by one, and proposed over HTTP; 500 stations have fresh counts, so that the
-guard has its work. What is ingested is ingest.py's, on the same database.
+A thousand suggestions are approved in the console (gunicorn with a signed-in user), by the service
+at once and one by one, and proposed over HTTP. 1,000 stations have fresh counts, so that the guard
+has work to do. Then ingest.py runs on the same database.
 """
 
 import json
@@ -25,7 +25,7 @@ SUGGEST = """
     SELECT 1 + n % 500, 501 + n % 499, 5, 'Station ' || n || ' is full', 'benchmark'
     FROM generate_series(1, {}) AS n RETURNING id
 """
-# Each round finds no open task of the round before.
+# Removes the open tasks of the previous round.
 CLEAN = "TRUNCATE suggestions, tasks; UPDATE station_status SET as_of = now()"
 SERVICE = """
 import sys, time
@@ -42,7 +42,7 @@ ONE_BY_ONE = 'for each in ids: services.approve_suggestion(each, actor="benchmar
 
 
 class Bulk:
-    """Each method is one measured turn: it returns milliseconds."""
+    """The measured operations; each returns milliseconds."""
 
     def __init__(self, url: str, port: int) -> None:
         self.url = url
@@ -67,7 +67,7 @@ class Bulk:
         took = (time.perf_counter() - start) * 1000
         row = self.database.execute("SELECT count(*) FROM tasks").fetchone()
         if row != (MANY,):
-            raise SystemExit(f"{row} instead of {MANY} were approved.")
+            raise SystemExit(f"{row} suggestions were approved instead of {MANY}.")
         return took
 
     def approve(self, call: str) -> float:
@@ -86,7 +86,7 @@ class Bulk:
         return self.propose()
 
     def propose(self) -> float:
-        """Again what is open already: each row is refreshed."""
+        """Propose moves that are already open: each row is refreshed."""
         moves = [
             {
                 "from_station_id": 1 + n % 500,

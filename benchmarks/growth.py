@@ -1,12 +1,12 @@
-"""What lies behind the queue, and what that costs: claims, lists, searches, pruning.
+"""Claims, lists, searches and pruning with many rows besides the queue.
 
     python benchmarks/growth.py [--all]
 
-Claims: the service's own statement on one connection, by turns in databases with 0, 100,000 and
+Claims: the service's own statement on one connection, in turns in databases with 0, 100,000 and
 1,000,000 completed tasks (10,000,000 with --all), with 1,000,000 ready ones, and with 100,000 rows
-that died under an open snapshot; without the wait for the disk, which is the same for all of them
-and varies most. Lists: real gunicorn on the databases with 100,000 and with 1,000,000. Needs
-3 GB of disk for some minutes, and 12 GB with --all.
+that died under an open snapshot. They do not wait for the disk: that wait is the same for all, and
+varies most. Lists: gunicorn on the databases with 100,000 and 1,000,000. Needs 3 GB of disk for
+some minutes, 12 GB with --all.
 """
 
 import json
@@ -48,7 +48,7 @@ SUGGEST = """
     SELECT 1 + n % 500, 501 + n % 499, 5, 'Station ' || n % 997 || ' is full', 'benchmark'
     FROM generate_series(1, {}) AS n
 """
-# As so many claims would leave them, the first in the queue.
+# Leaves the head of the queue as that many claims would.
 KILL = """
     UPDATE tasks SET status = 'assigned', worker_id = 'van-1', attempt = 1, assigned_at = now()
     WHERE id IN (SELECT id FROM tasks WHERE status = 'ready'
@@ -75,7 +75,7 @@ LISTS = {
 
 
 def fill(url: str, completed: int, ready: int) -> None:
-    """Its indexes are made afterwards: a third of the time."""
+    """Rebuilds the indexes afterwards, which takes a third of the time."""
     with psycopg.connect(url, autocommit=True) as database:
         database.execute("SET maintenance_work_mem = '512MB'")
         indexes = database.execute(INDEXES).fetchall()
@@ -92,14 +92,14 @@ def fill(url: str, completed: int, ready: int) -> None:
 
 
 def claims(database: psycopg.Connection, statement: str, number: int = CLAIMS) -> float:
-    """The median of their milliseconds."""
+    """Their median, in milliseconds."""
     return statistics.median(
         milliseconds(lambda: database.execute(statement).fetchone()) for _ in range(number)
     )
 
 
 def buffers(database: psycopg.Connection, statement: str) -> int:
-    """What one claim touches. It is not kept."""
+    """The buffers that one claim touches. The claim is rolled back."""
     with database.transaction(force_rollback=True):
         explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
         row = database.execute(explain).fetchone()

@@ -1,9 +1,10 @@
-"""How long `manage.py ingest_suggestions` takes, and its peak memory.
+"""Time and peak memory of `manage.py ingest_suggestions`.
 
     python manage.py migrate
     python benchmarks/ingest.py [ROWS ...]          default: 100000 1000000
 
-Writes to the database that manage.py uses, under the source "benchmark", and removes it again.
+Writes to the database that manage.py uses, under the source "benchmark", and removes its rows
+again.
 """
 
 import json
@@ -39,7 +40,7 @@ def write_csv(path: Path, rows: int) -> None:
 
 
 def run(title: str, *arguments: str) -> None:
-    """Peak memory is that of the largest child so far, so the smaller runs come first."""
+    """Peak memory is that of the largest child so far, so run the smaller sizes first."""
     command = [sys.executable, str(MANAGE), "ingest_suggestions", "--source", "benchmark"]
     start = time.perf_counter()
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)

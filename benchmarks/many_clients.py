@@ -1,11 +1,11 @@
-"""Five hundred connections at once, and a database that has too few for its server.
+"""Five hundred clients at once, and a database with too few connections for its server.
 
     python benchmarks/many_clients.py [SECONDS a turn, default 10] [ROUNDS, default 3]
 
-Claims on gunicorn with two processes of eight threads. First by wrk with 500 connections: what they
-wait, and how many connections PostgreSQL has meanwhile. Then by 64 clients, where PostgreSQL gives
-the server's role 8 connections for its 16 threads, and where it gives them one after the other to
-somebody else: how long they wait, and for which answers. Needs wrk.
+Claims on gunicorn with two processes of eight threads. First by wrk with 500 connections: their
+waits, and the number of connections to PostgreSQL meanwhile. Then by 64 clients, while PostgreSQL
+allows the server's role 8 connections for 16 threads, and while another process takes those 8 now
+and then: the waits for each status. Needs wrk.
 """
 
 import json
@@ -49,7 +49,7 @@ BODY = json.dumps({"worker_id": "van-1"})
 
 
 class Watch(threading.Thread):
-    """The most connections that PostgreSQL had while it watched."""
+    """Records the highest number of connections to PostgreSQL."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def watched(url: str) -> Iterator[Watch]:
 
 
 def wrk(port: int, seconds: int) -> dict[str, Any]:
-    """Unlike `many_claims`, it has no trouble with 500 connections; but it counts refusals only."""
+    """Unlike `many_claims` it can drive 500 connections, but it only counts refusals."""
     script = str(Path(__file__).with_name("load.lua"))
     done = subprocess.run(
         [
@@ -93,7 +93,7 @@ def wrk(port: int, seconds: int) -> dict[str, Any]:
 
 
 def claims_until(port: int, end: float) -> list[tuple[int, float]]:
-    """Status and milliseconds of each; 0: no answer."""
+    """Status and milliseconds of each request. Status 0: no answer."""
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     answers = []
     while (start := time.monotonic()) < end:
@@ -132,7 +132,7 @@ def percentiles(times: list[float]) -> dict[str, float]:
 
 @contextmanager
 def others_come_and_go(url: str) -> Iterator[None]:
-    """All of the role's connections are taken, for half a second of each second."""
+    """Take all of the role's connections for half of each second."""
     enough = threading.Event()
 
     def come_and_go() -> None:
@@ -185,9 +185,7 @@ def measure_short(url: str, seconds: int, rounds: int, settings: dict[str, str])
     with served(limited, **settings) as port:
         for turn in range(1, rounds + 1):
             print("short", turn, json.dumps(many_claims(port, seconds)), flush=True)
-    print(
-        f"\nThe same without kept connections, while others take {GRANTED} every other half second"
-    )
+    print(f"\nWithout persistent connections, while others take all {GRANTED} half of the time")
     with served(limited, **settings, CONN_MAX_AGE="0") as port, others_come_and_go(limited):
         for turn in range(1, rounds + 1):
             print("taken", turn, json.dumps(many_claims(port, seconds)), flush=True)
@@ -199,7 +197,7 @@ def main() -> None:
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed: apt-get install wrk")
     settings = {"API_AUTH": "open", "WEB_CONCURRENCY": "2", "WEB_THREADS": str(THREADS // 2)}
-    # It says in the log what it answered with 503.
+    # At WARNING the log would get a line for each 503.
     settings["LOG_LEVEL"] = "ERROR"
     with scratch_database() as url:
         with psycopg.connect(url, autocommit=True) as database:

@@ -1,20 +1,20 @@
-"""The contract's operations over HTTP, beside the contract's own design, by turns.
+"""The contract's operations over HTTP, compared with the contract's own design.
 
     python benchmarks/over_http.py [SECONDS a turn, default 5] [ROUNDS, default 5]
 
-16 kept-open connections (wrk, on the same machine), two server processes each, and a backlog of
-60,000 ready and 100,000 completed tasks in a database of its own for each:
+16 persistent connections (wrk, on the same machine), two server processes each, and a backlog of
+60,000 ready and 100,000 completed tasks, in a separate database for each, in turns:
 
     contract   FastAPI and SQLAlchemy as the contract describes them (contract/app.py)
     mended     the same with an index, 8 threads and a connection for each client
     ours       gunicorn baywheels.wsgi, with its defaults and two processes
-    no database  ours, with a claim that asks none (claims only)
-    pgbench    our claim's one statement, without HTTP or Python (claims only)
+    no database  ours, with a claim that uses none (claims only)
+    pgbench    our claim's statement, without HTTP or Python (claims only)
 
 Ours approves with no station's bikes known, as the contract does, and once more ("counts
 known") with those of all stations, so that its guard has its work.
 
-Needs wrk. Each figure is the median of the rounds, each ratio that of the rounds' ratios.
+Needs wrk. Figures are medians of the rounds, and ratios are medians of the rounds' ratios.
 """
 
 import json
@@ -24,16 +24,14 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import psycopg
-from scratch import STATIONS, claim_statement, copied, programs, scratch_cluster, served
+from scratch import STATIONS, claim_statement, copied, programs, scratch_cluster, served, wait_for
 
 Turn = Callable[[], dict[str, Any]]
 
@@ -77,7 +75,7 @@ def fill(url: str, columns: dict[str, str]) -> None:
 
 
 def contract_python() -> str:
-    """That of a virtual environment with the contract's packages, made the first time."""
+    """Python of a virtual environment with the contract's packages, created on first use."""
     folder = CONTRACT / ".venv"
     python = str(folder / "bin" / "python")
     if not (folder / "complete").exists():
@@ -107,23 +105,11 @@ def contract_served(url: str, port: int, mended: bool) -> Iterator[int]:
         env=environment,
     )
     try:
-        wait_for(port)
+        wait_for(port, server)
         yield port
     finally:
         server.terminate()
         server.wait()
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit(f"Nothing serves on port {port}.")
 
 
 # The load
@@ -172,7 +158,7 @@ def pgbench(url: str, seconds: int) -> dict[str, Any]:
 
 
 def then_vacuumed(url: str, turn: Turn) -> dict[str, Any]:
-    """So that no turn meets another's dead rows, or shares the processors with their vacuum."""
+    """Vacuum after each turn, so that none meets another's dead rows or their autovacuum."""
     measured = turn()
     with psycopg.connect(url, autocommit=True) as database:
         database.execute("VACUUM tasks, suggestions")
@@ -180,7 +166,7 @@ def then_vacuumed(url: str, turn: Turn) -> dict[str, Any]:
 
 
 class Ids:
-    """The next ids to approve or complete: those after the last that one server was sent."""
+    """The next ids to approve or complete at one server."""
 
     def __init__(self, url: str, also: str) -> None:
         self.url = url
@@ -191,14 +177,14 @@ class Ids:
         if operation == "approve":
             return self.approved + 1
         with psycopg.connect(self.url, autocommit=True) as database:
-            # Claimed beforehand, so that completing is all that is measured.
+            # Claim beforehand, so that only completions are measured.
             database.execute(HOLD.format(also=self.also))
             row = database.execute("SELECT min(id) FROM tasks WHERE status = 'assigned'").fetchone()
         return int(row[0]) if row else 1
 
     def sent(self, operation: str, measured: dict[str, Any]) -> None:
         if operation == "approve":
-            # wrk has some more in flight when it stops.
+            # wrk has more requests in flight when it stops.
             self.approved += measured["requests"] + 4 * CONNECTIONS
 
 
@@ -216,7 +202,7 @@ def rounds_of(
     return results
 
 
-def told(operation: str, results: dict[str, list[dict[str, Any]]]) -> None:
+def print_table(operation: str, results: dict[str, list[dict[str, Any]]]) -> None:
     print(f"\n{operation:12} {'a second':>9} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}   ours is")
     for name, each in results.items():
         figures = [
@@ -242,7 +228,7 @@ def claims(
     turns["no database"] = partial(wrk, bare, "claim", seconds)
     limit = urls["for_pgbench"]
     turns["pgbench"] = partial(then_vacuumed, limit, partial(pgbench, limit, seconds))
-    told("claim", rounds_of("claim", turns, rounds))
+    print_table("claim", rounds_of("claim", turns, rounds))
 
 
 def by_id(urls: dict[str, str], ports: dict[str, int], seconds: int, rounds: int) -> None:
@@ -259,13 +245,13 @@ def by_id(urls: dict[str, str], ports: dict[str, int], seconds: int, rounds: int
     def turns(operation: str, *names: str) -> dict[str, Turn]:
         return {name: partial(take, name, operation) for name in names}
 
-    told("approve", rounds_of("approve", turns("approve", *ports), rounds))
+    print_table("approve", rounds_of("approve", turns("approve", *ports), rounds))
     with psycopg.connect(urls["ours"], autocommit=True) as database:
         database.execute(STATIONS)
         database.execute("VACUUM ANALYZE")
     known = turns("approve", "mended", "ours")
-    told("counts known", rounds_of("counts known", known, rounds))
-    told("complete", rounds_of("complete", turns("complete", *ports), rounds))
+    print_table("counts known", rounds_of("counts known", known, rounds))
+    print_table("complete", rounds_of("complete", turns("complete", *ports), rounds))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A service to measure: gunicorn on a private embedded PostgreSQL, both gone afterwards."""
+"""A service to measure: gunicorn on a private embedded PostgreSQL, both removed afterwards."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
 
 import psycopg
 
@@ -19,8 +20,9 @@ sys.path.insert(0, str(ROOT))
 
 from baywheels.embedded.cluster import DATABASE, Cluster  # noqa: E402
 from baywheels.embedded.programs import find_programs  # noqa: E402
+from deploy import private  # noqa: E402
 
-# With room for all that the benchmarks move.
+# With enough bikes and docks for all moves of the benchmarks.
 STATIONS = """
     INSERT INTO stations (id, system, name, lat, lon, capacity)
     SELECT n, 'benchmark', 'Station ' || n, 37.7 + n * 0.001, -122.4, 10000
@@ -47,14 +49,14 @@ print(client.cookies[settings.SESSION_COOKIE_NAME].value)
 
 @contextmanager
 def scratch_database() -> Iterator[str]:
-    """Its DATABASE_URL, migrated."""
+    """Yield the DATABASE_URL of a migrated database."""
     with scratch_cluster() as database:
         yield database("ours")
 
 
 @contextmanager
 def scratch_cluster() -> Iterator[Callable[[str], str]]:
-    """Makes a database of the name that it is called with; the one named ours is migrated."""
+    """Yield a function that creates a database by name. It migrates the one named "ours"."""
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "db")
         cluster.start()
@@ -74,7 +76,7 @@ def scratch_cluster() -> Iterator[Callable[[str], str]]:
 
 
 def copied(url: str, name: str) -> str:
-    """Another database with what this one holds; nobody may be connected to it."""
+    """Copy a database that has no connections. Return the URL of the copy."""
     original = urlsplit(url).path[1:]
     with psycopg.connect(url.replace(f"/{original}?", "/postgres?"), autocommit=True) as database:
         database.execute(f"CREATE DATABASE {name} TEMPLATE {original}")
@@ -82,12 +84,12 @@ def copied(url: str, name: str) -> str:
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's."""
+    """The folder of PostgreSQL's programs."""
     return find_programs().folder
 
 
 def claim_statement(url: str) -> str:
-    """The claim's one statement as the service sends it, for pgbench."""
+    """The claim's statement as the service sends it, for pgbench."""
     return manage(url, "shell", "--no-imports", "--command", SHOW_CLAIM)
 
 
@@ -117,28 +119,34 @@ def manage(url: str, *arguments: str) -> str:
 
 @contextmanager
 def served(url: str, application: str = "baywheels.wsgi", **settings: str) -> Iterator[int]:
-    """The port."""
+    """Yield the port."""
+    port = private.free_port()
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
-        command = [sys.executable, "-m", "gunicorn", application, "--bind", "127.0.0.1:0"]
+        command = [sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}"]
         server = subprocess.Popen(command, cwd=ROOT, env=environment(url, **settings), stderr=log)
         try:
-            yield port_in(Path(log.name), server)
+            wait_for(port, server, Path(log.name))
+            yield port
         finally:
             server.terminate()
             server.wait()
 
 
-def port_in(log: Path, server: subprocess.Popen[bytes]) -> int:
+def wait_for(port: int, server: subprocess.Popen[bytes], log: Path | None = None) -> None:
+    """SystemExit: it stopped, or does not answer within 30 s."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and server.poll() is None:
-        if found := re.search(r"Listening at: http://127.0.0.1:(\d+)", log.read_text()):
-            return int(found[1])
-        time.sleep(0.05)
-    raise SystemExit(f"gunicorn does not serve:\n{log.read_text()}")
+        try:
+            urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"Nothing serves on port {port}.\n{log.read_text() if log else ''}")
 
 
 class Browser:
-    """A kept-open connection of somebody who is signed in to the console and may do everything."""
+    """A persistent connection of a superuser who is signed in to the console."""
 
     def __init__(self, url: str, port: int) -> None:
         session = manage(url, "shell", "--no-imports", "--command", SIGN_IN)
@@ -149,7 +157,7 @@ class Browser:
         return self.asked("GET", path, None, 200)
 
     def post_form(self, path: str, page: str, fields: list[tuple[str, str]]) -> None:
-        """A form of a page that was shown. The answer leads to another page."""
+        """Post a form of `page`, with its CSRF token. Expects a redirect."""
         _, _, rest = page.partition('name="csrfmiddlewaretoken" value="')
         token, _, _ = rest.partition('"')
         self.asked("POST", path, urlencode([("csrfmiddlewaretoken", token), *fields]), 302)

@@ -1,14 +1,15 @@
-"""Two gunicorn masters behind nginx, with the shipped file, beside one of two processes, by turns.
+"""Claims from two gunicorn masters behind nginx, compared with one server of two processes.
 
     python benchmarks/several_servers.py [SECONDS a turn, default 5] [ROUNDS, default 5]
 
-Claims over 16 kept-open connections (wrk, on the same machine), from the same backlog:
+16 persistent connections (wrk, on the same machine) claim from the same backlog, in turns:
 
-    one server   gunicorn, two processes, asked directly
-    behind nginx the same, with nginx before it: what nginx itself costs
+    one server   gunicorn with two processes, asked directly
+    behind nginx the same behind nginx: shows the cost of nginx itself
     two servers  two masters of one process each, behind nginx
 
-Needs wrk and nginx. Each figure is the median of the rounds, each ratio that of the rounds' ratios.
+Uses deploy/nginx.conf. Needs wrk and nginx. Figures are medians of the rounds, and ratios are
+medians of the rounds' ratios.
 """
 
 import os
@@ -17,7 +18,7 @@ from functools import partial
 from typing import Any
 
 import scratch
-from beside import arguments, needed, told
+from beside import arguments, print_table, require
 from over_http import OURS, fill, rounds_of, wrk
 
 from deploy import private
@@ -27,7 +28,7 @@ SETTINGS = {"API_AUTH": "open", "LOG_LEVEL": "INFO", "BEHIND_PROXY": "true"}
 
 def main() -> None:
     seconds, rounds = arguments()
-    needed("wrk", "nginx")
+    require("wrk", "nginx")
     two, one = ({**SETTINGS, "WEB_CONCURRENCY": number} for number in ("2", "1"))
     with scratch.scratch_database() as url:
         fill(url, OURS)
@@ -46,7 +47,7 @@ def main() -> None:
             turns: dict[str, Any] = {
                 name: partial(wrk, port, "claim", seconds) for name, port in ports.items()
             }
-            told(rounds_of("claim", turns, rounds))
+            print_table(rounds_of("claim", turns, rounds))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Claims through PgBouncer, with the shipped file, beside direct ones, by turns.
+"""Claims through PgBouncer, compared with direct ones.
 
     python benchmarks/through_pgbouncer.py [SECONDS a turn, default 5] [ROUNDS, default 5]
 
-16 kept-open connections (wrk, on the same machine), gunicorn with two processes, the same backlog.
-Needs wrk and pgbouncer. Each figure is the median of the rounds, each ratio that of the rounds'
-ratios.
+16 persistent connections (wrk, on the same machine), gunicorn with two processes, the same backlog,
+in turns. Uses deploy/pgbouncer.ini. Needs wrk and pgbouncer. Figures are medians of the rounds, and
+ratios are medians of the rounds' ratios.
 """
 
 import os
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import scratch
-from beside import arguments, needed, told
+from beside import arguments, print_table, require
 from over_http import OURS, PROCESSES, fill, rounds_of, wrk
 
 from deploy import private
@@ -23,7 +23,7 @@ SETTINGS = {"API_AUTH": "open", "LOG_LEVEL": "INFO", "WEB_CONCURRENCY": str(PROC
 
 def main() -> None:
     seconds, rounds = arguments()
-    needed("wrk", "pgbouncer")
+    require("wrk", "pgbouncer")
     with scratch.scratch_database() as url, private.pgbouncer(url) as pooled:
         fill(url, OURS)
         with (
@@ -34,7 +34,7 @@ def main() -> None:
                 name: partial(wrk, port, "claim", seconds)
                 for name, port in {"direct": direct, "pgbouncer": through}.items()
             }
-            told(rounds_of("claim", turns, rounds))
+            print_table(rounds_of("claim", turns, rounds))
 
 
 if __name__ == "__main__":

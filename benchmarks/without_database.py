@@ -1,4 +1,4 @@
-"""Ours, with a claim that asks no database: the time that the web server and the framework take."""
+"""The service with a claim that uses no database: the cost of the web server and the framework."""
 
 from datetime import UTC, datetime
 

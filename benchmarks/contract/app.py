@@ -1,9 +1,9 @@
 """The service as its contract describes it, on FastAPI and SQLAlchemy.
 
-MENDED=1 mends its faults and leaves the rest: an index for the claim, 8 threads, and a connection
-for each client (a request keeps one while it waits for a thread that writes its answer: with 8 it
-froze when all clients met one process). As described, each claim sorts the whole backlog, and 40
-threads share 15 connections.
+As described, each claim sorts the whole backlog, and 40 threads share 15 connections. MENDED=1
+fixes these faults and changes nothing else: an index for the claim, 8 threads, and a connection for
+each client. (A request holds its connection while it waits for a thread to write its answer: with 8
+connections the service froze when all clients reached one process.)
 """
 
 import enum
