@@ -6,7 +6,8 @@ import factory
 from dispatch import services
 from dispatch.models import Station, StationStatus, Suggestion, Task, TaskStatus, User
 
-# Past on any clock that runs the tests, and far enough from midnight and from a change of time.
+# In the past on every clock, so "expired" and "old" hold in any year. Not near midnight or a change
+# to or from summer time.
 MORNING = datetime(2015, 5, 4, 8, 0, tzinfo=UTC)
 
 
