@@ -1,6 +1,6 @@
-"""Suggestions as JSON Lines or CSV: bytes in; valid rows and, as values too, bad ones out.
+"""Parses suggestions from JSON Lines or CSV into valid rows and, as values too, invalid ones.
 
-Memory is bounded whatever the bytes are: no record is read past MAX_RECORD.
+Memory is bounded for any input: no record is read past MAX_RECORD.
 """
 
 import csv
@@ -15,7 +15,7 @@ from .. import strict_json
 from ..exceptions import Refusal
 from ..services.ingest import SuggestionRow
 
-# The longest reason is 24,000 bytes, if JSON escapes each character of it.
+# A reason takes up to 24,000 bytes if JSON escapes each of its characters.
 MAX_RECORD = 65_536
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 TOO_LONG = f"longer than {MAX_RECORD:,} bytes"
@@ -29,7 +29,7 @@ WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be entered. `line`: where it begins; `text`: as it was, up to a limit."""
+    """An invalid row. `line`: its first line; `text`: its original text, up to MAX_RECORD."""
 
     line: int
     error: str
@@ -39,12 +39,12 @@ class BadRow:
 Record = SuggestionRow | BadRow
 
 
-class Bad(Exception):
-    """What is wrong with one row."""
+class RowError(Exception):
+    """A row is invalid; the message says why."""
 
 
 class Lines:
-    """A file's lines. Of one over MAX_RECORD only the beginning is given, still over it."""
+    """Iterates over a file's lines. A line longer than MAX_RECORD is cut just past that length."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -71,21 +71,21 @@ def read_jsonl(file: BinaryIO) -> Iterator[Record]:
             continue
         try:
             yield to_row(parse_json(line))
-        except Bad as bad:
-            yield bad_row(lines.number, bad, line)
+        except RowError as error:
+            yield bad_row(lines.number, error, line)
 
 
 def parse_json(line: bytes) -> Any:
     if len(line) > MAX_RECORD:
-        raise Bad(TOO_LONG)
+        raise RowError(TOO_LONG)
     try:
         return strict_json.loads(line)
     except strict_json.InvalidJson as error:
-        raise Bad(str(error)) from None
+        raise RowError(str(error)) from None
 
 
 class CsvLines:
-    """Feeds csv.reader, and remembers the lines of the record that it is at."""
+    """Feeds csv.reader and keeps the lines of the current record."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.lines = Lines(file)
@@ -103,12 +103,12 @@ class CsvLines:
         self.record += line
         if len(self.record) > MAX_RECORD:
             raise csv.Error(TOO_LONG)
-        # A wrong byte must not hide where its record ends: it is refused with the whole record.
+        # An invalid byte must not hide the end of its record; parse_cells rejects the record.
         return line.decode(errors="surrogateescape")
 
 
 def read_csv(file: BinaryIO) -> Iterator[Record]:
-    """The first record names the columns. Refusal: it does not."""
+    """The first record is the header. Refusal: the header is invalid."""
     lines = CsvLines(file)
     reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
@@ -124,7 +124,7 @@ def read_csv(file: BinaryIO) -> Iterator[Record]:
                 yield to_row(parse_cells(header, cells))
         except StopIteration:
             return
-        except (csv.Error, Bad) as error:
+        except (csv.Error, RowError) as error:
             if header is None:
                 raise Refusal(f"line {lines.first_line}: {error}") from None
             yield bad_row(lines.first_line, error, lines.record)
@@ -133,24 +133,24 @@ def read_csv(file: BinaryIO) -> Iterator[Record]:
 def checked_header(cells: list[str]) -> list[str]:
     for name in cells:
         if name not in COLUMNS:
-            raise Bad(f"unknown column {printable(name)!r}; known are {', '.join(COLUMNS)}")
+            raise RowError(f"unknown column {printable(name)!r}; known are {', '.join(COLUMNS)}")
         if cells.count(name) > 1:
-            raise Bad(f"column {name} is there twice")
+            raise RowError(f"column {name} appears twice")
     if missing := [name for name in REQUIRED if name not in cells]:
-        raise Bad(f"column {missing[0]} is missing")
+        raise RowError(f"column {missing[0]} is missing")
     return cells
 
 
 def parse_cells(header: list[str], cells: list[str]) -> dict[str, Any]:
-    """An empty cell is one that was left out."""
+    """Empty cells count as omitted."""
     if any("\udc80" <= character <= "\udcff" for cell in cells for character in cell):
-        raise Bad(NOT_UTF8)
+        raise RowError(NOT_UTF8)
     if len(cells) != len(header):
-        raise Bad(f"{len(cells)} fields where the header has {len(header)}")
+        raise RowError(f"{len(cells)} fields where the header has {len(header)}")
     values: dict[str, Any] = {n: cell for n, cell in zip(header, cells, strict=True) if cell}
     for name in NUMBERS & values.keys():
         if not WHOLE_NUMBER.fullmatch(values[name]):
-            raise Bad(f"{name}: not a whole number: {printable(values[name])}")
+            raise RowError(f"{name}: not a whole number: {printable(values[name])}")
         values[name] = int(values[name])
     return values
 
@@ -159,13 +159,13 @@ def to_row(values: Any) -> SuggestionRow:
     try:
         return msgspec.convert(values, SuggestionRow)
     except msgspec.ValidationError as error:
-        raise Bad(in_words(str(error))) from None
+        raise RowError(explain(str(error))) from None
     except UnicodeEncodeError:
-        raise Bad("a field's name has half a surrogate pair") from None
+        raise RowError("a field name contains half a surrogate pair") from None
 
 
-def in_words(error: str) -> str:
-    """msgspec's message with the field in front: "qty: Expected `int` >= 1"."""
+def explain(error: str) -> str:
+    """Put the field in front of msgspec's message: "qty: Expected `int` >= 1"."""
     if found := re.fullmatch(r"(.*) - at `\$\.?(.*)`", error, re.DOTALL):
         error = f"{found[2]}: {found[1]}"
     elif found := re.fullmatch(r"Object missing required field `(.*)`", error):
@@ -176,7 +176,7 @@ def in_words(error: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Fit for one line of a terminal or a log."""
+    """Shorten and escape the text for one line of a terminal or a log."""
     short = text if len(text) <= 200 else f"{text[:200]}..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
 

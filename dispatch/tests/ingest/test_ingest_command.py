@@ -44,7 +44,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def stdin(monkeypatch):
-    """A pipe with this content, as sys.stdin."""
+    """Replaces sys.stdin with a pipe that holds the given content."""
     with ExitStack() as stack:
 
         def give(content, kind=io.BufferedReader):
@@ -75,7 +75,7 @@ def entered():
     return list(Suggestion.objects.order_by("id").values_list("to_station_id", "qty", "reason"))
 
 
-def test_it_enters_the_rows_and_says_so_in_one_line(write):
+def test_the_result_is_one_line(write):
     path = write(line() + line(to_station_id=3) + line(qty=6))
 
     assert run(path, "--source", "ml") == (
@@ -87,7 +87,7 @@ def test_it_enters_the_rows_and_says_so_in_one_line(write):
     assert (event.source, event.details["inserted"]) == ("ml", 2)
 
 
-def test_for_machines_it_answers_one_json_object(write):
+def test_json_prints_one_object(write):
     assert json.loads(run(write(line()), "--source", "ml", "--json")) == {
         "ok": True,
         "source": "ml",
@@ -102,41 +102,41 @@ def test_for_machines_it_answers_one_json_object(write):
     }
 
 
-def test_for_machines_a_failure_is_one_json_object_too(write):
+def test_json_prints_one_object_on_failure_too(write):
     output = io.StringIO()
     with pytest.raises(CommandError):
         call_command("ingest_suggestions", str(write(line(qty=0))), "--json", stdout=output)
     assert json.loads(output.getvalue()) == {
         "ok": False,
-        "error": "1 row is bad; nothing was entered.",
+        "error": "1 row is invalid; nothing was entered.",
         "bad_rows": 1,
         "errors": [{"line": 1, "error": "qty: Expected `int` >= 1"}],
     }
 
 
-def test_one_bad_row_refuses_all(write):
+def test_one_invalid_row_refuses_the_whole_input(write):
     assert refusal(write(line() + line(to_station_id=3, qty=0))) == (
-        "1 row is bad; nothing was entered.\nline 2: qty: Expected `int` >= 1"
+        "1 row is invalid; nothing was entered.\nline 2: qty: Expected `int` >= 1"
     )
 
 
-def test_twenty_bad_rows_are_shown_and_the_rest_counted(write):
-    told = refusal(write(line(qty=0) * 1_025)).splitlines()
+def test_the_first_twenty_invalid_rows_are_shown_and_the_rest_counted(write):
+    message = refusal(write(line(qty=0) * 1_025)).splitlines()
 
-    assert told[0] == "1,025 rows are bad; nothing was entered."
-    assert told[1].startswith("line 1: ")
-    assert told[20].startswith("line 20: ")
-    assert told[21:] == ["... and 1,005 more"]
+    assert message[0] == "1,025 rows are invalid; nothing was entered."
+    assert message[1].startswith("line 1: ")
+    assert message[20].startswith("line 20: ")
+    assert message[21:] == ["... and 1,005 more"]
 
 
-def test_valid_rows_are_entered_when_the_bad_ones_may_be_rejected(write, tmp_path):
+def test_skip_bad_enters_valid_rows_and_writes_the_others_to_rejects(write, tmp_path):
     bad = line(qty=0)
     rejects = tmp_path / "rejects.jsonl"
 
-    told = run(write(bad + line() + "{\n"), "--skip-bad", "--rejects", str(rejects))
+    message = run(write(bad + line() + "{\n"), "--skip-bad", "--rejects", str(rejects))
 
     assert (
-        told
+        message
         == "1 inserted, 0 refreshed, 0 removed, 0 repeated, 0 under way, 0 decided, 2 rejected.\n"
     )
     assert [json.loads(row) for row in rejects.read_text().splitlines()] == [
@@ -151,13 +151,13 @@ def test_valid_rows_are_entered_when_the_bad_ones_may_be_rejected(write, tmp_pat
 
 
 @pytest.mark.parametrize("more", [[], ["--source", "ml", "--replace", "--allow-empty"]])
-def test_an_input_of_bad_rows_only_is_refused_even_if_they_may_be_rejected(write, tmp_path, more):
+def test_skip_bad_refuses_an_input_without_valid_rows(write, tmp_path, more):
     SuggestionFactory(source="ml")
     rejects = str(tmp_path / "rejects")
 
-    told = refusal(write(line(qty=0)), "--skip-bad", "--rejects", rejects, *more)
+    message = refusal(write(line(qty=0)), "--skip-bad", "--rejects", rejects, *more)
 
-    assert told.startswith("1 row is bad")
+    assert message.startswith("1 row is invalid")
     assert Suggestion.objects.count() == 1
 
 
@@ -166,22 +166,22 @@ def test_an_input_of_bad_rows_only_is_refused_even_if_they_may_be_rejected(write
     [["--skip-bad"], ["--rejects", "x"], ["--replace"], ["--allow-empty", "--source", "ml"]],
 )
 def test_an_option_without_its_partner_is_refused(write, options):
-    assert "need" in (told := refusal(write(line()), *options)) or "is for" in told
+    assert "need" in refusal(write(line()), *options)
 
 
-def test_the_rejects_never_overwrite_the_input(write):
+def test_rejects_never_overwrite_the_input(write):
     path = write(line())
 
     assert "overwrite" in refusal(path, "--skip-bad", "--rejects", str(path))
     assert path.read_text() == line()
 
 
-def test_a_full_disk_under_the_rejects_enters_nothing(write):
-    told = refusal(write(line() + "{\n"), "--skip-bad", "--rejects", "/dev/full")
-    assert told == "/dev/full: No space left on device."
+def test_a_full_disk_for_rejects_enters_nothing(write):
+    message = refusal(write(line() + "{\n"), "--skip-bad", "--rejects", "/dev/full")
+    assert message == "/dev/full: No space left on device."
 
 
-def test_replacing_by_an_empty_input_is_refused_unless_it_is_allowed(write):
+def test_replacing_with_an_empty_input_needs_allow_empty(write):
     SuggestionFactory(source="ml")
     empty = write("\n  \n")
 
@@ -230,13 +230,13 @@ def test_a_slow_producer_holds_no_transaction_open(stdin):
     ("name", "complaint"),
     [
         ("absent.jsonl", "No such file or directory"),
-        (".csv", "say its format"),
-        ("rows.txt", "say its format"),
+        (".csv", "unknown format"),
+        ("rows.txt", "unknown format"),
         ("folder.jsonl", "Is a directory"),
         ("secret.jsonl", "Permission denied"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, name, complaint):
+def test_an_unreadable_file_is_reported_in_one_line(tmp_path, monkeypatch, name, complaint):
     (tmp_path / "folder.jsonl").mkdir()
     if name == "secret.jsonl":
 
@@ -244,11 +244,11 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, name, com
             raise PermissionError(13, "Permission denied")
 
         # Root may read every file.
-        monkeypatch.setattr("dispatch.ingest.source.open", deny, raising=False)
-    told = refusal(tmp_path / name)
-    assert complaint in told
-    assert name in told
-    assert "\n" not in told
+        monkeypatch.setattr("dispatch.ingest.row_source.open", deny, raising=False)
+    message = refusal(tmp_path / name)
+    assert complaint in message
+    assert name in message
+    assert "\n" not in message
 
 
 BAD_JSON = {
@@ -269,7 +269,7 @@ BAD_JSON = {
     "long": (line(reason="x" * 2001), "reason: Expected `str` of length <= 2000"),
     "nul": (line(reason="a\0"), "reason: has a NUL or half a surrogate pair"),
     "surrogate": (line(reason="\ud800"), "reason: has a NUL or half a surrogate pair"),
-    "surrogate key": (line(**{"\ud800": 1}), "a field's name has half a surrogate pair"),
+    "surrogate key": (line(**{"\ud800": 1}), "a field name contains half a surrogate pair"),
     "priority": (line(priority=101), "priority: Expected `int` <= 100"),
     "no zone": (line(expires_at="2015-05-04T08:00:00"), "expires_at: Expected `datetime` with"),
     "year 0": (line(expires_at="0000-05-04T08:00:00Z"), "expires_at: Invalid RFC3339"),
@@ -292,11 +292,11 @@ BAD_JSON = {
 
 
 @pytest.mark.parametrize(("bad", "complaint"), BAD_JSON.values(), ids=BAD_JSON)
-def test_a_bad_line_of_json_is_named_with_its_field(write, bad, complaint):
+def test_an_invalid_json_line_is_reported_with_its_field(write, bad, complaint):
     bad = bad if isinstance(bad, bytes) else bad.encode()
-    told = refusal(write(line().encode() + bad)).splitlines()
-    assert told[1].startswith(f"line 2: {complaint}")
-    assert len(told[1]) < 300
+    message = refusal(write(line().encode() + bad)).splitlines()
+    assert message[1].startswith(f"line 2: {complaint}")
+    assert len(message[1]) < 300
 
 
 BAD_CSV = {
@@ -322,10 +322,10 @@ BAD_CSV = {
 
 
 @pytest.mark.parametrize(("bad", "complaint"), BAD_CSV.values(), ids=BAD_CSV)
-def test_a_bad_record_of_csv_is_named_by_the_line_where_it_begins(write, bad, complaint):
+def test_an_invalid_csv_record_is_reported_with_its_first_line(write, bad, complaint):
     bad = bad if isinstance(bad, bytes) else bad.encode()
-    told = refusal(write(f'{HEADER}1,2,5,"Full\nhouse"\n'.encode() + bad, "rows.csv"))
-    assert told.splitlines()[1].startswith(f"line 4: {complaint}")
+    message = refusal(write(f'{HEADER}1,2,5,"Full\nhouse"\n'.encode() + bad, "rows.csv"))
+    assert message.splitlines()[1].startswith(f"line 4: {complaint}")
 
 
 @pytest.mark.parametrize(
@@ -333,17 +333,17 @@ def test_a_bad_record_of_csv_is_named_by_the_line_where_it_begins(write, bad, co
     [
         ("from_station_id,to_station_id,qty", "column reason is missing"),
         (HEADER.strip() + ",colour", "unknown column 'colour'; known are from_station_id"),
-        (HEADER.strip() + ",qty", "column qty is there twice"),
+        (HEADER.strip() + ",qty", "column qty appears twice"),
         ('"from', "unexpected end of data"),
         ("1,2,5,Full", "unknown column '1'"),
     ],
 )
-def test_a_csv_whose_header_is_wrong_is_refused_as_a_whole(write, tmp_path, header, complaint):
+def test_a_csv_with_an_invalid_header_is_refused(write, tmp_path, header, complaint):
     options = ["--skip-bad", "--rejects", str(tmp_path / "rejects")]
     assert refusal(write(header, "rows.csv"), *options).startswith(f"line 1: {complaint}")
 
 
-def test_csv_takes_columns_in_any_order_quoted_newlines_and_empty_optional_cells(write):
+def test_csv_accepts_any_column_order_quoted_newlines_and_empty_cells(write):
     path = write(
         b"\xef\xbb\xbfqty,reason,expires_at,priority,to_station_id,from_station_id\r\n"
         b'7,"Full, says\nMaria",2015-05-04T08:00:00Z,-5,2,1\r\n'
@@ -357,24 +357,24 @@ def test_csv_takes_columns_in_any_order_quoted_newlines_and_empty_optional_cells
     assert list(Suggestion.objects.order_by("id").values_list("priority", flat=True)) == [-5, 0]
 
 
-def test_json_lines_may_have_a_mark_blank_lines_and_no_last_newline(write):
+def test_json_lines_accept_a_bom_blank_lines_and_no_last_newline(write):
     content = "\ufeff\n" + line() + "\r\n   \n" + line(to_station_id=3).strip()
     assert run(write(content)).startswith("2 inserted")
 
 
 @pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 131_072, 131_073, 200_000])
 @pytest.mark.parametrize("data_format", ["jsonl", "csv"])
-def test_after_a_line_of_any_length_the_next_one_is_read(write, tmp_path, size, data_format):
+def test_the_line_after_a_line_of_any_length_is_read(write, tmp_path, size, data_format):
     good = {"jsonl": line(), "csv": "1,2,5,Full\n"}[data_format]
     header = HEADER if data_format == "csv" else ""
     path = write(f"{header}{'x' * (size - 1)}\n{good}")
     options = ["--skip-bad", "--rejects", str(tmp_path / "rejects"), "--format", data_format]
-    told = run(path, *options)
-    assert told.startswith("1 inserted")
-    assert told.endswith(" 1 rejected.\n")
+    message = run(path, *options)
+    assert message.startswith("1 inserted")
+    assert message.endswith(" 1 rejected.\n")
 
 
-def test_a_line_without_end_is_never_read_at_once():
+def test_an_endless_line_is_read_in_pieces():
     class Endless(io.RawIOBase):
         asked = []
         left = 300
@@ -389,7 +389,7 @@ def test_a_line_without_end_is_never_read_at_once():
     assert set(Endless.asked) == {65_537}
 
 
-def test_after_a_wrong_byte_in_a_quoted_text_its_next_line_is_no_row(write, tmp_path):
+def test_an_invalid_byte_in_quotes_does_not_start_a_new_row(write, tmp_path):
     path = write(HEADER.encode() + b'1,2,5,"F\xfcll\n3,4,5,Fake\n"\n5,6,5,Real\n', "rows.csv")
     run(path, "--skip-bad", "--rejects", str(tmp_path / "rejects"))
     assert entered() == [(6, 5, "Real")]
@@ -400,8 +400,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_is_told_of_the_progress_of_long_work(write, monkeypatch):
-    monkeypatch.setattr("dispatch.ingest.source.LINES_BETWEEN_REPORTS", 2)
+def test_a_terminal_shows_the_progress_of_long_work(write, monkeypatch):
+    monkeypatch.setattr("dispatch.ingest.row_source.LINES_BETWEEN_REPORTS", 2)
     monkeypatch.setattr(ingest_suggestions, "QUIET_SECONDS", -1)
     path, terminal, log = write(line() * 5), Terminal(), io.StringIO()
 
@@ -412,14 +412,14 @@ def test_a_terminal_is_told_of_the_progress_of_long_work(write, monkeypatch):
     assert log.getvalue() == ""
 
 
-def test_a_terminal_is_not_told_of_short_work(write):
+def test_a_terminal_shows_no_progress_of_short_work(write):
     terminal = Terminal()
     call_command("ingest_suggestions", str(write(line())), stdout=io.StringIO(), stderr=terminal)
     assert terminal.getvalue() == ""
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_signal_that_comes_with_the_commit_does_not_deny_it(write, monkeypatch):
+def test_a_signal_during_the_commit_reports_the_commit(write, monkeypatch):
     commit = connection.commit
 
     def commit_and_be_stopped():
@@ -430,7 +430,7 @@ def test_a_signal_that_comes_with_the_commit_does_not_deny_it(write, monkeypatch
     assert run(write(line())).startswith("1 inserted")
 
 
-# A process of its own, as a job's scheduler runs it.
+# As a scheduler runs it: in a process of its own.
 
 
 def start_process(*arguments, **streams):
@@ -449,7 +449,7 @@ def start_process(*arguments, **streams):
 
 
 class Waiting:
-    """What `wait_until_blocked` watches, for a process."""
+    """Lets `wait_until_blocked` watch a process."""
 
     def __init__(self, process):
         self.process = process
@@ -467,7 +467,7 @@ def hold_events():
 
 
 def waiting():
-    """How many connections wait for a lock."""
+    """The number of connections that wait for a lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
@@ -478,7 +478,7 @@ def waiting():
 
 
 def wait_until_alone():
-    """Return when the killed process's backend has ended, too."""
+    """Wait until the backend of the killed process has ended."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = '20s'")
         cursor.execute("LOCK TABLE suggestions IN ACCESS EXCLUSIVE MODE")
@@ -488,14 +488,14 @@ def wait_until_alone():
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("number", "code", "told"),
+    ("number", "code", "message"),
     [
         (signal.SIGKILL, -9, ""),
         (signal.SIGTERM, 143, "CommandError: Stopped by SIGTERM; nothing was entered.\n"),
         (signal.SIGINT, 130, "CommandError: Stopped by SIGINT; nothing was entered.\n"),
     ],
 )
-def test_a_run_that_is_stopped_at_its_last_statement_leaves_nothing(write, number, code, told):
+def test_a_run_stopped_at_its_last_statement_enters_nothing(write, number, code, message):
     SuggestionFactory(source="ml", to_station_id=9)
     path = write(line() + line(to_station_id=3))
 
@@ -504,9 +504,9 @@ def test_a_run_that_is_stopped_at_its_last_statement_leaves_nothing(write, numbe
         process = start_process(path, "--source", "ml", "--replace")
         wait_until_blocked(Waiting(process))
         process.send_signal(number)
-        assert process.communicate(timeout=20) == ("", told)
+        assert process.communicate(timeout=20) == ("", message)
         assert process.returncode == code
-        # A kill -9 leaves the statement waiting in the server; a polite signal takes it along.
+        # After kill -9 the statement still waits in the server; SIGTERM and SIGINT cancel it.
         assert waiting() == (number == signal.SIGKILL)
     with transaction.atomic():
         wait_until_alone()
@@ -515,7 +515,7 @@ def test_a_run_that_is_stopped_at_its_last_statement_leaves_nothing(write, numbe
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_is_cut_is_one_line_and_leaves_nothing(write):
+def test_a_lost_connection_is_one_line_and_enters_nothing(write):
     path = write(line())
 
     with background() as start, transaction.atomic():
@@ -533,7 +533,7 @@ def test_a_connection_that_is_cut_is_one_line_and_leaves_nothing(write):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_is_cut_amid_the_rows_is_one_line_and_leaves_nothing(write, monkeypatch):
+def test_a_connection_lost_amid_the_rows_enters_nothing(write, monkeypatch):
     def cut_after_one_row(file):
         rows = formats.read_jsonl(file)
         yield next(rows)
@@ -551,20 +551,20 @@ def test_a_connection_that_is_cut_amid_the_rows_is_one_line_and_leaves_nothing(w
             assert cursor.fetchall() == [(True,)]
 
     monkeypatch.setitem(READERS, "jsonl", cut_after_one_row)
-    # Enough that it has to be sent before the last row is read.
+    # Enough rows that some are sent before the last one is read.
     rows = "".join(line(to_station_id=n, reason="x" * 2_000) for n in range(10, 200))
-    told = refusal(write(rows))
-    assert re.fullmatch(r"The database is not available: [^\n]*", told)
+    message = refusal(write(rows))
+    assert re.fullmatch(r"The database is not available: [^\n]*", message)
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_when_no_one_reads_the_summary_the_rows_are_in_all_the_same(write):
+def test_rows_are_entered_even_if_the_result_cannot_be_printed(write):
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as pipe:
         process = start_process(write(line()), stdout=pipe)
-        _, told = process.communicate(timeout=20)
+        _, message = process.communicate(timeout=20)
 
-    assert (process.returncode, told) == (0, "The outcome could not be printed: Broken pipe.\n")
+    assert (process.returncode, message) == (0, "Could not print the result: Broken pipe.\n")
     assert entered() == [(2, 5, "Full")]

@@ -1,4 +1,4 @@
-"""Where rows come from and what becomes of the bad ones. No database here."""
+"""Reads rows from a file or stdin and collects invalid ones. Does not touch the database."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from ..exceptions import Refusal
+from ..exceptions import Refusal, os_errors_as_refusals
 from ..services.ingest import SuggestionRow
 from .formats import READERS, BadRow, Record
 
@@ -25,34 +25,25 @@ FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", STDIN: "jsonl"}
 def find_format(name: str) -> str:
     suffix = name if name == STDIN else Path(name).suffix.lower()
     if suffix not in FORMATS:
-        raise Refusal(f"{name}: say its format with --format jsonl or --format csv.")
+        raise Refusal(f"{name}: unknown format; add --format jsonl or --format csv.")
     return FORMATS[suffix]
 
 
 @contextmanager
-def naming(name: str) -> Iterator[None]:
-    """An operating system's error as one line that says which file."""
-    try:
-        yield
-    except OSError as error:
-        raise Refusal(f"{name}: {error.strerror or error}.") from error
-
-
-@contextmanager
 def open_input(name: str) -> Iterator[BinaryIO]:
-    """The file from its beginning to its end, as fast as the disk reads.
+    """Open the file for reading at disk speed.
 
-    What is no plain file is spooled to one first: its producer may take hours, and the rows are
-    consumed inside a transaction.
+    Pipes and terminals are first copied to a temporary file: their producer may take hours, and
+    the rows are read inside a transaction.
     """
     with ExitStack() as stack:
-        with naming("standard input" if name == STDIN else name):
+        with os_errors_as_refusals("standard input" if name == STDIN else name):
             file = standard_input() if name == STDIN else stack.enter_context(open(name, "rb"))
-            if not is_plain(file):
-                spool = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(file, spool)
-                spool.seek(0)
-                file = spool
+            if not is_regular(file):
+                copy = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(file, copy)
+                copy.seek(0)
+                file = copy
         yield file
 
 
@@ -62,7 +53,7 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def is_plain(file: BinaryIO) -> bool:
+def is_regular(file: BinaryIO) -> bool:
     return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
@@ -73,16 +64,16 @@ def open_rejects(name: str | None, source: BinaryIO) -> Iterator[BinaryIO | None
         return
     if os.path.exists(name) and os.path.samestat(os.stat(name), os.fstat(source.fileno())):
         raise Refusal(f"{name}: the rejects would overwrite the input.")
-    with naming(name), open(name, "wb") as file:
+    with os_errors_as_refusals(name), open(name, "wb") as file:
         yield file
 
 
-class Intake:
-    """Hands on the valid rows, one at a time.
+class RowReader:
+    """Yields the valid rows one at a time.
 
-    Without `rejects` one bad row refuses them all: the rest is then only checked, and the last
-    one is followed by a Refusal. With `rejects` the bad ones are written there; a Refusal follows
-    when not one was valid.
+    Without `rejects`, one invalid row refuses the whole input: the remaining rows are only
+    checked, then a Refusal follows. With `rejects`, invalid rows are written there; a Refusal
+    follows if no row was valid.
     """
 
     def __init__(
@@ -106,7 +97,7 @@ class Intake:
                 has_valid = True
                 yield record
         if self.rejects:
-            # A full disk must show before the commit.
+            # Notice a full disk before the commit.
             self.rejects.flush()
         if self.bad_count and not (self.rejects and has_valid):
             raise Refusal(self._complaint())
@@ -121,7 +112,7 @@ class Intake:
 
     def _complaint(self) -> str:
         rows = "row is" if self.bad_count == 1 else "rows are"
-        lines = [f"{self.bad_count:,} {rows} bad; nothing was entered."]
+        lines = [f"{self.bad_count:,} {rows} invalid; nothing was entered."]
         lines += [f"line {row.line}: {row.error}" for row in self.first_bad]
         if more := self.bad_count - len(self.first_bad):
             lines.append(f"... and {more:,} more")
@@ -129,14 +120,15 @@ class Intake:
 
 
 @contextmanager
-def open_intake(
+def open_rows(
     name: str, data_format: str | None, rejects_name: str | None, report: Callable[[int], None]
-) -> Iterator[Intake]:
+) -> Iterator[RowReader]:
+    """`report` is called with the number of rows read so far, every 10,000 rows."""
     read = READERS[data_format or find_format(name)]
     with open_input(name) as file, open_rejects(rejects_name, file) as rejects:
-        yield Intake(reading(name, read(file)), rejects, report)
+        yield RowReader(read_records(name, read(file)), rejects, report)
 
 
-def reading(name: str, records: Iterator[Record]) -> Iterator[Record]:
-    with naming(name):
+def read_records(name: str, records: Iterator[Record]) -> Iterator[Record]:
+    with os_errors_as_refusals(name):
         yield from records
