@@ -1,4 +1,4 @@
-"""Pure rules about a station's state, its outages, and the polls that reveal them."""
+"""Pure rules about a station's state, its outages, and the polls that show them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from .models import OutageKind
 
 States = Mapping[int, OutageKind | None]
 
-# Between two polls. Nobody knows what was in a longer gap. A feed that is asked every ten minutes
-# leaves out three quarters of an hour now and then, and each gap ends all outages.
+# Between two polls. What happened in a longer gap is unknown, so a gap ends all outages. Feeds that
+# are polled every ten minutes pause for three quarters of an hour now and then.
 LONGEST_GAP = timedelta(minutes=60)
 LABELS = {
     "fine": "OK",
@@ -22,7 +22,7 @@ LABELS = {
 
 
 def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
-    """What keeps riders from taking or leaving a bike, or None. Only usable ones are counted."""
+    """Return what keeps riders from taking or leaving a bike, or None. Count usable ones only."""
     if not in_service or bikes + docks == 0:
         return OutageKind.CLOSED
     if bikes == 0:
@@ -33,8 +33,10 @@ def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
 
 
 def word_of(bikes: int, docks: int, in_service: bool, *, low: int, high: int) -> str:
-    """The state in one word: an outage's, or how a station fills up, by percents of its working
-    size."""
+    """Return the state in one word: the kind of outage, else low, fine or high.
+
+    `low`, `high`: percentages of bikes in bikes and free docks together.
+    """
     if (outage := state_of(bikes, docks, in_service)) is not None:
         return outage.value
     percent = 100 * bikes / (bikes + docks)
@@ -51,14 +53,14 @@ def label_of(state: str) -> str:
 
 
 def is_old(as_of: datetime | None, now: datetime, longest: timedelta) -> bool:
-    """Whether it says too little of how things are; what never reported does not at all."""
+    """Return whether a status is older than `longest`, or was never reported."""
     return as_of is None or now - as_of > longest
 
 
 @dataclass(frozen=True)
 class Outage:
-    """`end`: the first poll that saw the station otherwise, or the last one before a gap. None:
-    it still lasts."""
+    """`end`: the first poll that showed another state, or the last one before a gap. None: the
+    outage is still open."""
 
     station_id: int
     kind: OutageKind
@@ -66,13 +68,13 @@ class Outage:
     end: datetime | None = None
 
     def until(self, last: datetime) -> datetime:
-        """`last`: the system's last poll, until which what still lasts is known to."""
+        """Return the end. An open outage is known to last until `last`, the system's last poll."""
         return self.end or max(last, self.start)
 
 
 @dataclass(frozen=True)
 class Poll:
-    """Counts of stations: `in_service` are those that are not closed, empty and full ones too."""
+    """Counts of stations. `in_service`: all that are not closed, including empty and full ones."""
 
     at: datetime
     in_service: int

@@ -1,6 +1,6 @@
-"""Feeds of bike-share systems (GBFS 1.0 to 3.0), as they are rather than as the standard has them.
+"""Reads bike-share feeds (GBFS 1.0 to 3.0) as real systems publish them, faults included.
 
-No database, settings or clock here; only `fetch` talks to the network.
+Nothing here uses the database or the clock; only `fetch` uses the network.
 """
 
 from .documents import BadFeed, Document, FeedName, read_document

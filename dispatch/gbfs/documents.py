@@ -1,4 +1,4 @@
-"""What all feeds have around their rows, and the one that lists the others."""
+"""The envelope that all feeds share, and the discovery document that lists them."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LONGEST_TROUBLE = 500
 
 
 class BadFeed(Refusal):
-    """It is none, or too little of it can be read. One printable line, whatever a server said."""
+    """A document is no feed, or too much of it is unreadable. The message is one printable line."""
 
     def __init__(self, why: str) -> None:
         super().__init__(one_line(why, LONGEST_TROUBLE))
@@ -29,7 +29,7 @@ class FeedName(StrEnum):
 
 @dataclass(frozen=True)
 class Document:
-    """`made_at`: the feed's own time, if it gives one. `name`: what it is; None: none of ours."""
+    """`name` None: no kind of feed that is read here. `made_at`: the feed's own time, if given."""
 
     name: FeedName | None
     made_at: datetime | None
@@ -45,7 +45,7 @@ class Document:
         return one_line(str(self.data.get("system_id") or ""), LONGEST_SYSTEM)
 
     def address_of(self, name: FeedName) -> str | None:
-        """Where the feed is that this discovery document lists."""
+        """Return the feed's address as this discovery document lists it."""
         for feed in feeds_listed(self.data):
             if isinstance(feed, dict) and feed.get("name") == name:
                 address = feed.get("url")
@@ -65,18 +65,18 @@ def read_document(content: bytes) -> Document:
 
 
 def name_of(data: dict[str, Any]) -> FeedName | None:
-    """Told by what is in it: a file may be called anything."""
+    """Judge a document by its content: a file may have any name."""
     if isinstance(data.get("stations"), list):
         keys = {key for row in data["stations"] if isinstance(row, dict) for key in row}
-        told = any(key.startswith("num_") for key in keys) and "lat" not in keys
-        return FeedName.STATUS if told else FeedName.INFORMATION
+        counts = any(key.startswith("num_") for key in keys) and "lat" not in keys
+        return FeedName.STATUS if counts else FeedName.INFORMATION
     if data.get("system_id"):
         return FeedName.SYSTEM
     return FeedName.DISCOVERY if feeds_listed(data) else None
 
 
 def feeds_listed(data: dict[str, Any]) -> list[Any]:
-    """3.0 has one list; before it there was one for each language."""
+    """GBFS 3.0 has one list; earlier versions have one for each language."""
     lists = [data, data.get("en"), *data.values()]
     for each in lists:
         feeds = each.get("feeds") if isinstance(each, dict) else None

@@ -27,7 +27,7 @@ LONGEST_VALIDATOR = {"ETag": 500, "Last-Modified": 100}
 
 @dataclass(frozen=True)
 class Validators:
-    """The version of a response, sent back to ask for a newer one only."""
+    """The version of a response. Sent back, it asks for a newer one only."""
 
     etag: str = ""
     last_modified: str = ""
@@ -66,7 +66,10 @@ RETRIES = PatientRetry(
 
 
 def is_address(source: str) -> bool:
-    """Tell web addresses from files. BadFeed: a scheme other than http and https, or no address."""
+    """Return whether `source` is a web address rather than a file.
+
+    BadFeed: it has a scheme other than http and https, or is malformed.
+    """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", source)
     if scheme is None:
         return False
@@ -87,9 +90,9 @@ def is_address(source: str) -> bool:
 def fetch(
     source: str, validators: Validators = NO_VALIDATORS, *, deadline: float = DEADLINE
 ) -> Answer | None:
-    """Return the document, or None if `validators` are still current. In the main thread only.
+    """Return the document, or None if it has not changed since `validators`.
 
-    BadFeed: the document cannot be had; one line says why.
+    Call it in the main thread: signals keep the deadline. BadFeed: no document; one line says why.
     """
     is_web = is_address(source)
     shown = without_query(source) if is_web else source
@@ -135,7 +138,7 @@ def limited(content: bytes) -> bytes:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """BadFeed: it is over. It also ends a wait for a server that sends a byte now and then."""
+    """Raise BadFeed after so many seconds, even if a server sends a byte now and then."""
 
     def expire(*_: Any) -> None:
         raise BadFeed("it took too long.")
@@ -200,7 +203,7 @@ def status_line(response: BaseHTTPResponse) -> str:
 
 
 def validators_of(response: BaseHTTPResponse) -> Validators:
-    """Leave out those that are too long to be stored."""
+    """Return the validators that are short enough to store."""
     kept = [
         value if value.isascii() and value.isprintable() and len(value) <= longest else ""
         for name, longest in LONGEST_VALIDATOR.items()

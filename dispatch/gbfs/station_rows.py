@@ -1,7 +1,6 @@
-"""The rows of station_information and station_status.
+"""Reads the rows of station_information and station_status.
 
-One bad row does not lose the feed: it is passed over and named. A feed of mostly bad rows, or of
-none, is no feed.
+A bad row is skipped and reported. A feed with no rows, or with mostly bad ones, is refused.
 """
 
 import re
@@ -17,12 +16,14 @@ from .values import count, degrees, identifier, moment, one_line, truth
 LONGEST_NAME = 200
 LONGEST_SHORT_NAME = LONGEST_REGION = 100
 BAD_SHOWN = 5
+# Several times the largest system. The work for each row is bounded, so that of all rows must be.
+MOST_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class StationRow:
-    """`names`: all that the feed calls it, its `station_id` first; `integers`: those that may be
-    its number. `capacity` None: not known."""
+    """`names`: all ids that the feed gives the station, its `station_id` first. `integers`: those
+    that can be its number. `capacity` None: unknown."""
 
     names: tuple[str, ...]
     integers: tuple[int, ...]
@@ -36,7 +37,7 @@ class StationRow:
 
 @dataclass(frozen=True)
 class StatusRow:
-    """`docks` None: the feed does not tell. `reported_at` None: the station never did."""
+    """`docks`: free docks; None: not in the feed. `reported_at` None: never."""
 
     names: tuple[str, ...]
     bikes: int
@@ -49,7 +50,7 @@ class StatusRow:
 
 @dataclass(frozen=True)
 class BadRow:
-    """`names` as far as they can be read: what is unreadable today is not therefore gone."""
+    """`names`: all readable ids, so that a station does not count as gone if its row is bad."""
 
     names: tuple[str, ...]
     why: str
@@ -73,12 +74,13 @@ class Rows(Generic[R]):
     bad: list[BadRow]
 
     def about_bad_rows(self) -> str:
-        """One sentence, or none."""
+        """Return one sentence, or an empty text if there are none."""
         if not self.bad:
             return ""
         shown = "; ".join(map(str, self.bad[:BAD_SHOWN]))
         more = len(self.bad) - BAD_SHOWN
-        return f"{len(self.bad)} bad rows: {shown}" + (f"; and {more} more." * (more > 0) or ".")
+        plural = "s" * (len(self.bad) > 1)
+        return f"{len(self.bad)} bad row{plural}: {shown}" + (f"; {more} more." * (more > 0) or ".")
 
 
 Information = Rows[StationRow]
@@ -94,6 +96,8 @@ def read_status(document: Document) -> Status:
 
 
 def read_rows(document: Document, read: Callable[[dict[str, Any], tuple[str, ...]], R]) -> Rows[R]:
+    if len(document.stations) > MOST_ROWS:
+        raise BadFeed(f"It has {len(document.stations):,} rows, more than {MOST_ROWS:,}.")
     rows: list[R] = []
     bad: list[BadRow] = []
     seen: set[str] = set()
@@ -107,21 +111,21 @@ def read_rows(document: Document, read: Callable[[dict[str, Any], tuple[str, ...
             bad.append(BadRow(names, str(error)))
     found = Rows(document.made_at, rows, bad)
     if len(bad) > len(rows):
-        raise BadFeed(f"Most of its rows cannot be read. {found.about_bad_rows()}")
+        raise BadFeed(f"Most of its rows are unreadable. {found.about_bad_rows()}")
     if not rows:
-        raise BadFeed("It is empty: it has no stations.")
+        raise BadFeed("It has no stations.")
     return found
 
 
 class Unreadable(ValueError):
-    """Why a row is passed over."""
+    """The reason why a row is skipped."""
 
 
 def check(names: tuple[str, ...], seen: set[str]) -> None:
     if not names:
         raise Unreadable("no station_id")
     if names[0] in seen:
-        raise Unreadable("given more than once")
+        raise Unreadable("listed more than once")
 
 
 def names_of(raw: dict[str, Any]) -> Iterator[str]:
@@ -136,7 +140,7 @@ def names_of(raw: dict[str, Any]) -> Iterator[str]:
 
 
 def integers_of(raw: dict[str, Any]) -> Iterator[int]:
-    """Written as integers are, so that no two ids are one: not 007, nor 7 with a sign."""
+    """Accept only the usual form, so that two ids never give one number: not 007, not +7."""
     for key in ("station_id", "legacy_id"):
         text = identifier(raw.get(key)) or ""
         if re.fullmatch(r"[1-9][0-9]{0,9}", text, re.ASCII) and int(text) <= INT4_MAX:
@@ -146,7 +150,7 @@ def integers_of(raw: dict[str, Any]) -> Iterator[int]:
 def station_row(raw: dict[str, Any], names: tuple[str, ...]) -> StationRow:
     lat, lon = degrees(raw.get("lat"), 90), degrees(raw.get("lon"), 180)
     if lat is None or lon is None:
-        raise Unreadable("no position on earth")
+        raise Unreadable("no valid position")
     short_name = one_line(raw.get("short_name"), LONGEST_SHORT_NAME)
     return StationRow(
         names=names,
@@ -155,7 +159,7 @@ def station_row(raw: dict[str, Any], names: tuple[str, ...]) -> StationRow:
         short_name=short_name,
         lat=lat,
         lon=lon,
-        # Zero is what feeds give for not known.
+        # Feeds say 0 for unknown.
         capacity=count(raw.get("capacity")) or None,
         region=one_line(identifier(raw.get("region_id")), LONGEST_REGION),
     )
@@ -164,10 +168,10 @@ def station_row(raw: dict[str, Any], names: tuple[str, ...]) -> StationRow:
 def status_row(raw: dict[str, Any], names: tuple[str, ...]) -> StatusRow:
     bikes = count(first_of(raw, "num_bikes_available", "num_vehicles_available"))
     if bikes is None:
-        raise Unreadable("no number of bikes")
+        raise Unreadable("no valid number of bikes")
     docks = raw.get("num_docks_available")
     if docks is not None and count(docks) is None:
-        raise Unreadable("no number of docks")
+        raise Unreadable("no valid number of docks")
     states = (raw.get(key) for key in ("is_installed", "is_renting", "is_returning"))
     return StatusRow(
         names=names,

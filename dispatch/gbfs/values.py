@@ -1,50 +1,50 @@
-"""Single values of a feed, in all the shapes that real ones give them."""
+"""Reads single values of a feed in every form that real feeds use."""
 
 import math
 from datetime import UTC, datetime
 from typing import Any
 
-# 86400, one day after the epoch, is how some feeds say never.
+# Some feeds say 86400, one day after the epoch, for never.
 FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 LAST_YEAR = 9000
 LONGEST_ID = 200
-# Sums of what is kept must not leave the integers of the database.
+# Sums of counts must fit an integer column.
 MOST_COUNTED = 100_000
 
 
 def identifier(value: Any) -> str | None:
-    """An id as text: feeds give strings or numbers. None: there is none that can be kept."""
+    """Return a text or number as text. None: not an id that can be stored."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
         text = str(value).strip()
     except ValueError:
-        # Python writes no number of more than 4,300 digits.
+        # Python does not print integers of more than 4,300 digits.
         return None
     return text if text.isprintable() and 0 < len(text) <= LONGEST_ID else None
 
 
 def one_line(value: Any, longest: int) -> str:
-    """Printable text, cut to size; of texts in several languages the English or else the first."""
+    """Return printable text, cut to size. Of several languages, take English or else the first."""
     if isinstance(value, list):
         value = in_english(value)
     if not isinstance(value, str):
         return ""
-    # Far longer than what is kept, it need not be looked at.
+    # Do not clean megabytes for a few characters.
     text = "".join(c if c.isprintable() else " " for c in value[: 10 * longest])
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def in_english(texts: list[Any]) -> Any:
-    """Of 3.0's list of {text, language}."""
-    told = [each for each in texts if isinstance(each, dict) and isinstance(each.get("text"), str)]
-    english = [each for each in told if str(each.get("language", "")).lower().startswith("en")]
-    return (english or told or [{}])[0].get("text")
+    """Read GBFS 3.0's list of {text, language}."""
+    valid = [each for each in texts if isinstance(each, dict) and isinstance(each.get("text"), str)]
+    english = [each for each in valid if str(each.get("language", "")).lower().startswith("en")]
+    return (english or valid or [{}])[0].get("text")
 
 
 def count(value: Any) -> int | None:
-    """A whole number from zero up that a station can have, or None."""
+    """Return a whole number of bikes or docks. None: not a number that a station can have."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
@@ -55,13 +55,14 @@ def count(value: Any) -> int | None:
 
 
 def truth(value: Any) -> bool:
-    """What is left out holds: early feeds name only what is unusual."""
+    """Read a flag. A missing one is true: early feeds list only exceptions."""
     if isinstance(value, str):
         return value.strip().lower() not in ("0", "false")
     return value is None or bool(value)
 
 
 def degrees(value: Any, most: float) -> float | None:
+    """Return an angle from -`most` to `most`. None: not a number in that range."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -72,7 +73,7 @@ def degrees(value: Any, most: float) -> float | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """Seconds since 1970, or RFC 3339 as in 3.0. None: never, or no time that there can be."""
+    """Read seconds since 1970, or RFC 3339 as in GBFS 3.0. None: never, or not a valid time."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reading a system's feed and entering it: what sync_stations and poll_status share."""
+"""Reads a system's feed and enters it, for sync_stations and poll_status."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Entered(Generic[R]):
-    """`result` None: the server says that nothing is newer than what is entered."""
+    """`result` None: the server has no newer feed."""
 
     system: str
     result: R | None
@@ -33,8 +33,8 @@ def enter_feed(
 ) -> Entered[R]:
     """Read the feed outside any transaction, then `enter` it.
 
-    Refusal: it could not be read or was not entered. What was last entered stays, and the feed is
-    marked, if it is known whose it is.
+    Refusal: the feed could not be read or was not entered. The last good state stays. If the
+    system is known, the trouble is recorded with its feed.
     """
     if system is not None and (not system or one_line(system, LONGEST_SYSTEM) != system):
         raise Refusal(f"A system's name is one line of at most {LONGEST_SYSTEM} characters.")
@@ -61,14 +61,17 @@ def enter_feed(
 def name_system(
     found: Found, kind: FeedKind, system: str | None, feeds: Sequence[StationFeed]
 ) -> str:
-    """As told, as the source calls itself, as it was before; a status also as the only one."""
+    """Return the name from --system, from the source, or from the last reading of the address.
+
+    A status may also belong to the only system there is. Refusal: none of these gives a name.
+    """
     former = only({feed.system for feed in feeds if feed.source == found.address})
     name = system or found.system or former
     if name is None and kind == FeedKind.STATUS:
         systems = Station.objects.order_by("system").values_list("system", flat=True).distinct()
         name = only(set(systems))
     if name is None:
-        raise Refusal("The source does not say which system it is of: give it a name by --system.")
+        raise Refusal("The source does not name its system. Give it a name with --system.")
     return name
 
 

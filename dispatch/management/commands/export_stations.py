@@ -5,35 +5,32 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError
+from django.core.management.base import CommandError, CommandParser
 from django.db.models import Prefetch
 
-from dispatch.exceptions import DatabaseUnavailable
 from dispatch.models import Station, StationAlias
 from dispatch.tables import safe_cell
+
+from ..base import DispatchCommand
 
 COLUMNS = ("number", "system", "feed_ids", "name", "lat", "lon", "capacity", "gone_at")
 
 
-class Command(BaseCommand):
-    help = "Writes all stations as CSV: their numbers here, and what their feeds call them."
+class Command(DispatchCommand):
+    help = "Writes all stations as CSV: their numbers here and their ids in feeds."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--out", type=Path, metavar="FILE", help="else to standard output")
+        parser.add_argument("--out", metavar="FILE", help="default: standard output")
 
-    def handle(self, *args: Any, out: Path | None, **options: Any) -> None:
-        try:
-            if out is None:
-                write(self.stdout)
-            else:
-                write_file(out)
-        except (OperationalError, InterfaceError) as error:
-            raise CommandError(str(DatabaseUnavailable(error))) from None
+    def handle(self, *args: Any, out: str | None, **options: Any) -> None:
+        if out is None:
+            write(self.stdout)
+        else:
+            write_file(Path(out))
 
 
 def write_file(out: Path) -> None:
-    """Who reads it meanwhile finds the old one or the new one whole."""
+    """Replace the file in one step, so that no reader finds half of it."""
     draft = out.with_name(f"{out.name}.{os.getpid()}.part")
     try:
         with draft.open("w", encoding="utf-8", newline="") as file:
@@ -57,8 +54,8 @@ def write(file: Writable) -> None:
 
 
 def rows() -> Iterator[list[Any]]:
-    names = Prefetch("aliases", StationAlias.objects.order_by("id"))
-    for station in Station.objects.order_by("pk").prefetch_related(names):
+    aliases = Prefetch("aliases", StationAlias.objects.order_by("id"))
+    for station in Station.objects.order_by("pk").prefetch_related(aliases):
         yield [
             station.pk,
             safe_cell(station.system),

@@ -2,8 +2,7 @@ from argparse import ArgumentTypeError
 from datetime import date
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from dispatch.exceptions import Refusal
@@ -11,6 +10,8 @@ from dispatch.kpi import build_report, period_of
 from dispatch.kpi.document import to_csv, to_json
 from dispatch.kpi.periods import to_date
 from dispatch.kpi.text import to_text
+
+from ..base import DispatchCommand
 
 
 def date_argument(text: str) -> date:
@@ -20,9 +21,8 @@ def date_argument(text: str) -> date:
         raise ArgumentTypeError(str(error)) from None
 
 
-class Command(BaseCommand):
-    help = "Tells how well the city was kept in balance, and how the work went. It changes nothing."
-    requires_system_checks = ()
+class Command(DispatchCommand):
+    help = "Reports how well the city was kept in balance and how the work went. Changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -34,12 +34,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         zone = timezone.get_default_timezone()
-        try:
-            period = period_of(options["first"], options["last"], timezone.localdate(), zone)
-            text = (options["form"] or to_text)(build_report(period, timezone.now()))
-        except Refusal as error:
-            raise CommandError(str(error)) from None
-        except Error as error:
-            reason = " ".join(str(error).split())
-            raise CommandError(f"The database does not answer as it should: {reason}") from None
-        self.stdout.write(text.rstrip("\n"))
+        period = period_of(options["first"], options["last"], timezone.localdate(), zone)
+        text = (options["form"] or to_text)(build_report(period, timezone.now()))
+        self.report(text.rstrip("\n"))

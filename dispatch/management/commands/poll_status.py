@@ -1,25 +1,24 @@
-import json
 import random
 import sys
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from dispatch import services
 from dispatch.gbfs import Document, read_status
-from dispatch.management.feeds import Entered, enter_feed
-from dispatch.management.periodic import PeriodicCommand
 from dispatch.models import FeedKind
 from dispatch.services import FeedReading, StatusResult
 
-# Seconds. After trouble it asks less and less often, but no less than this.
-SELDOMEST = 600
+from ..feeds import enter_feed
+from ..periodic import PeriodicCommand
+
+# Seconds. After failures the polls become rarer, down to one in this time.
+LONGEST_DELAY = 600
 
 
 class Command(PeriodicCommand):
-    help = "Reads how full the stations are from a GBFS feed."
+    help = "Records how full the stations are, from a GBFS feed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -27,44 +26,44 @@ class Command(PeriodicCommand):
             "sources",
             nargs="+",
             metavar="SOURCE",
-            help="http(s) address or file: a gbfs.json, or a station_status",
+            help="http(s) address or file of a gbfs.json or a station_status feed",
         )
-        parser.add_argument("--system", help="its name here; default: as the source names itself")
+        parser.add_argument("--system", help="the system's name here; default: the source's own id")
         parser.add_argument("--json", action="store_true", help="print one JSON object a poll")
 
     def run_once(self, options: dict[str, Any]) -> None:
         entered = enter_feed(options["sources"], FeedKind.STATUS, options["system"], enter)
-        self.report(as_json(entered) if self.as_json else tell(entered))
+        system, result = entered.system, entered.result
+        if self.as_json:
+            self.report({"system": system, **as_json(result)})
+        elif result is None or not result.is_new:
+            self.report(f"{system}: no newer feed.")
+        else:
+            self.report(f"{system} {summary(result)}")
 
     def stop(self, number: int) -> None:
         # At once, even while a feed answers slowly: an interrupted poll enters nothing.
         sys.exit()
 
     def delay(self, every: float, failures: int) -> float:
-        return until_next(every, failures)
+        """Back off after failures. A random part keeps clients of a feed out of step."""
+        seconds = min(every * 2.0 ** min(failures, 10), max(every, LONGEST_DELAY))
+        return seconds * random.uniform(0.9, 1.1)  # noqa: S311
 
 
 def enter(document: Document, system: str, reading: FeedReading) -> StatusResult:
     return services.record_status(read_status(document), system=system, reading=reading)
 
 
-def until_next(every: float, troubles: int) -> float:
-    """Seconds, not in step with all the others who ask."""
-    seconds = min(every * 2.0 ** min(troubles, 10), max(every, SELDOMEST))
-    return seconds * random.uniform(0.9, 1.1)  # noqa: S311
+def as_json(result: StatusResult | None) -> dict[str, Any]:
+    if result is None:
+        return {"is_new": False}
+    return {**asdict(result), "at": result.at.isoformat()}
 
 
-def as_json(entered: Entered[StatusResult]) -> str:
-    told = asdict(entered.result) if entered.result else {"is_new": False}
-    return json.dumps({"system": entered.system, **told}, default=datetime.isoformat)
-
-
-def tell(entered: Entered[StatusResult]) -> str:
-    result = entered.result
-    if result is None or not result.is_new:
-        return f"{entered.system}: nothing newer."
+def summary(result: StatusResult) -> str:
     return (
-        f"{entered.system} at {result.at:%Y-%m-%d %H:%M:%S} UTC: {result.stations:,} stations, "
-        f"{result.empty:,} empty, {result.full:,} full, {result.closed:,} closed, "
-        f"{result.unknown:,} unknown. {result.about_bad_rows}"
+        f"at {result.at:%Y-%m-%d %H:%M:%S} UTC: {result.stations:,} stations, {result.empty:,} "
+        f"empty, {result.full:,} full, {result.closed:,} closed, {result.unknown:,} unknown. "
+        f"{result.about_bad_rows}"
     ).rstrip()

@@ -1,4 +1,4 @@
-"""What is remembered of a system's feeds: the last good reading, and what is wrong since."""
+"""The record of each feed: its last good reading and any trouble since."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,32 +11,32 @@ from ...exceptions import Refusal
 from ...gbfs import NO_VALIDATORS, Validators
 from ...models import FeedKind, StationFeed
 
-# Clocks differ; a feed from further ahead would make all that follow it old.
+# Clocks differ. A feed from further ahead would make all later ones look old.
 MOST_AHEAD = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class FeedReading:
-    """Where a feed was read, and what to ask with whether there is a newer one."""
+    """The address that a feed was read from, and the validators that ask for a newer one."""
 
     source: str
     validators: Validators = NO_VALIDATORS
 
 
 def find_known_feeds(kind: FeedKind, system: str | None) -> QuerySet[StationFeed]:
-    """Of this system, or of all."""
+    """Return the feeds of one system, or of all for None."""
     feeds = StationFeed.objects.filter(kind=kind).order_by("system")
     return feeds if system is None else feeds.filter(system=system)
 
 
 def check_age(feed: StationFeed | None, made_at: datetime) -> None:
-    """Refuse what is older than the last good reading, or from the future."""
+    """Refusal: the feed is older than the last good reading, or from the future."""
     if made_at > database_now() + MOST_AHEAD:
         raise Refusal(f"The feed's time, {made_at:%Y-%m-%d %H:%M:%S} UTC, is in the future.")
     if feed is not None and feed.made_at is not None and made_at < feed.made_at:
         raise Refusal(
-            f"The feed is old: it is of {made_at:%Y-%m-%d %H:%M:%S} UTC, and the last one was of "
-            f"{feed.made_at:%Y-%m-%d %H:%M:%S} UTC."
+            f"The feed is old: it is from {made_at:%Y-%m-%d %H:%M:%S} UTC, and the last one was "
+            f"from {feed.made_at:%Y-%m-%d %H:%M:%S} UTC."
         )
 
 
@@ -66,14 +66,14 @@ def note_read(system: str, kind: FeedKind, reading: FeedReading, made_at: dateti
 
 @transaction.atomic(durable=True)
 def note_unmodified(system: str, kind: FeedKind) -> None:
-    """The server says that there is nothing newer."""
+    """Record that the server has no newer feed."""
     feeds = StationFeed.objects.filter(system=system, kind=kind)
     feeds.update(read_at=Now(), trouble="", troubled_at=None)
 
 
 @transaction.atomic(durable=True)
 def note_trouble(system: str, kind: FeedKind, source: str, sentence: str) -> None:
-    """What was last read stays as it is, and is now marked."""
+    """Mark the feed as in trouble. Its last good reading stays."""
     longest = StationFeed._meta.get_field("trouble").max_length or 0
     trouble = {"trouble": sentence[:longest], "troubled_at": Now()}
     StationFeed.objects.update_or_create(

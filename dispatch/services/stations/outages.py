@@ -1,4 +1,4 @@
-"""Times without a bike, without a dock or out of service, as successive polls show them."""
+"""Records outages: times without a bike, without a dock or out of service, as polls show them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,10 +9,10 @@ from ...models import FeedWatch, OutageKind, StationOutage
 from ...stations import LONGEST_GAP
 
 
-def watch_on(system: str, at: datetime) -> None:
-    """Extend the stretch of gap-free polling to `at`.
+def extend_watch(system: str, at: datetime) -> None:
+    """Extend the system's current interval of polling to `at`.
 
-    After a gap a new one begins, and what was open ended with the last poll before it.
+    After a gap, begin a new interval; open outages end with the last poll before the gap.
     """
     watch = FeedWatch.objects.filter(system=system).order_by("-ended_at").first()
     if watch is not None and at - watch.ended_at <= LONGEST_GAP:
@@ -29,21 +29,21 @@ def open_outages(system: str) -> QuerySet[StationOutage]:
 
 
 def end_outages(outages: QuerySet[StationOutage], at: datetime) -> None:
-    """One that began with the very poll that ends it has lasted no time that is known."""
+    """End outages, and delete those that would begin and end with the same poll."""
     outages.filter(started_at__gte=at).delete()
     outages.update(ended_at=at)
 
 
-def note_states(system: str, states: Mapping[int, OutageKind | None], at: datetime) -> None:
-    """What stations are from `at` on. A station that is not named goes on as it was."""
-    lasting = {outage.station_id: outage for outage in open_outages(system)}
+def record_states(system: str, states: Mapping[int, OutageKind | None], at: datetime) -> None:
+    """Open and end outages as the states from `at` on require. Other stations stay as they were."""
+    current = {outage.station_id: outage for outage in open_outages(system)}
     over = [
-        outage.pk for pk, outage in lasting.items() if pk in states and states[pk] != outage.kind
+        outage.pk for pk, outage in current.items() if pk in states and states[pk] != outage.kind
     ]
     if over:
         end_outages(StationOutage.objects.filter(pk__in=over), at)
     StationOutage.objects.bulk_create(
         StationOutage(station_id=pk, kind=kind, started_at=at)
         for pk, kind in states.items()
-        if kind is not None and (pk not in lasting or lasting[pk].kind != kind)
+        if kind is not None and (pk not in current or current[pk].kind != kind)
     )

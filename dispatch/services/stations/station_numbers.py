@@ -1,4 +1,4 @@
-"""Which number a station of a feed has: the one it had, else its own, else a new one. Pure."""
+"""Gives each station of a feed its number: the one it had, else its own, else a new one. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import count
@@ -10,16 +10,16 @@ from ...models import FIRST_OWN_NUMBER
 def number_stations(
     rows: Sequence[StationRow], known: Mapping[str, int], taken: Set[int]
 ) -> dict[int, StationRow]:
-    """Each row under its number, in whatever order the feed has them.
+    """Return the rows by their numbers. The order of the rows does not matter.
 
-    `known`: the numbers of this system's names. `taken`: all numbers there are, of any system.
-    A number is one station for ever: one that is taken is given only to whom it is known for.
+    `known`: the numbers of this system's ids. `taken`: the numbers of all systems. A number means
+    one station for ever: a taken one goes only to a row with an id that is known for it.
     """
 
     def free(row: StationRow) -> Iterator[int]:
         return (number for number in row.integers if number not in taken)
 
-    # What a station is called now says more than what it was called.
+    # The current id counts before former ones.
     ways: list[Callable[[StationRow], Iterable[int]]] = [
         lambda row: numbers_of(row.names[:1], known),
         lambda row: numbers_of(row.names[1:], known),
@@ -40,7 +40,7 @@ def numbers_of(names: Iterable[str], known: Mapping[str, int]) -> Iterator[int]:
 
 
 def place(row: StationRow, numbers: Iterable[int], numbered: dict[int, StationRow]) -> bool:
-    """Under the first that no other row of the feed has."""
+    """Give the row the first number that no other row has. False: there is none."""
     for number in numbers:
         if number not in numbered:
             numbered[number] = row
@@ -49,7 +49,7 @@ def place(row: StationRow, numbers: Iterable[int], numbered: dict[int, StationRo
 
 
 def new_names(numbered: Mapping[int, StationRow], known: Mapping[str, int]) -> dict[str, int]:
-    """What stations are called that is not known yet; their `station_id` counts before the rest."""
+    """Return the ids that are not known yet. If two rows share one, `station_id` comes first."""
     names: dict[str, int] = {}
     for number, row in numbered.items():
         names.setdefault(row.names[0], number)

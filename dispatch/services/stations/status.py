@@ -1,4 +1,4 @@
-"""How full stations are: the latest status of each, and since when something is wrong."""
+"""Records how full stations are: the latest status of each, and its outages."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,17 +12,17 @@ from ...models import FeedKind, Station, StationAlias, StationFeed, StationStatu
 from ...stations import state_of, tally
 from ..locks import advisory_lock
 from .feeds import FeedReading, check_age, database_now, note_read
-from .outages import note_states, watch_on
+from .outages import extend_watch, record_states
 
 FIGURES = ("bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "as_of")
 
 
 @dataclass(frozen=True)
 class StatusResult:
-    """Counts of stations. `changed`: rows written; `unknown`: rows that were passed over, because
-    no station that is in the system has that id, or because nothing tells how many docks are left.
+    """Counts of stations. `changed`: rows written. `unknown`: rows skipped, because no present
+    station has the id or because the number of free docks is unknown.
 
-    `is_new` False: it is the poll that was recorded last, and nothing was done.
+    `is_new` False: the poll was recorded before, and nothing was changed.
     """
 
     at: datetime
@@ -38,10 +38,10 @@ class StatusResult:
 
 @transaction.atomic(durable=True)
 def record_status(status: Status, *, system: str, reading: FeedReading) -> StatusResult:
-    """Enter one poll of a system's status feed.
+    """Record one poll of a system's status feed.
 
-    A station that it lacks keeps what is known of it, which grows old. Refusal: the feed is older
-    than the last one; it names less than half of the system's stations.
+    A station that the feed lacks keeps its last status. Refusal: the feed is older than the last
+    one, or has less than half of the system's stations.
     """
     advisory_lock(f"status of {system}")
     feed = StationFeed.objects.filter(system=system, kind=FeedKind.STATUS).first()
@@ -50,32 +50,34 @@ def record_status(status: Status, *, system: str, reading: FeedReading) -> Statu
     if feed is not None and feed.made_at == at:
         note_read(system, FeedKind.STATUS, reading, at)
         return StatusResult(at, is_new=False)
-    told, unknown = match(status.rows, system, at)
-    check_size(told, system)
-    changed = write_statuses(told)
-    states = {pk: state_of(s.bikes, s.docks, s.in_service) for pk, s in told.items()}
-    watch_on(system, at)
-    note_states(system, states, at)
+    statuses, unknown = match_rows(status.rows, system, at)
+    check_completeness(statuses, system)
+    changed = write_statuses(statuses)
+    states = {pk: state_of(s.bikes, s.docks, s.in_service) for pk, s in statuses.items()}
+    extend_watch(system, at)
+    record_states(system, states, at)
     note_read(system, FeedKind.STATUS, reading, at)
     poll = tally(at, states)
     StatusPoll.objects.create(system=system, **asdict(poll))
     return StatusResult(
         at,
         is_new=True,
-        stations=len(told),
+        stations=len(statuses),
         changed=changed,
         empty=poll.empty,
         full=poll.full,
-        closed=len(told) - poll.in_service,
+        closed=len(statuses) - poll.in_service,
         unknown=unknown,
         about_bad_rows=status.about_bad_rows(),
     )
 
 
-def match(rows: list[StatusRow], system: str, at: datetime) -> tuple[dict[int, StationStatus], int]:
-    """What the feed says of each station, and how many of its rows say nothing of one.
+def match_rows(
+    rows: list[StatusRow], system: str, at: datetime
+) -> tuple[dict[int, StationStatus], int]:
+    """Return the status of each station, and the number of rows that match none.
 
-    Of one that is gone nothing is entered: nobody would end its outages.
+    Stations that left the feed are skipped: nothing would ever close their outages.
     """
     aliases = StationAlias.objects.filter(system=system, station__gone_at=None)
     known = {
@@ -84,7 +86,7 @@ def match(rows: list[StatusRow], system: str, at: datetime) -> tuple[dict[int, S
             "feed_id", "station_id", "station__capacity"
         )
     }
-    told: dict[int, StationStatus] = {}
+    statuses: dict[int, StationStatus] = {}
     unknown = 0
     for row in rows:
         number, capacity = next((known[name] for name in row.names if name in known), (None, None))
@@ -92,12 +94,12 @@ def match(rows: list[StatusRow], system: str, at: datetime) -> tuple[dict[int, S
         if number is None or docks is None:
             unknown += 1
         else:
-            told.setdefault(number, status_of(number, row, docks, at))
-    return told, unknown
+            statuses.setdefault(number, status_of(number, row, docks, at))
+    return statuses, unknown
 
 
 def docks_left(row: StatusRow, capacity: int | None) -> int | None:
-    """Where the feed does not tell: what its bikes and broken docks leave of its capacity."""
+    """Derive the free docks from the capacity if the feed lacks them. None: unknown."""
     if capacity is None:
         return None
     return max(0, capacity - row.bikes - row.bikes_disabled - row.docks_disabled)
@@ -115,21 +117,22 @@ def status_of(number: int, row: StatusRow, docks: int, at: datetime) -> StationS
     )
 
 
-def check_size(told: Mapping[int, StationStatus], system: str) -> None:
+def check_completeness(statuses: Mapping[int, StationStatus], system: str) -> None:
     stations = Station.objects.present().filter(system=system)
     present = set(stations.values_list("pk", flat=True))
-    if not told:
-        raise Refusal(f"The feed names no known station of {system!r}: sync_stations comes first.")
-    if len(present & told.keys()) * 2 < len(present):
-        raise Refusal(
-            f"The feed is partial: it has {len(present & told.keys())} of {len(present)} stations."
-        )
+    if not statuses:
+        raise Refusal(f"The feed has no known station of {system!r}. Run sync_stations first.")
+    found = len(present & statuses.keys())
+    if found * 2 < len(present):
+        raise Refusal(f"The feed is partial: it has {found} of {len(present)} stations.")
 
 
-def write_statuses(told: Mapping[int, StationStatus]) -> int:
-    """Only those that differ: most of a busy city's do, a sleeping one's do not."""
-    stored = StationStatus.objects.in_bulk(list(told))
-    changed = [s for pk, s in told.items() if pk not in stored or figures(stored[pk]) != figures(s)]
+def write_statuses(statuses: Mapping[int, StationStatus]) -> int:
+    """Write those that differ and return their number: at night hardly any does."""
+    stored = StationStatus.objects.in_bulk(list(statuses))
+    changed = [
+        s for pk, s in statuses.items() if pk not in stored or figures(stored[pk]) != figures(s)
+    ]
     StationStatus.objects.bulk_create(
         changed, update_conflicts=True, unique_fields=["station"], update_fields=FIGURES
     )

@@ -1,4 +1,4 @@
-"""The stations that a feed tells of."""
+"""Keeps the stations in step with their feed."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
@@ -15,15 +15,15 @@ from .feeds import FeedReading, check_age, note_read
 from .outages import end_outages
 from .station_numbers import new_names, number_stations
 
-TOLD = ("name", "short_name", "lat", "lon", "capacity", "region")
-# A station that is moved stays near. Some temporary ones do not: so many at once, or one of a
-# hundred, may be somewhere else.
+FIELDS = ("name", "short_name", "lat", "lon", "capacity", "region")
+# A station that moves stays near. Temporary ones may not, so a few, or one percent, may be far off.
 NEAR_KM, FEW = 1.0, 5
 
 
 @dataclass(frozen=True)
 class SyncResult:
-    """Counts of stations. `back`: those that had gone. `about_bad_rows`: a sentence, or none."""
+    """Counts of stations. `gone`: missing since now. `back`: in the feed again. `about_bad_rows`: a
+    sentence, or empty."""
 
     added: int
     changed: int
@@ -37,13 +37,13 @@ class SyncResult:
 def sync_stations(
     information: Information, *, system: str, reading: FeedReading, allow_shrink: bool = False
 ) -> SyncResult:
-    """Make the system's stations what the feed says; all of it or nothing.
+    """Make the system's stations equal to the feed, all of it or nothing.
 
-    A station keeps its number for ever, under whatever name a feed gives it later, and is never
-    deleted: what the feed leaves out is gone, until it is back. Refusal: the feed is old; it lacks
-    more than half of the stations (unless `allow_shrink`); its ids are those of other places.
+    A station keeps its number for ever, even if its id changes, and is never deleted: one that the
+    feed lacks is marked as gone until it is back. Refusal: the feed is old, lacks more than half
+    of the stations (unless `allow_shrink`), or puts known ids in other places.
     """
-    # Of all systems: they share the numbers.
+    # One lock for all systems: they share the numbers.
     advisory_lock("stations")
     feed = StationFeed.objects.filter(system=system, kind=FeedKind.INFORMATION).first()
     if information.made_at is not None:
@@ -55,9 +55,9 @@ def sync_stations(
     numbered = number_stations(information.rows, known, taken)
     unreadable = {known[name] for row in information.bad for name in row.names if name in known}
     present = numbered.keys() | unreadable
-    check_places(numbered, stored)
+    check_positions(numbered, stored)
     if not allow_shrink:
-        check_size(present, stored)
+        check_completeness(present, stored)
     result = write_stations(system, numbered, present, stored)
     aliases.bulk_create(
         StationAlias(system=system, feed_id=name, station_id=number)
@@ -67,16 +67,16 @@ def sync_stations(
     return replace(result, about_bad_rows=information.about_bad_rows())
 
 
-def check_places(numbered: Mapping[int, StationRow], stored: Mapping[int, Station]) -> None:
-    """Another system's feed under this one's name would make its stations ours."""
+def check_positions(numbered: Mapping[int, StationRow], stored: Mapping[int, Station]) -> None:
+    """Refuse another system's feed under this system's name."""
     common = numbered.keys() & stored.keys()
     moved = sorted(pk for pk in common if distance(stored[pk], numbered[pk]) > NEAR_KM)
     if len(moved) > max(FEW, len(common) / 100) or len(moved) * 2 > len(common):
         row, station = numbered[moved[0]], stored[moved[0]]
         raise Refusal(
-            f"{len(moved)} of the {len(common)} stations that are known by these ids are more than "
-            f"{NEAR_KM:g} km from where they were ({row.names[0]} was {station.name!r} and is now "
-            f"{row.name!r}): is it another system's feed? Give that one a --system of its own."
+            f"{len(moved)} of the {len(common)} stations with known ids are more than {NEAR_KM:g} "
+            f"km from where they were ({row.names[0]} was {station.name!r} and is now "
+            f"{row.name!r}). If this is another system's feed, give it its own --system."
         )
 
 
@@ -84,13 +84,13 @@ def distance(station: Station, row: StationRow) -> float:
     return kilometres(station.lat, station.lon, row.lat, row.lon)
 
 
-def check_size(present: Set[int], stored: Mapping[int, Station]) -> None:
+def check_completeness(present: Set[int], stored: Mapping[int, Station]) -> None:
     before = not_gone(stored)
     left = len(before & present)
     if left * 2 < len(before):
         raise Refusal(
-            f"The feed is partial: it has {left} of the {len(before)} stations that were there. If "
-            "the others are really gone, --allow-shrink."
+            f"The feed is partial: it has {left} of the {len(before)} stations. If the others are "
+            "really gone, use --allow-shrink."
         )
 
 
@@ -104,9 +104,9 @@ def write_stations(
     present: Set[int],
     stored: Mapping[int, Station],
 ) -> SyncResult:
-    """Only what is new or differs."""
+    """Write the stations that are new or differ, and mark those that are gone."""
     stations = [
-        Station(pk=number, system=system, **{field: getattr(row, field) for field in TOLD})
+        Station(pk=number, system=system, **{field: getattr(row, field) for field in FIELDS})
         for number, row in numbered.items()
         if number not in stored or differs(stored[number], row)
     ]
@@ -114,7 +114,7 @@ def write_stations(
         stations,
         update_conflicts=True,
         unique_fields=["id"],
-        update_fields=[*TOLD, "gone_at"],
+        update_fields=[*FIELDS, "gone_at"],
     )
     before = not_gone(stored)
     gone = before - present
@@ -133,11 +133,11 @@ def write_stations(
 def differs(station: Station, row: StationRow) -> bool:
     if station.gone_at is not None:
         return True
-    return any(getattr(station, field) != getattr(row, field) for field in TOLD)
+    return any(getattr(station, field) != getattr(row, field) for field in FIELDS)
 
 
 def mark_gone(stations: Set[int], system: str) -> None:
-    """What was wrong with them ended, as far as anybody knows, with the last poll."""
+    """Their open outages end with the last poll, the last time that they were seen."""
     Station.objects.filter(pk__in=stations).update(gone_at=Now())
     advisory_lock(f"status of {system}")
     watch = FeedWatch.objects.filter(system=system).order_by("-ended_at").first()

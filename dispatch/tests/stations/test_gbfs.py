@@ -1,11 +1,11 @@
-"""Feeds in the shapes that real systems give them. No database."""
+"""Reading feeds in the forms that real systems use. No database."""
 
 import json
 from datetime import UTC, datetime
 
 import pytest
 
-from dispatch.gbfs import BadFeed, FeedName, read_document, read_information, read_status
+from dispatch.gbfs import BadFeed, Document, FeedName, read_document, read_information, read_status
 
 from ..support.factories import MORNING
 from ..support.feeds import a_station, a_status, document
@@ -20,12 +20,12 @@ def status(*stations):
 
 
 def why_bad(*rows):
-    """What is said of the first row, with good ones beside it."""
+    """Return the report of the first row, which has good rows beside it."""
     found = information(*rows, a_station("8"), a_station("9"))
     return str(found.bad[0])
 
 
-def test_an_id_may_be_a_text_or_a_number():
+def test_id_may_be_text_or_number():
     found = information(a_station("3"), a_station(4), a_station("b7c5"))
 
     assert [row.names for row in found.rows] == [("3",), ("4",), ("b7c5",)]
@@ -33,40 +33,40 @@ def test_an_id_may_be_a_text_or_a_number():
 
 
 @pytest.mark.parametrize("text", ["0", "007", "+7", "-7", "7.0", "\u0667", "2147483648", "1" * 19])
-def test_only_an_integer_as_it_is_written_and_stored_may_be_the_number(text):
+def test_only_plain_integers_in_range_can_be_the_number(text):
     (row,) = information(a_station(text, lat=1, lon=1)).rows
 
     assert row.integers == ()
 
 
-def test_a_legacy_id_and_an_external_id_are_names_too():
+def test_legacy_and_external_ids_are_names_too():
     (row,) = information(a_station("uuid-1", legacy_id="566", external_id="old-1")).rows
 
     assert row.names == ("uuid-1", "old-1", "566")
     assert row.integers == (566,)
 
 
-def test_an_external_id_that_only_repeats_the_id_is_no_second_name():
+def test_external_id_equal_to_the_id_is_not_a_second_name():
     (row,) = information(a_station("uuid-1", external_id="uuid-1")).rows
 
     assert row.names == ("uuid-1",)
 
 
 @pytest.mark.parametrize(("given", "kept"), [("3", "3"), (3, "3"), (None, ""), (3.5, "")])
-def test_a_region_is_a_text_a_number_or_absent(given, kept):
+def test_region_may_be_text_a_number_or_absent(given, kept):
     (row,) = information(a_station("1", region_id=given)).rows
 
     assert row.region == kept
 
 
 @pytest.mark.parametrize("given", [0, None, -1, "many", True])
-def test_a_capacity_that_says_nothing_is_not_known(given):
+def test_meaningless_capacity_is_unknown(given):
     (row,) = information(a_station("1", capacity=given)).rows
 
     assert row.capacity is None
 
 
-def test_a_name_in_several_languages_is_the_english_one():
+def test_name_in_several_languages_is_the_english_one():
     names = [{"text": "Marché", "language": "fr"}, {"text": "Market", "language": "en-US"}]
 
     (row,) = information(a_station("1", name=names)).rows
@@ -75,10 +75,10 @@ def test_a_name_in_several_languages_is_the_english_one():
     assert (row.name, french.name) == ("Market", "Marché")
 
 
-def test_a_name_is_one_printable_line_of_bounded_length():
-    told = "A\x00B\n\x1b[31mC\ud800 \u202e" + "x" * 2000
+def test_name_is_one_printable_line_of_bounded_length():
+    hostile = "A\x00B\n\x1b[31mC\ud800 \u202e" + "x" * 2000
 
-    (row,) = information(a_station("1", name=told)).rows
+    (row,) = information(a_station("1", name=hostile)).rows
 
     assert row.name.startswith("A B [31mC x")
     assert row.name.isprintable()
@@ -86,7 +86,7 @@ def test_a_name_is_one_printable_line_of_bounded_length():
 
 
 @pytest.mark.parametrize("name", [None, "", " \n", 7, [], [{"text": 5}], {}])
-def test_a_station_without_a_name_is_called_by_its_id(name):
+def test_station_without_a_name_is_called_by_its_id(name):
     (row,) = information(a_station("77", name=name)).rows
 
     assert row.name == "77"
@@ -98,50 +98,55 @@ BAD_ROWS = {
     "true_as_id": (a_station(True), "a row without an id: no station_id"),
     "control_character_in_the_id": (a_station("a\x00b"), "a row without an id: no station_id"),
     "long_id": (a_station("x" * 201), "a row without an id: no station_id"),
-    "nan": (a_station("1", lat=float("nan")), "1: no position on earth"),
-    "infinite": (a_station("1", lon=float("inf")), "1: no position on earth"),
-    "off_the_earth": (a_station("1", lat=91), "1: no position on earth"),
-    "no_position": (a_station("1", lat=None), "1: no position on earth"),
-    "huge": (a_station("1", lat=10**400), "1: no position on earth"),
+    "nan": (a_station("1", lat=float("nan")), "1: no valid position"),
+    "infinite": (a_station("1", lon=float("inf")), "1: no valid position"),
+    "off_the_earth": (a_station("1", lat=91), "1: no valid position"),
+    "no_position": (a_station("1", lat=None), "1: no valid position"),
+    "huge": (a_station("1", lat=10**400), "1: no valid position"),
 }
 
 
 @pytest.mark.parametrize(("row", "why"), BAD_ROWS.values(), ids=BAD_ROWS)
-def test_a_bad_row_is_named_and_does_not_lose_the_feed(row, why):
+def test_bad_row_is_reported_and_the_rest_is_read(row, why):
     assert why_bad(row) == why
 
 
-def test_of_a_station_given_twice_the_first_counts():
+def test_first_row_of_a_repeated_station_counts():
     found = information(a_station("1", name="First"), a_station("1", name="Second"))
 
     assert [row.name for row in found.rows] == ["First"]
-    assert found.about_bad_rows() == "1 bad rows: 1: given more than once."
+    assert found.about_bad_rows() == "1 bad row: 1: listed more than once."
 
 
-def test_many_bad_rows_are_counted_and_the_first_few_named():
+def test_bad_rows_are_counted_and_the_first_few_named():
     bad = [a_station(str(n), lat=None) for n in range(7)]
 
     found = information(*bad, *(a_station(str(n)) for n in range(10, 20)))
 
-    assert found.about_bad_rows().startswith("7 bad rows: 0: no position on earth; 1:")
-    assert found.about_bad_rows().endswith("; and 2 more.")
+    assert found.about_bad_rows().startswith("7 bad rows: 0: no valid position; 1:")
+    assert found.about_bad_rows().endswith("; 2 more.")
 
 
-def test_a_feed_of_mostly_bad_rows_is_refused():
-    with pytest.raises(BadFeed, match=r"Most of its rows cannot be read\. 2 bad rows"):
+def test_feed_of_mostly_bad_rows_is_refused():
+    with pytest.raises(BadFeed, match=r"Most of its rows are unreadable\. 2 bad rows"):
         information(a_station("1", lat=None), a_station("2", lat=None), a_station("3"))
 
 
-def test_an_empty_feed_is_refused():
-    with pytest.raises(BadFeed, match="It is empty"):
+def test_empty_feed_is_refused():
+    with pytest.raises(BadFeed, match="It has no stations"):
         information()
+
+
+def test_feed_of_too_many_rows_is_refused_unread():
+    with pytest.raises(BadFeed, match=r"^It has 20,001 rows, more than 20,000\.$"):
+        read_information(Document(FeedName.INFORMATION, None, {"stations": [{}] * 20_001}))
 
 
 @pytest.mark.parametrize(
     "content",
     [b"", b"<html>", b"\xff\xfe\xfd", b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}", b"[]", b"{}"],
 )
-def test_what_is_no_feed_is_refused_in_a_line(content):
+def test_other_documents_are_refused_in_one_line(content):
     with pytest.raises(BadFeed, match=r"^It is not"):
         read_document(content)
 
@@ -163,7 +168,7 @@ def test_what_is_no_feed_is_refused_in_a_line(content):
         ("soon", None),
     ],
 )
-def test_a_time_is_seconds_or_rfc_3339_or_none(given, moment):
+def test_time_is_seconds_or_rfc_3339_or_none(given, moment):
     content = json.dumps({"last_updated": given, "data": {"stations": []}}).encode()
 
     assert read_document(content).made_at == moment
@@ -171,7 +176,7 @@ def test_a_time_is_seconds_or_rfc_3339_or_none(given, moment):
     assert row.reported_at == moment
 
 
-def test_numbers_of_bikes_come_under_the_names_of_any_version():
+def test_bike_counts_are_read_under_the_names_of_every_version():
     old = a_status("1", 3, 9, num_bikes_disabled=1, num_docks_disabled=2)
     new = {**a_status("2"), "num_vehicles_available": 3, "num_vehicles_disabled": 1}
     del new["num_bikes_available"]
@@ -187,13 +192,13 @@ def test_numbers_of_bikes_come_under_the_names_of_any_version():
     [(1, True), (True, True), ("true", True), (0, False), (False, False), ("0", False)],
 )
 @pytest.mark.parametrize("key", ["is_installed", "is_renting", "is_returning"])
-def test_a_station_is_in_service_if_nothing_says_otherwise(key, given, in_service):
+def test_station_is_in_service_unless_a_flag_is_false(key, given, in_service):
     (row,) = status(a_status("1", **{key: given})).rows
 
     assert row.in_service == in_service
 
 
-def test_what_is_not_said_holds():
+def test_missing_flags_are_true_and_missing_docks_unknown():
     (row,) = status({"station_id": "1", "num_bikes_available": 2}).rows
 
     assert (row.in_service, row.docks, row.docks_disabled) == (True, None, 0)
@@ -201,10 +206,10 @@ def test_what_is_not_said_holds():
 
 
 @pytest.mark.parametrize("bikes", [None, -1, 100_001, 2**31, "x", 1.5, True])
-def test_a_status_without_a_number_of_bikes_is_a_bad_row(bikes):
+def test_status_without_a_valid_number_of_bikes_is_a_bad_row(bikes):
     found = status(a_status("1", bikes), a_status("2"), a_status("3"))
 
-    assert [str(row) for row in found.bad] == ["1: no number of bikes"]
+    assert [str(row) for row in found.bad] == ["1: no valid number of bikes"]
 
 
 @pytest.mark.parametrize(
@@ -218,11 +223,11 @@ def test_a_status_without_a_number_of_bikes_is_a_bad_row(bikes):
         ({"bikes": []}, None),
     ],
 )
-def test_a_feed_is_known_by_what_is_in_it(data, name):
+def test_kind_of_feed_is_judged_by_its_content(data, name):
     assert read_document(json.dumps({"data": data}).encode()).name == name
 
 
-def test_of_feeds_in_several_languages_the_english_ones_are_read():
+def test_english_feeds_come_first():
     data = {
         language: {
             "feeds": [{"name": "station_status", "url": f"https://feeds.example/{language}"}]
@@ -236,7 +241,7 @@ def test_of_feeds_in_several_languages_the_english_ones_are_read():
     assert found.address_of(FeedName.SYSTEM) is None
 
 
-def test_the_time_of_a_feed_is_utc():
+def test_time_of_a_feed_is_utc():
     content = b'{"last_updated": "2015-05-04T10:00:00+02:00", "data": {"stations": []}}'
 
     assert read_document(content).made_at == datetime(2015, 5, 4, 8, tzinfo=UTC)

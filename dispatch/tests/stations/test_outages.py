@@ -1,4 +1,4 @@
-"""Polls worked out by hand: what became of them. The database does the same, poll by poll."""
+"""Outages from polls, worked out by hand. The service must record the same, poll by poll."""
 
 from datetime import timedelta
 
@@ -25,17 +25,17 @@ def outages(*polls):
     return history_of((at(minutes), states) for minutes, states in polls).outages
 
 
-def test_an_outage_lasts_from_the_poll_that_saw_it_to_the_one_that_did_not():
+def test_outage_lasts_from_the_poll_that_saw_it_to_one_that_did_not():
     assert outages((0, {1: None}), (10, {1: EMPTY}), (20, {1: EMPTY}), (30, {1: None})) == [
         Outage(1, EMPTY, at(10), at(30))
     ]
 
 
-def test_one_that_the_last_poll_still_saw_is_open():
+def test_outage_in_the_last_poll_is_open():
     assert outages((0, {1: EMPTY}), (10, {1: EMPTY})) == [Outage(1, EMPTY, at(0), None)]
 
 
-def test_another_kind_ends_one_and_begins_another_at_once():
+def test_change_of_kind_ends_an_outage_and_begins_another():
     assert outages((0, {1: EMPTY}), (10, {1: CLOSED}), (20, {1: FULL}), (30, {1: None})) == [
         Outage(1, EMPTY, at(0), at(10)),
         Outage(1, CLOSED, at(10), at(20)),
@@ -44,7 +44,7 @@ def test_another_kind_ends_one_and_begins_another_at_once():
 
 
 @pytest.mark.parametrize("minutes", [10, 5])
-def test_a_poll_that_is_not_newer_than_the_last_changes_nothing(minutes):
+def test_poll_not_newer_than_the_last_changes_nothing(minutes):
     history = history_of([(at(0), {1: EMPTY}), (at(10), {1: EMPTY}), (at(minutes), {1: None})])
 
     assert history.outages == [Outage(1, EMPTY, at(0), None)]
@@ -52,13 +52,13 @@ def test_a_poll_that_is_not_newer_than_the_last_changes_nothing(minutes):
     assert history.watches == [Watch(at(0), at(10))]
 
 
-def test_a_station_that_a_poll_lacks_stays_as_it_was():
+def test_station_missing_from_a_poll_stays_as_it_was():
     assert outages((0, {1: EMPTY, 2: None}), (10, {2: None}), (20, {1: None, 2: None})) == [
         Outage(1, EMPTY, at(0), at(20))
     ]
 
 
-def test_a_gap_ends_the_watch_and_all_outages_with_the_last_poll_before_it():
+def test_gap_ends_the_watch_and_all_outages_at_the_poll_before_it():
     long = LONGEST_GAP / timedelta(minutes=1)
     history = history_of(
         [
@@ -75,23 +75,23 @@ def test_a_gap_ends_the_watch_and_all_outages_with_the_last_poll_before_it():
     assert history.watches == [Watch(at(0), at(long)), Watch(at(2 * long + 1), at(2 * long + 1))]
 
 
-def test_a_poll_counts_closed_stations_in_nothing():
+def test_tally_leaves_out_closed_stations():
     states = {1: EMPTY, 2: FULL, 3: CLOSED, 4: None, 5: EMPTY}
 
     assert tally(at(0), states) == Poll(at(0), in_service=4, empty=2, full=1)
 
 
-def test_no_polls_no_history():
+def test_no_polls_give_no_history():
     history = history_of([])
 
     assert (history.outages, history.polls, history.watches) == ([], [], [])
 
 
-# The same, by the service
+# The service records the same
 
 FIGURES = {None: (3, 4, True), EMPTY: (0, 7, True), FULL: (7, 0, True), CLOSED: (3, 4, False)}
 LONG = int(LONGEST_GAP / timedelta(minutes=1))
-# Every rule in one: each state after each other, a station left out, gaps, one of no length.
+# All rules in one: each state after each other, a missing station, gaps, an outage of no length.
 TALE = [
     (0, {1: None, 2: EMPTY, 3: CLOSED}),
     (10, {1: EMPTY, 2: EMPTY, 3: None}),
@@ -115,7 +115,7 @@ def recorded(minutes, states):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_service_records_what_these_rules_say():
+def test_service_records_what_the_rules_say():
     for number in (1, 2, 3):
         Station.objects.create(id=number, system="test", name=f"S {number}", lat=1, lon=number)
         StationAlias.objects.create(system="test", feed_id=str(number), station_id=number)
@@ -148,7 +148,7 @@ def test_the_service_records_what_these_rules_say():
         ({"at": MORNING}, "one_status_poll_at_a_time"),
     ],
 )
-def test_a_poll_that_cannot_be_is_refused(fields, rule):
+def test_database_refuses_impossible_polls(fields, rule):
     poll = {"system": "test", "at": at(10), "in_service": 3, "empty": 2, "full": 0}
     StatusPoll.objects.create(**{**poll, "at": MORNING})
 

@@ -13,9 +13,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
 from dispatch.gbfs import Answer, Validators, sources
-from dispatch.management import periodic
+from dispatch.management import feeds, periodic
 from dispatch.management.commands import export_stations, poll_status
-from dispatch.management.commands.poll_status import until_next
 from dispatch.models import Station, StationFeed, StationStatus
 
 from ..support.factories import MORNING
@@ -55,7 +54,7 @@ def status(write):
 
 @pytest.fixture
 def web(monkeypatch):
-    """What each address answers: bytes, None for not modified, or an error."""
+    """The answer of each address: bytes, None for not modified, or an error."""
     answers, asked = {}, []
 
     def fetch(source, validators):
@@ -70,31 +69,31 @@ def web(monkeypatch):
     return answers
 
 
-def test_a_file_of_stations_is_entered_and_told_in_a_line(information):
+def test_sync_of_a_file_is_reported_in_one_line(information):
     assert run("sync_stations", information, system="bay") == (
-        "bay: 2 stations added, 0 changed, 0 as they were, 0 gone, 0 back.\n"
+        "bay: 2 stations added, 0 changed, 0 unchanged, 0 gone, 0 back.\n"
     )
     assert list(Station.objects.order_by("pk").values_list("pk", flat=True)) == [3, 1_000_000]
 
 
-def test_a_poll_is_told_in_a_line(information, status):
+def test_poll_is_reported_in_one_line(information, status):
     run("sync_stations", information, system="bay")
 
     assert run("poll_status", status) == (
         "bay at 2015-05-04 08:00:00 UTC: 2 stations, 1 empty, 0 full, 0 closed, 0 unknown.\n"
     )
-    assert run("poll_status", status) == "bay: nothing newer.\n"
+    assert run("poll_status", status) == "bay: no newer feed.\n"
 
 
-def test_bad_rows_are_told_too(write):
+def test_bad_rows_are_reported_too(write):
     rows = [a_station("3"), a_station("4"), a_station("5", lat=None)]
 
-    told = run("sync_stations", write("i.json", document(rows)), system="bay")
+    output = run("sync_stations", write("i.json", document(rows)), system="bay")
 
-    assert told.endswith("0 back. 1 bad rows: 5: no position on earth.\n")
+    assert output.endswith("0 back. 1 bad row: 5: no valid position.\n")
 
 
-def test_results_come_as_json_too(information, status):
+def test_results_are_available_as_json(information, status):
     synced = json.loads(run("sync_stations", information, system="bay", json=True))
     polled = json.loads(run("poll_status", status, json=True))
 
@@ -103,52 +102,50 @@ def test_results_come_as_json_too(information, status):
     assert json.loads(run("poll_status", status, json=True))["is_new"] is False
 
 
-def test_the_system_is_called_as_the_source_calls_itself(information, write):
+def test_system_is_named_by_its_source(information, write):
     system = write("system.json", b'{"data": {"system_id": "bay"}}')
 
     run("sync_stations", information, system)
     assert set(Station.objects.values_list("system", flat=True)) == {"bay"}
 
 
-def test_without_a_name_stations_are_not_entered(information):
-    with pytest.raises(CommandError, match="give it a name by --system"):
+def test_stations_of_an_unnamed_system_are_refused(information):
+    with pytest.raises(CommandError, match="Give it a name with --system"):
         run("sync_stations", information)
     assert not Station.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["", " bay", "a\nb", "x" * 101])
-def test_a_systems_name_is_one_short_line(information, name):
+@pytest.mark.parametrize("name", [" bay", "a\nb", "x" * 101])
+def test_system_name_is_one_short_line(information, name):
     with pytest.raises(CommandError, match="one line of at most 100 characters"):
         run("sync_stations", information, system=name)
 
 
 @pytest.mark.parametrize("source", ["https://feeds.example/", "./"])
-def test_a_source_that_is_too_long_to_keep_is_refused(source):
+def test_source_too_long_to_store_is_refused(source):
     for command in ("sync_stations", "poll_status"):
         with pytest.raises(CommandError, match=r"^A SOURCE has at most 2000 characters\.$"):
             run(command, source.ljust(2001, "x"), system="bay")
     assert not StationFeed.objects.exists()
 
 
-def test_a_source_that_was_read_before_is_known_again(information, status):
+def test_source_read_before_needs_no_system_name(information, status):
     run("sync_stations", information, system="bay")
 
     assert run("sync_stations", information).startswith("bay: 0 stations added")
 
 
-def test_of_several_systems_a_status_must_say_which(information, status):
+def test_status_must_name_its_system_if_there_are_several(information, status):
     run("sync_stations", information, system="bay")
     run("sync_stations", information, system="other")
 
     with pytest.raises(CommandError, match="--system"):
         run("poll_status", status)
     assert run("poll_status", status, system="other").startswith("other at")
-    assert run("poll_status", status) == "other: nothing newer.\n"
+    assert run("poll_status", status) == "other: no newer feed.\n"
 
 
-def test_trouble_is_one_line_and_marks_the_feed_and_the_next_success_clears_it(
-    information, status, write
-):
+def test_trouble_is_one_line_and_marks_the_feed_until_a_success(information, status, write):
     run("sync_stations", information, system="bay")
     run("poll_status", status, system="bay")
 
@@ -166,14 +163,14 @@ def test_trouble_is_one_line_and_marks_the_feed_and_the_next_success_clears_it(
     assert (feed.trouble, feed.troubled_at) == ("", None)
 
 
-def test_what_a_service_refuses_marks_the_feed_as_well(information, status):
-    with pytest.raises(CommandError, match="sync_stations comes first"):
+def test_refusal_by_a_service_marks_the_feed_as_well(information, status):
+    with pytest.raises(CommandError, match="Run sync_stations first"):
         run("poll_status", status, system="bay")
 
-    assert "sync_stations comes first" in StationFeed.objects.get().trouble
+    assert "Run sync_stations first" in StationFeed.objects.get().trouble
 
 
-def test_a_partial_feed_needs_a_word(information, write):
+def test_partial_feed_needs_an_option(information, write):
     run("sync_stations", information, system="bay")
     other = write("other.json", document([a_station("77")]))
 
@@ -182,18 +179,18 @@ def test_a_partial_feed_needs_a_word(information, write):
     assert "2 gone" in run("sync_stations", other, system="bay", allow_shrink=True)
 
 
-def test_an_address_is_asked_only_for_what_is_newer(web):
+def test_only_a_newer_feed_is_requested(web):
     sync([a_station("3")])
     web[STATUS_URL] = document([a_status("3")])
     run("poll_status", STATUS_URL)
     web[STATUS_URL] = None
 
-    assert run("poll_status", STATUS_URL) == "bay: nothing newer.\n"
+    assert run("poll_status", STATUS_URL) == "bay: no newer feed.\n"
 
     assert web["asked"] == [(STATUS_URL, Validators()), (STATUS_URL, Validators('"v2"', ""))]
 
 
-def test_a_read_that_found_nothing_newer_ends_the_trouble(web):
+def test_unchanged_feed_ends_the_trouble(web):
     sync([a_station("3")])
     web[STATUS_URL] = document([a_status("3")])
     run("poll_status", STATUS_URL)
@@ -207,8 +204,8 @@ def test_a_read_that_found_nothing_newer_ends_the_trouble(web):
     assert feed.read_at is not None
 
 
-def test_a_refused_feed_is_sent_again(web):
-    """Its validators are not kept, or the next poll would find nothing newer for ever."""
+def test_refused_feed_is_requested_again(web):
+    """Its validators are not stored: with them, the server would never send the feed again."""
     sync([a_station(str(n)) for n in (1, 2, 3)])
     web[STATUS_URL] = document([a_status("3")])
 
@@ -220,30 +217,31 @@ def test_a_refused_feed_is_sent_again(web):
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "100000", "nan"])
-def test_a_period_out_of_range_is_one_line(status, seconds):
+def test_polling_interval_out_of_range_is_one_line(status, seconds):
     with pytest.raises(CommandError, match="--every takes 1 to 86400 seconds"):
         run("poll_status", status, "--every", seconds)
 
 
-def test_after_trouble_it_asks_less_and_less_often_but_not_too_seldom():
-    for troubles, seconds in ((0, 60), (1, 120), (3, 480), (9, 600), (9999, 600)):
-        assert 0.9 * seconds <= until_next(60, troubles) <= 1.1 * seconds
-    assert until_next(3600, 5) <= 1.1 * 3600
+def test_polls_become_rarer_after_failures_down_to_a_limit():
+    delay = poll_status.Command().delay
+    for failures, seconds in ((0, 60), (1, 120), (3, 480), (9, 600), (9999, 600)):
+        assert 0.9 * seconds <= delay(60, failures) <= 1.1 * seconds
+    assert delay(3600, 5) <= 1.1 * 3600
 
 
-def test_polling_goes_on_after_trouble(status, monkeypatch):
-    """Each kind of it is told in a line, and a success makes it ask as often as before."""
+def test_polling_goes_on_after_failures(status, monkeypatch):
+    """Each failure is one line. After a success the polls are as frequent as before."""
     waits = []
-    troubles = [sources.BadFeed("Down."), OperationalError("gone\naway"), None, None]
+    failures = [sources.BadFeed("Down."), OperationalError("gone\naway"), None, None]
 
     def enter_feed(*args):
-        if trouble := troubles.pop(0):
-            raise trouble
-        return poll_status.Entered("bay", None)
+        if failure := failures.pop(0):
+            raise failure
+        return feeds.Entered("bay", None)
 
     def sleep(seconds, is_over):
         waits.append(seconds)
-        if not troubles:
+        if not failures:
             raise SystemExit
 
     monkeypatch.setattr(poll_status, "enter_feed", enter_feed)
@@ -255,7 +253,7 @@ def test_polling_goes_on_after_trouble(status, monkeypatch):
         call_command("poll_status", status, "--every", "100", stdout=out, stderr=err)
 
     assert err.getvalue() == "Down.\nThe database is not available: gone away\n"
-    assert out.getvalue() == "bay: nothing newer.\n" * 2
+    assert out.getvalue() == "bay: no newer feed.\n" * 2
     assert [round(wait / 100) for wait in waits] == [2, 4, 1, 1]
 
 
@@ -288,7 +286,7 @@ def exported(*arguments):
     return list(csv.DictReader(io.StringIO(run("export_stations", *arguments))))
 
 
-def test_the_export_says_which_number_is_which_station():
+def test_export_maps_numbers_to_feed_ids():
     sync([a_station("3", external_id="uuid-3"), a_station("uuid-9"), a_station("8")])
     sync([a_station("3", external_id="uuid-3"), a_station("uuid-9", capacity=None)])
 
@@ -309,13 +307,13 @@ def test_the_export_says_which_number_is_which_station():
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x"])
-def test_what_a_spreadsheet_would_run_is_written_as_text(name):
+def test_formulas_are_exported_as_text(name):
     sync([a_station("3", name=name)])
 
     assert exported()[0]["name"] == f"'{name}"
 
 
-def test_the_export_goes_to_a_file_whole(tmp_path):
+def test_export_replaces_the_file_as_a_whole(tmp_path):
     sync([a_station("3")])
     out = tmp_path / "stations.csv"
     out.write_text("old")
@@ -329,7 +327,7 @@ def test_the_export_goes_to_a_file_whole(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), OperationalError("gone")])
-def test_an_export_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, error):
+def test_failed_export_leaves_only_the_old_file(tmp_path, monkeypatch, error):
     def write(file):
         file.write("number")
         raise error
@@ -345,7 +343,7 @@ def test_an_export_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("command", ["sync_stations", "poll_status", "export_stations"])
-def test_a_database_that_is_away_is_told_in_a_line(information, command):
+def test_unavailable_database_is_reported_in_one_line(information, command):
     def away(*args):
         raise OperationalError("connection refused\n\tIs the server running?")
 
@@ -360,7 +358,7 @@ def test_a_database_that_is_away_is_told_in_a_line(information, command):
         run(command, *sources)
 
 
-def test_a_recorded_poll_is_seen_by_the_command(status):
+def test_command_refuses_a_poll_older_than_the_recorded_one(status):
     sync([a_station("3"), a_station("uuid-1")])
     record([a_status("3"), a_status("uuid-1")], minutes=5)
 

@@ -1,4 +1,4 @@
-"""How full stations are, and since when something is wrong with them, poll by poll."""
+"""Status and outages of stations, poll by poll."""
 
 from datetime import timedelta
 
@@ -35,7 +35,7 @@ def at(minutes):
 
 
 def outages():
-    """Station, kind, and from and to which minute."""
+    """Return the station, kind, first and last minute of each outage."""
     return [
         (o.station_id, o.kind, minute(o.started_at), minute(o.ended_at))
         for o in StationOutage.objects.order_by("started_at", "station_id")
@@ -63,7 +63,7 @@ def minute(moment):
         (1, 1, True, None),
     ],
 )
-def test_a_station_is_empty_full_closed_or_none_of_it(bikes, docks, in_service, state):
+def test_station_is_empty_full_closed_or_none_of_these(bikes, docks, in_service, state):
     assert state_of(bikes, docks, in_service) == state
 
 
@@ -79,22 +79,22 @@ def test_a_station_is_empty_full_closed_or_none_of_it(bikes, docks, in_service, 
         (100, "full"),
     ],
 )
-def test_a_word_says_how_full_a_station_is(bikes, word):
+def test_word_says_how_full_a_station_is(bikes, word):
     assert word_of(bikes, 100 - bikes, True, low=20, high=80) == word
 
 
-def test_a_report_is_old_past_the_limit_and_one_that_never_came_always():
+def test_status_is_old_past_the_limit_or_if_never_reported():
     assert not is_old(at(0), at(60), timedelta(hours=1))
     assert is_old(at(0), at(61), timedelta(hours=1))
     assert is_old(None, at(0), timedelta(hours=1))
 
 
-def test_a_poll_is_entered_under_the_stations_numbers(stations):
+def test_poll_is_recorded_under_the_station_numbers(stations):
     result = record(
         [
             a_status("1", 4, 9, num_bikes_disabled=1, num_docks_disabled=2),
             a_status("uuid-3", 0, 20, is_renting=False),
-            a_status("nobody"),
+            a_status("unknown"),
         ]
     )
 
@@ -115,15 +115,13 @@ def test_a_poll_is_entered_under_the_stations_numbers(stations):
         (None, None),
     ],
 )
-def test_a_status_is_as_old_as_the_stations_report_and_no_younger_than_the_feed(
-    stations, reported, as_of
-):
+def test_status_is_as_old_as_the_report_and_at_least_as_the_feed(stations, reported, as_of):
     record([a_status("1", last_reported=reported), a_status("2")])
 
     assert StationStatus.objects.get(station=1).as_of == as_of
 
 
-def test_docks_that_the_feed_does_not_tell_are_what_the_capacity_leaves(stations):
+def test_missing_docks_are_derived_from_the_capacity(stations):
     Station.objects.filter(pk=2).update(capacity=None)
 
     result = record(
@@ -134,13 +132,13 @@ def test_docks_that_the_feed_does_not_tell_are_what_the_capacity_leaves(stations
     assert (result.stations, result.unknown) == (2, 1)
 
 
-def test_only_what_changed_is_written(stations):
+def test_only_changed_statuses_are_written(stations):
     record([a_status("1"), a_status("2")])
 
     assert record([a_status("2"), a_status("1", 4)], minutes=5).changed == 1
 
 
-def test_a_station_that_one_poll_lacks_keeps_its_status_and_its_outage(stations):
+def test_station_missing_from_a_poll_keeps_its_status_and_outage(stations):
     record([a_status("1", 0), a_status("2")])
 
     record([a_status("2"), a_status("uuid-3")], minutes=5)
@@ -149,7 +147,7 @@ def test_a_station_that_one_poll_lacks_keeps_its_status_and_its_outage(stations)
     assert outages() == [(1, "empty", 0, None)]
 
 
-def test_a_poll_that_still_tells_of_a_station_that_is_gone_begins_no_outage_of_it(stations):
+def test_poll_begins_no_outage_of_a_station_that_is_gone(stations):
     record([a_status("1", 0), a_status("2"), a_status("uuid-3")])
     record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=5)
     sync([a_station("2"), a_station("uuid-3", legacy_id="3")])
@@ -163,7 +161,7 @@ def test_a_poll_that_still_tells_of_a_station_that_is_gone_begins_no_outage_of_i
     assert outages() == [(1, "empty", 0, 5), (1, "empty", 15, None)]
 
 
-def test_outages_begin_and_end_with_the_polls_that_show_it(stations):
+def test_outages_begin_and_end_with_the_polls_that_show_them(stations):
     record([a_status("1", 0), a_status("2", 5, 0), a_status("uuid-3")])
     record([a_status("1", 0), a_status("2", 5, 1), a_status("uuid-3", is_renting=0)], minutes=5)
     record([a_status("1", 5, 0), a_status("2"), a_status("uuid-3", 0)], minutes=10)
@@ -178,7 +176,7 @@ def test_outages_begin_and_end_with_the_polls_that_show_it(stations):
     assert watches() == [(0, 10)]
 
 
-def test_a_gap_of_an_hour_is_none(stations):
+def test_one_hour_between_polls_is_not_a_gap(stations):
     record([a_status("1", 0), a_status("2")])
     record([a_status("1", 0), a_status("2")], minutes=60)
 
@@ -186,15 +184,15 @@ def test_a_gap_of_an_hour_is_none(stations):
     assert watches() == [(0, 60)]
 
 
-def test_after_a_longer_gap_what_was_open_ended_with_the_last_poll_and_begins_anew(stations):
+def test_longer_gap_ends_open_outages_and_new_ones_begin(stations):
     record([a_status("1", 0), a_status("2"), a_status("uuid-3", 0)])
     record([a_status("1", 0), a_status("2", 0), a_status("uuid-3", 0)], minutes=10)
     record([a_status("1", 0), a_status("2"), a_status("uuid-3")], minutes=70, seconds=1)
 
-    anew = minute(at(70) + timedelta(seconds=1))
-    # Station 2's was seen by one poll alone: it has lasted no time that is known.
-    assert outages() == [(1, "empty", 0, 10), (3, "empty", 0, 10), (1, "empty", anew, None)]
-    assert watches() == [(0, 10), (anew, anew)]
+    restart = minute(at(70) + timedelta(seconds=1))
+    # One poll alone saw station 2 empty: for no known time.
+    assert outages() == [(1, "empty", 0, 10), (3, "empty", 0, 10), (1, "empty", restart, None)]
+    assert watches() == [(0, 10), (restart, restart)]
 
 
 def test_systems_have_their_own_watches_and_outages(stations):
@@ -207,7 +205,7 @@ def test_systems_have_their_own_watches_and_outages(stations):
     assert watches() == [(0, 0), (0, 0), (120, 120)]
 
 
-def test_the_poll_that_was_recorded_last_changes_nothing_when_it_comes_again(stations):
+def test_repeated_poll_changes_nothing(stations):
     record([a_status("1", 0), a_status("2")])
 
     result = record([a_status("1"), a_status("2")])
@@ -217,7 +215,7 @@ def test_the_poll_that_was_recorded_last_changes_nothing_when_it_comes_again(sta
     assert outages() == [(1, "empty", 0, None)]
 
 
-def test_a_poll_older_than_the_last_one_changes_nothing(stations):
+def test_older_poll_is_refused_and_changes_nothing(stations):
     record([a_status("1", 0), a_status("2")], minutes=5)
 
     with pytest.raises(Refusal, match="The feed is old"):
@@ -227,25 +225,25 @@ def test_a_poll_older_than_the_last_one_changes_nothing(stations):
     assert watches() == [(5, 5)]
 
 
-def test_a_poll_from_the_future_is_refused(stations):
+def test_poll_from_the_future_is_refused(stations):
     with pytest.raises(Refusal, match="in the future"):
         record([a_status("1"), a_status("2")], minutes=600 * 365 * 24 * 60)
     assert watches() == []
 
 
-def test_a_poll_of_few_of_the_stations_is_refused(stations):
+def test_partial_poll_is_refused(stations):
     with pytest.raises(Refusal, match="partial: it has 1 of 3 stations"):
         record([a_status("1", 0)])
     assert outages() == []
 
 
-def test_before_the_stations_are_known_there_is_nothing_to_enter():
-    with pytest.raises(Refusal, match="names no known station of 'bay': sync_stations comes first"):
+def test_poll_before_the_first_sync_is_refused():
+    with pytest.raises(Refusal, match=r"no known station of 'bay'\. Run sync_stations first\."):
         record([a_status("1")])
     assert not StationFeed.objects.exists()
 
 
-def test_a_poll_of_thousands_of_stations_needs_a_handful_of_statements():
+def test_poll_of_thousands_of_stations_takes_few_statements():
     sync([a_station(str(n)) for n in range(1, 2201)])
     record([a_status(str(n), n % 3) for n in range(1, 2201)])
 
@@ -257,13 +255,13 @@ def test_a_poll_of_thousands_of_stations_needs_a_handful_of_statements():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_polls_at_once_take_turns():
+def test_concurrent_polls_of_a_system_take_turns():
     sync([a_station("1")])
     with background() as start, transaction.atomic():
         services.locks.advisory_lock("status of bay")
         later = start(record, [a_status("1", 0)], minutes=5)
         wait_until_blocked(later)
-        # Whoever looked before waiting would not see this one.
+        # A poll that read the watches before it waited would miss this one.
         FeedWatch.objects.create(system="bay", started_at=at(0), ended_at=at(0))
     later.result(timeout=10)
 
@@ -271,7 +269,7 @@ def test_two_polls_at_once_take_turns():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sync_that_marks_stations_gone_takes_turns_with_polls():
+def test_sync_that_marks_stations_gone_takes_turns_with_polls():
     sync([a_station("1"), a_station("2"), a_station("3")])
     record([a_status("1", 0), a_status("2")])
     with background() as start, transaction.atomic():
@@ -279,11 +277,11 @@ def test_a_sync_that_marks_stations_gone_takes_turns_with_polls():
         syncing = start(sync, [a_station("2"), a_station("3")])
         wait_until_blocked(syncing)
     assert syncing.result(timeout=10).gone == 1
-    # One poll alone saw it.
+    # One poll alone saw station 1 empty.
     assert outages() == []
 
 
-def test_a_status_names_its_station_by_the_legacy_id_too(stations):
+def test_status_may_name_its_station_by_the_legacy_id(stations):
     StationFactory(id=99)
 
     result = record([a_status("new-uuid", legacy_id="1"), a_status("2")])

@@ -1,4 +1,4 @@
-"""Stations keep their numbers for ever, whatever feeds call them and however feeds break."""
+"""Stations keep their numbers for ever, whatever ids they get and however feeds break."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ def city(*numbers, **fields):
     return [a_station(str(number), **fields) for number in numbers]
 
 
-def test_an_integer_id_is_the_number():
+def test_integer_id_is_the_number():
     result = sync(city(3, 74))
 
     assert (result.added, result.changed, result.unchanged) == (2, 0, 0)
@@ -40,7 +40,7 @@ def test_an_integer_id_is_the_number():
     assert (station.system, station.name, station.capacity) == ("bay", "Market St at 74", 20)
 
 
-def test_an_id_that_is_no_integer_gets_the_next_number_from_a_million_up():
+def test_other_ids_get_numbers_from_a_million_up():
     sync([a_station("b"), a_station("a"), a_station("1" * 19)])
 
     assert [number_of(name) for name in ("1" * 19, "a", "b")] == [1_000_000, 1_000_001, 1_000_002]
@@ -48,7 +48,7 @@ def test_an_id_that_is_no_integer_gets_the_next_number_from_a_million_up():
     assert number_of("c") == 1_000_003
 
 
-def test_the_order_of_the_rows_decides_nothing():
+def test_order_of_the_rows_does_not_matter():
     rows = [a_station("b"), *city(1_000_000, 5), a_station("a", legacy_id="5")]
 
     sync(rows, system="first")
@@ -61,13 +61,13 @@ def test_the_order_of_the_rows_decides_nothing():
     assert first["Market St at b"] == 1_000_002
 
 
-def test_a_number_at_the_end_of_the_range_leaves_the_next_ones_free():
+def test_largest_number_does_not_affect_new_ones():
     sync([*city(2_147_483_647), a_station("a")])
 
     assert number_of("a") == 1_000_000
 
 
-def test_eras_join_through_the_ids_that_they_share():
+def test_shared_ids_carry_numbers_from_one_id_scheme_to_the_next():
     sync(city(3, 74, 80))
     sync([a_station("3", external_id="uuid-3"), *city(74, 80)])
     result = sync(
@@ -99,7 +99,7 @@ def test_syncing_again_writes_no_station():
     assert [sql.split('"')[1] for sql in written] == ["station_feeds"]
 
 
-def test_only_what_differs_is_changed():
+def test_only_stations_that_differ_are_changed():
     sync(city(3, 74))
 
     result = sync([*city(3), a_station("74", name="Renamed", capacity=0)])
@@ -109,7 +109,7 @@ def test_only_what_differs_is_changed():
     assert (station.name, station.capacity) == ("Renamed", None)
 
 
-def test_two_systems_never_collide():
+def test_systems_never_share_a_number():
     sync(city(3, 74))
     sync(city(3, 80), system="other")
 
@@ -120,7 +120,7 @@ def test_two_systems_never_collide():
     assert (number_of("80", "bay"), number_of("80", "other")) == (1_000_001, 80)
 
 
-def test_another_systems_feed_under_this_ones_name_is_refused_whole():
+def test_feed_of_another_system_is_refused_whole():
     sync(city(*range(1, 21)))
     before = everything()
 
@@ -138,7 +138,7 @@ def test_a_few_stations_may_move_far():
     assert sync([*city(*range(1, 6), lat=40), *city(*range(6, 21))]).changed == 5
 
 
-def test_a_station_that_its_feed_leaves_out_is_gone_until_it_is_back():
+def test_station_missing_from_the_feed_is_gone_until_it_is_back():
     sync(city(3, 74, 80))
 
     assert sync(city(3, 74)).gone == 1
@@ -152,7 +152,7 @@ def test_a_station_that_its_feed_leaves_out_is_gone_until_it_is_back():
     assert not Station.objects.exclude(gone_at=None).exists()
 
 
-def test_what_was_wrong_with_a_station_that_is_gone_ends_with_the_last_poll():
+def test_outages_of_a_station_that_is_gone_end_with_the_last_poll():
     sync(city(3, 74, 80))
     record([a_status("3", 0), a_status("74"), a_status("80", 0)])
     record([a_status("3", 0), a_status("74"), a_status("80")], minutes=5)
@@ -165,16 +165,16 @@ def test_what_was_wrong_with_a_station_that_is_gone_ends_with_the_last_poll():
     assert StationOutage.objects.get(ended_at=None).station_id == 74
 
 
-def test_a_station_whose_row_cannot_be_read_is_not_gone():
+def test_station_with_an_unreadable_row_is_not_gone():
     sync(city(3, 74, 80))
 
     result = sync([*city(3, 74), a_station("80", lat=None)])
 
     assert result.gone == 0
-    assert result.about_bad_rows == "1 bad rows: 80: no position on earth."
+    assert result.about_bad_rows == "1 bad row: 80: no valid position."
 
 
-def test_a_feed_that_lacks_most_stations_is_refused_unless_it_is_meant():
+def test_feed_that_lacks_most_stations_is_refused_unless_allowed():
     sync(city(1, 2, 3, 4))
 
     with pytest.raises(Refusal, match="partial: it has 1 of the 4 stations"):
@@ -184,27 +184,27 @@ def test_a_feed_that_lacks_most_stations_is_refused_unless_it_is_meant():
     assert sync(city(9), allow_shrink=True).gone == 1
 
 
-def test_a_feed_older_than_the_last_one_changes_nothing():
+def test_older_feed_is_refused_and_changes_nothing():
     sync(city(1), made_at=LATER)
     before = everything()
 
-    with pytest.raises(Refusal, match="old: it is of 2015-05-04 08:00:00 UTC, and the last one"):
+    with pytest.raises(Refusal, match="old: it is from 2015-05-04 08:00:00 UTC, and the last one"):
         sync(city(1, 2), made_at=MORNING)
     assert everything() == before
 
 
-def test_a_feed_from_the_future_is_refused_as_all_later_ones_would_be_old():
+def test_feed_from_the_future_is_refused():
     with pytest.raises(Refusal, match="is in the future"):
         sync(city(1), made_at=MORNING.replace(year=2999))
 
 
-def test_a_feed_without_a_time_is_entered():
+def test_feed_without_a_time_is_accepted():
     sync(city(1))
 
     assert sync(city(1, 2), made_at=None).added == 1
 
 
-def test_a_good_reading_is_remembered_and_ends_the_trouble():
+def test_good_reading_is_recorded_and_ends_the_trouble():
     services.note_trouble("bay", FeedKind.INFORMATION, "https://feeds.example/x", "Down. " * 200)
     feed = StationFeed.objects.get()
     assert len(feed.trouble) == 500
@@ -219,7 +219,7 @@ def test_a_good_reading_is_remembered_and_ends_the_trouble():
     assert feed.read_at is not None
 
 
-def test_trouble_leaves_what_was_read_before():
+def test_trouble_leaves_the_last_good_reading():
     sync(city(1))
 
     services.note_trouble("bay", FeedKind.INFORMATION, "https://feeds.example/x", "Down.")
@@ -229,7 +229,7 @@ def test_trouble_leaves_what_was_read_before():
     assert feed.source == READING.source
 
 
-def test_a_sync_of_thousands_needs_a_handful_of_statements():
+def test_sync_of_thousands_of_stations_takes_few_statements():
     with CaptureQueriesContext(connection) as captured:
         sync([a_station(f"uuid-{n}") for n in range(2200)])
 
@@ -238,7 +238,7 @@ def test_a_sync_of_thousands_needs_a_handful_of_statements():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_syncs_at_once_take_turns_whatever_their_systems():
+def test_concurrent_syncs_of_all_systems_take_turns():
     with background() as start, transaction.atomic():
         services.locks.advisory_lock("stations")
         waiting = [start(sync, [a_station("a")], system=name) for name in ("one", "two")]

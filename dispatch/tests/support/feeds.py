@@ -1,4 +1,4 @@
-"""Feeds as tests write them: small, and in whichever of the standard's shapes."""
+"""Small feeds for tests, in any form that the standard allows."""
 
 import json
 from datetime import timedelta
@@ -20,7 +20,7 @@ def document(stations, made_at=MORNING, **extra):
 
 
 def a_station(station_id, **fields):
-    """Each some 100 m from the one before."""
+    """Return a station. Consecutive numbers lie about 100 m apart."""
     north = int(station_id) if str(station_id).isdigit() else 0
     return {
         "station_id": station_id,
@@ -51,7 +51,7 @@ def sync(stations, system="bay", made_at=MORNING, **options):
 
 
 def record(stations, minutes=0, system="bay", seconds=0):
-    """A poll so long after the morning's start."""
+    """Record a poll that many minutes and seconds after MORNING."""
     at = MORNING + timedelta(minutes=minutes, seconds=seconds)
     status = read_status(read_document(document(stations, at)))
     return services.record_status(status, system=system, reading=READING)

@@ -1,4 +1,4 @@
-"""How successive polls of a system's status become outages: the rules alone, without a database.
+"""The rules by which polls become outages, without a database.
 
 `services.record_status` must do the same, poll by poll.
 """
@@ -13,7 +13,7 @@ from dispatch.stations import LONGEST_GAP, Outage, Poll, States, tally
 
 @dataclass(frozen=True)
 class Watch:
-    """A stretch of polls without a gap."""
+    """An interval of polls without a gap."""
 
     start: datetime
     end: datetime
@@ -21,7 +21,7 @@ class Watch:
 
 @dataclass
 class History:
-    """What a system's polls have told so far. `ended` in the order of their ends."""
+    """The outages, polls and watches of a system so far. `ended` is in the order of the ends."""
 
     ended: list[Outage] = field(default_factory=list)
     open: dict[int, Outage] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class History:
         return sorted([*self.ended, *self.open.values()], key=lambda o: (o.station_id, o.start))
 
     def add(self, at: datetime, states: States) -> None:
-        """A poll that is not newer than the last changes nothing; a station that is not in it
+        """Add a poll. One that is not newer than the last changes nothing; a station that it lacks
         stays as it was."""
         last = self.polls[-1].at if self.polls else None
         if last is not None and at <= last:
@@ -47,18 +47,18 @@ class History:
             self.see(station_id, kind, at)
 
     def see(self, station_id: int, kind: OutageKind | None, at: datetime) -> None:
-        lasting = self.open.get(station_id)
-        if lasting is not None and lasting.kind == kind:
+        current = self.open.get(station_id)
+        if current is not None and current.kind == kind:
             return
         self.end(station_id, at)
         if kind is not None:
             self.open[station_id] = Outage(station_id, kind, at)
 
     def end(self, station_id: int, at: datetime) -> None:
-        lasting = self.open.pop(station_id, None)
-        # One that only the last poll before a gap has seen has no length.
-        if lasting is not None and lasting.start < at:
-            self.ended.append(Outage(station_id, lasting.kind, lasting.start, at))
+        current = self.open.pop(station_id, None)
+        # An outage that only the last poll before a gap saw has no length.
+        if current is not None and current.start < at:
+            self.ended.append(Outage(station_id, current.kind, current.start, at))
 
     def end_all(self, at: datetime | None) -> None:
         if at is not None:

@@ -1,4 +1,4 @@
-"""What may stand before the service or behind a proxy, in tests."""
+"""Proxies and upstream servers for tests."""
 
 import os
 import threading
@@ -11,15 +11,15 @@ from deploy import private
 
 
 def need(program):
-    """Skip aloud where it is not installed; fail where everything must be."""
+    """Skip the test if the program is not installed; in CI, fail it."""
     if reason := private.missing(program):
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        refuse(f"{reason} Nothing was tried with it.")
+        refuse(f"{reason} Its tests did not run.")
 
 
 @contextmanager
 def upstream(body=b"{}", answers=True):
-    """A server that keeps what it receives. Without answers it hangs up when it has all of it."""
+    """Run a server that keeps its requests. Without `answers` it reads each and hangs up."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
