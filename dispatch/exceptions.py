@@ -3,23 +3,23 @@ from contextlib import contextmanager
 
 
 class Refusal(Exception):
-    """The domain says no. The message is one sentence for the person who asked."""
+    """A rule forbids the operation. The message is one sentence for the caller."""
 
 
 class NotFound(Refusal):
-    """There is no such suggestion or task (any more)."""
+    """The suggestion, task or other row does not exist, or no longer does."""
 
 
 class Conflict(Refusal):
-    """It is there, but not in a state that allows this."""
+    """The row exists, but its state does not allow the operation."""
 
 
 class IdempotencyKeyReused(Refusal):
-    """An idempotency key came again with another request."""
+    """An idempotency key was sent again with a different request."""
 
 
 class DatabaseUnavailable(Refusal):
-    """PostgreSQL does not answer. In one line, for commands."""
+    """PostgreSQL does not answer. Commands print the message on one line."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"The database is not available: {' '.join(str(error).split())}")

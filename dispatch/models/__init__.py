@@ -1,4 +1,4 @@
-"""What is true of the data. PostgreSQL enforces it: constraints, triggers, defaults."""
+"""Tables and their rules. PostgreSQL enforces the rules: constraints, triggers, defaults."""
 
 from .claim_keys import ClaimKey
 from .events import EventKind, TaskEvent, no_details

@@ -15,7 +15,7 @@ class ClaimKeyQuerySet(models.QuerySet["ClaimKey"]):
 
 
 class ClaimKey(models.Model):
-    """Which task a claim with this `Idempotency-Key` was given, so that its retry gets it again."""
+    """The task that a claim with this `Idempotency-Key` returned, for its retries."""
 
     id = models.BigAutoField(primary_key=True)
     actor = models.CharField(max_length=200)

@@ -21,7 +21,7 @@ class EventKind(models.TextChoices):
     REASSIGNED = "reassigned"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
-    # A former holder says that it is done. It changes nothing, but bikes were moved.
+    # A former holder reports a completion. The task is unchanged, but bikes were moved.
     LATE_REPORT = "late_report"
 
 
@@ -35,8 +35,10 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
 
 
 class TaskEvent(models.Model):
-    """What happened, when and by whom. Append-only, and without foreign keys: history outlives
-    the rows that it tells of."""
+    """The history: one append-only row for each change.
+
+    There are no foreign keys, because events outlive the rows they are about.
+    """
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField(db_default=Now())
@@ -46,7 +48,7 @@ class TaskEvent(models.Model):
     attempt = models.IntegerField(null=True)
     worker_id = models.CharField(max_length=200, null=True)
     actor = models.CharField(max_length=200)
-    # Of the suggestion that it goes back to, so that its job can read what became of it.
+    # The source of the suggestion behind it, so that a job can follow its own suggestions.
     source = models.CharField(max_length=100, blank=True, db_default="")
     details = models.JSONField(default=no_details, db_default=models.Value({}, models.JSONField()))
 
@@ -62,7 +64,8 @@ class TaskEvent(models.Model):
                 condition=Q(suggestion_id__isnull=False),
             ),
             models.Index(fields=["source", "id"], name="event_by_source", condition=~Q(source="")),
-            # A period's events, at next to no cost for an insert: rows stay in the order of time.
+            # For a period's events. BRIN costs inserts next to nothing, and suits rows that are
+            # stored in the order of this column.
             BrinIndex(fields=["at"], name="event_at", autosummarize=True, pages_per_range=16),
             models.Index(
                 fields=["suggestion_id"],

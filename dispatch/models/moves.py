@@ -12,16 +12,16 @@ INT4_MAX = 2_147_483_647
 
 
 def is_a_date(field: str) -> Q:
-    """PostgreSQL knows infinity and the year 20000; a row with them could not be read again."""
+    """PostgreSQL stores infinity and the year 20000, which Python cannot read back."""
     return Q((f"{field}__gte", datetime(2000, 1, 1, tzinfo=UTC))) & Q(
         (f"{field}__lt", datetime(9000, 1, 1, tzinfo=UTC))
     )
 
 
 class DatabaseClock(models.Func):
-    """The time when a row is read: after a wait for its lock, later than whatever its holder wrote.
+    """The time at which the row is read. After a wait for its lock, that is after the wait.
 
-    Django's Now() would be that of the statement, from before the wait.
+    Django's Now() is the start of the statement, which is before the wait.
     """
 
     function = "clock_timestamp"
@@ -33,25 +33,25 @@ M_co = TypeVar("M_co", bound="Move", covariant=True)
 
 class MoveQuerySet(models.QuerySet[M_co]):
     def with_now(self) -> Self:
-        """With `now`, the database's clock, on each row."""
+        """Add `now`, the database's clock, to each row."""
         return self.annotate(now=DatabaseClock())
 
 
 class Move(models.Model):
-    """Bikes to be taken from one station to another."""
+    """Bikes to move from one station to another."""
 
     id = models.BigAutoField(primary_key=True)
     from_station_id = models.PositiveIntegerField("from station")
     to_station_id = models.PositiveIntegerField("to station")
     qty = models.IntegerField("bikes", validators=[MinValueValidator(1)])
     priority = models.SmallIntegerField(
-        default=0, db_default=0, help_text="-100 to 100; higher goes out first."
+        default=0, db_default=0, help_text="-100 to 100; the highest is dispatched first."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    # On a row that was read `with_now()`.
+    # Only on a row that was read `with_now()`.
     now: datetime
-    # False on a row that a service returns as it already was.
+    # False if the service that returned this row did not change it.
     changed = True
 
     class Meta:
@@ -66,7 +66,7 @@ class Move(models.Model):
             models.CheckConstraint(
                 name="%(class)s_priority_in_range",
                 condition=Q(priority__gte=PRIORITY_MIN, priority__lte=PRIORITY_MAX),
-                violation_error_message=f"Priority goes from {PRIORITY_MIN} to {PRIORITY_MAX}.",
+                violation_error_message=f"The priority must be {PRIORITY_MIN} to {PRIORITY_MAX}.",
             ),
             models.CheckConstraint(
                 name="%(class)s_created_at_is_a_date", condition=is_a_date("created_at")

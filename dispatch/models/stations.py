@@ -1,4 +1,4 @@
-"""Stations as feeds tell of them: where they are, how full, and when they were empty or full."""
+"""Stations as their feeds report them: place, fill, and times without bikes or docks."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -25,7 +25,7 @@ class StationQuerySet(models.QuerySet["Station"]):
 
 
 class Station(models.Model):
-    """A station of a feed. Moves name its number without a foreign key: a job may know it first."""
+    """A station of a feed. Moves refer to it without a foreign key: a job may know it first."""
 
     id = models.PositiveIntegerField("number", primary_key=True)
     system = models.CharField(max_length=100, help_text="The feed's name for the whole system.")
@@ -58,7 +58,7 @@ class Station(models.Model):
 
 
 class StationAlias(models.Model):
-    """What a feed calls a station. It is never deleted: a number means one station for ever."""
+    """A feed's id of a station. It is never deleted, so that a number never changes its meaning."""
 
     id = models.BigAutoField(primary_key=True)
     system = models.CharField(max_length=100)
@@ -78,16 +78,16 @@ class StationAlias(models.Model):
 
 
 class StationStatus(models.Model):
-    """How full a station was when its feed last told."""
+    """The fill of a station in its feed's last report."""
 
     station = models.OneToOneField(Station, models.CASCADE, primary_key=True, related_name="status")
     bikes = models.PositiveIntegerField()
     docks = models.PositiveIntegerField()
     bikes_disabled = models.PositiveIntegerField(db_default=0)
     docks_disabled = models.PositiveIntegerField(db_default=0)
-    # Installed, renting and returning. What is closed is neither empty nor full.
+    # Installed, renting and returning. A closed station counts neither as empty nor as full.
     in_service = models.BooleanField(db_default=True)
-    # The station's last report, or the feed's own time where that is older; None: it never did.
+    # The station's last report, or the feed's own time if that is older. None: it never reported.
     as_of = models.DateTimeField(null=True)
 
     class Meta:
@@ -104,7 +104,7 @@ class StationStatus(models.Model):
 
     @property
     def working_size(self) -> int:
-        """Bikes and docks that can be used. The feed's capacity is often another number."""
+        """Usable bikes and docks. The capacity in the feed often differs from this."""
         return self.bikes + self.docks
 
 
@@ -115,7 +115,7 @@ class OutageKind(models.TextChoices):
 
 
 class StationOutage(models.Model):
-    """A stretch of time without a bike, without a dock, or out of service. Open: it lasts."""
+    """A period without bikes, without docks, or out of service. No `ended_at`: it continues."""
 
     id = models.BigAutoField(primary_key=True)
     station = models.ForeignKey(Station, models.CASCADE, related_name="outages")
@@ -160,19 +160,19 @@ class FeedKind(models.TextChoices):
 
 
 class StationFeed(models.Model):
-    """What a system's feed last said: what to ask for next time, and what went wrong."""
+    """The last reading of a system's feed: validators for the next request, and any error."""
 
     id = models.BigAutoField(primary_key=True)
     system = models.CharField(max_length=100)
     kind = models.CharField(max_length=16, choices=FeedKind)
     source = models.CharField(max_length=SOURCE_MAX_LENGTH)
-    # Of the last good answer, for a conditional request.
+    # From the last good response, for a conditional request.
     etag = models.CharField(max_length=500, blank=True, db_default="")
     last_modified = models.CharField(max_length=100, blank=True, db_default="")
-    # The feed's own time of its last good answer, and ours when it was read.
+    # The feed's own time in its last good response, and ours when we read it.
     made_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
-    # Why the last reading failed, one line; empty: it did not.
+    # The error of the last reading, on one line. Empty: it succeeded.
     trouble = models.CharField(max_length=500, blank=True, db_default="")
     troubled_at = models.DateTimeField(null=True)
 
@@ -190,9 +190,9 @@ class StationFeed(models.Model):
 
 
 class FeedWatch(models.Model):
-    """A stretch of time in which a system's status was polled without a gap.
+    """A period in which a system's status was polled without a gap.
 
-    Only inside one is it known that a station without an outage had none.
+    Outside these periods, a station without a recorded outage may have had one.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -218,16 +218,16 @@ class FeedWatch(models.Model):
 
 
 class StatusPoll(models.Model):
-    """What one poll of a system's status found: its time, and how many stations could be used.
+    """One poll of a system's status: its time, and counts of stations.
 
-    A row a poll, none per station. Shares are of polls, and intervals alone do not tell when
-    those were.
+    Shares of empty and full stations are averages over polls, so the times of polls are needed
+    besides the outages.
     """
 
     id = models.BigAutoField(primary_key=True)
     system = models.CharField(max_length=100)
     at = models.DateTimeField()
-    # Stations that are not closed, and how many of those had no bike or no dock.
+    # Stations that are not closed, and how many of those had no bikes or no docks.
     in_service = models.PositiveIntegerField()
     empty = models.PositiveIntegerField()
     full = models.PositiveIntegerField()

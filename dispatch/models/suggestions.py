@@ -11,7 +11,7 @@ class SuggestionQuerySet(MoveQuerySet["Suggestion"]):
 
 
 class Suggestion(Move):
-    """A move that an ML job (or a dispatcher) proposes. It leaves the table when it is decided."""
+    """A move that an ML job or a dispatcher proposes. Its row is deleted when it is decided."""
 
     reason = models.CharField(max_length=2000)
     source = models.CharField(
@@ -30,7 +30,7 @@ class Suggestion(Move):
             models.CheckConstraint(
                 name="suggestion_expires_at_is_a_date",
                 condition=Q(expires_at__isnull=True) | is_a_date("expires_at"),
-                violation_error_message="An expiry must lie in the years 2000 to 8999.",
+                violation_error_message="The expiry must be in the years 2000 to 8999.",
             ),
         ]
         indexes = [

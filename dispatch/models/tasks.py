@@ -80,14 +80,14 @@ class Task(Move):
         editable=False,
     )
     worker_id = models.CharField("worker", max_length=200, null=True, editable=False)
-    # A plain number: the suggestion is gone when its task exists.
+    # Not a foreign key: approval deletes the suggestion.
     suggestion_id = models.BigIntegerField("suggestion", null=True, unique=True, editable=False)
     source = models.CharField(max_length=100, blank=True, db_default="", editable=False)
     attempt = models.IntegerField(db_default=0, editable=False)
     assigned_at = models.DateTimeField(null=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
     completed_at = models.DateTimeField(null=True, editable=False)
-    # When the worker says it was; completed_at is when the server heard of it.
+    # The time that the worker reported; completed_at is when the report arrived.
     reported_completed_at = models.DateTimeField(null=True, editable=False)
     cancelled_at = models.DateTimeField(null=True, editable=False)
     moved_qty = models.IntegerField("bikes moved", null=True, editable=False)
@@ -142,7 +142,7 @@ class Task(Move):
             models.CheckConstraint(name="task_attempt_counts_up", condition=Q(attempt__gte=0)),
         ]
         indexes = [
-            # Exactly the order of a claim, so that it reads one entry.
+            # Exactly the order of a claim, so that a claim reads one entry.
             models.Index(
                 fields=["-priority", "created_at", "id"],
                 name="task_queue",

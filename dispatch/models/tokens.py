@@ -10,14 +10,14 @@ from django.db.models.functions import Now
 from .moves import is_a_date
 from .users import User
 
-# How stale the time of last use may be: each newer use would cost a write.
+# last_used_at is at most this old: updating it for each request would cost a write each time.
 LAST_USE_PRECISION = timedelta(minutes=5)
 USE_IS_OLD = Q(last_used_at__isnull=True) | Q(last_used_at__lte=Now() - LAST_USE_PRECISION)
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def usable(self) -> "ApiTokenQuerySet":
-        """Neither revoked nor expired, and of an active account."""
+        """Not revoked, not expired, and owned by an active account."""
         return self.filter(
             Q(expires_at__isnull=True) | Q(expires_at__gt=Now()),
             revoked_at__isnull=True,
@@ -25,7 +25,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         )
 
     def with_permissions(self) -> "ApiTokenQuerySet":
-        """With `permissions`: the codenames that the owner has, own and of groups, in one query."""
+        """Add `permissions`: the codenames of the owner's permissions and those of its groups."""
         owner = OuterRef(OuterRef("user_id"))
         own = User.user_permissions.through.objects.filter(user_id=owner)
         of_groups = Group.permissions.through.objects.filter(group__user=owner)
@@ -37,13 +37,13 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         return self.annotate(**columns)
 
     def with_age_of_use(self) -> "ApiTokenQuerySet":
-        """With `use_is_old`: whether a use is to be written down."""
+        """Add `use_is_old`: True if the next use must update last_used_at."""
         columns = {"use_is_old": ExpressionWrapper(USE_IS_OLD, models.BooleanField())}
         return self.annotate(**columns)
 
 
 class ApiToken(models.Model):
-    """What a phone or a job signs in with. The secret itself is not kept, only its SHA-256."""
+    """The credential of a phone or a job. Only the SHA-256 of its secret is stored."""
 
     id = models.BigAutoField(primary_key=True)
     user = models.ForeignKey(
@@ -52,28 +52,28 @@ class ApiToken(models.Model):
         verbose_name="owner",
         related_name="api_tokens",
     )
-    label = models.CharField(max_length=100, help_text="Which phone or job uses it.")
+    label = models.CharField(max_length=100, help_text="The phone or job that uses it.")
     worker_id = models.CharField(
         "worker",
         max_length=200,
         null=True,
         blank=True,
-        help_text="The van crew that it speaks for; empty for what is no van.",
+        help_text="The crew that uses it. Empty: it is not for a crew.",
     )
-    # The first characters of the secret, to tell tokens apart by.
+    # The first characters of the secret, by which people recognise a token.
     prefix = models.CharField(max_length=12, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     created_by = models.CharField(max_length=200, editable=False)
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it never expires.")
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
     revoked_by = models.CharField(max_length=200, db_default="", editable=False)
 
-    # On a row that was read `with_permissions()` and `with_age_of_use()`.
+    # Only on a row that was read `with_permissions()` and `with_age_of_use()`.
     permissions: list[str]
     use_is_old: bool
-    # False on a token that a service returns as it already was.
+    # False if the service that returned this token did not change it.
     changed = True
 
     objects = ApiTokenQuerySet.as_manager()
@@ -89,7 +89,7 @@ class ApiToken(models.Model):
             models.CheckConstraint(
                 name="api_token_expires_at_is_a_date",
                 condition=Q(expires_at__isnull=True) | is_a_date("expires_at"),
-                violation_error_message="An expiry must lie in the years 2000 to 8999.",
+                violation_error_message="The expiry must be in the years 2000 to 8999.",
             ),
         ]
         permissions = [("revoke_apitoken", "Can revoke API tokens")]

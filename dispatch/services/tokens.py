@@ -1,4 +1,4 @@
-"""Tokens of the API: made, found, revoked."""
+"""Create, find and revoke API tokens."""
 
 import hashlib
 import secrets
@@ -14,13 +14,13 @@ from ..exceptions import NotFound, Refusal
 from ..models import ApiToken, User
 from ..models.tokens import USE_IS_OLD
 
-ANY = "any digest"
+DIGEST = "any digest"
 COLUMNS = tuple(field.attname for field in ApiToken._meta.concrete_fields)
-OF_OWNER = ("user__username", "user__is_superuser", "user__is_active")
+OWNER_FIELDS = ("user__username", "user__is_superuser", "user__is_active")
 EXTRAS = ("permissions", "use_is_old")
-MARK = "bw_"
+MARKER = "bw_"
 SECRET_BYTES = 32
-PREFIX_LENGTH = len(MARK) + 6
+PREFIX_LENGTH = len(MARKER) + 6
 
 
 def digest_of(secret: str) -> str:
@@ -36,15 +36,15 @@ def create_token(
     worker_id: str | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiToken, str]:
-    """A new token and its secret, which nobody can read again.
+    """Return a new token and its secret, which cannot be read again.
 
-    Refusal: a worker's account without a worker_id, or values that cannot be. Not durable: the
-    console's form has a transaction.
+    Refusal: a crew's account without a worker_id, or invalid values. Not durable: the console's
+    form has its own transaction.
     """
     worker_id = (worker_id or "").strip()
     if not worker_id and user.groups.filter(name="worker").exists():
-        raise Refusal("A worker's token needs the worker_id that it speaks for.")
-    secret = MARK + secrets.token_urlsafe(SECRET_BYTES)
+        raise Refusal("A crew's token needs its worker_id.")
+    secret = MARKER + secrets.token_urlsafe(SECRET_BYTES)
     token = ApiToken(
         user=user,
         label=label,
@@ -54,59 +54,62 @@ def create_token(
         digest=digest_of(secret),
         created_by=actor,
     )
-    check(token)
+    validate(token)
     token.save(force_insert=True)
     return token, secret
 
 
-def check(token: ApiToken) -> None:
+def validate(token: ApiToken) -> None:
     try:
         token.full_clean(exclude=["created_at", "last_used_at", "revoked_at", "revoked_by"])
     except ValidationError as error:
         raise Refusal(" ".join(error.messages)) from error
     if not f"{token.worker_id}{token.label}".isprintable():
-        raise Refusal("Worker and label are one line of printable characters each.")
+        raise Refusal("The worker and the label must be one line of printable characters.")
 
 
 def find_token(secret: str) -> ApiToken | None:
-    """The usable token with its owner's permissions, in one query; the same work for any secret.
+    """Return the usable token with this secret, and its owner's permissions, in one query.
 
-    Of its owner only the name and the standing are there.
+    An unknown secret costs the same work. Only the fields OWNER_FIELDS of the owner are read.
     """
     statement, parameters = find_statement()
     wanted = digest_of(secret)
     with connection.cursor() as cursor:
-        cursor.execute(statement, [wanted if each == ANY else each for each in parameters])
+        cursor.execute(statement, [wanted if each == DIGEST else each for each in parameters])
         row = cursor.fetchone()
     if row is None:
         return None
-    values = dict(zip((*COLUMNS, *OF_OWNER, *EXTRAS), row, strict=True))
-    user = User(pk=values["user_id"], **{name[6:]: values.pop(name) for name in OF_OWNER})
+    values = dict(zip((*COLUMNS, *OWNER_FIELDS, *EXTRAS), row, strict=True))
+    user = User(pk=values["user_id"], **{name[6:]: values.pop(name) for name in OWNER_FIELDS})
     extras = {name: values.pop(name) for name in EXTRAS}
     token = ApiToken(**values)
     token.user = user
     token.permissions, token.use_is_old = extras["permissions"], extras["use_is_old"]
-    note_use(token)
+    record_use(token)
     return token
 
 
 @cache
 def find_statement() -> tuple[str, tuple[Any, ...]]:
-    """The one query, with ANY for the digest. Compiled once: to do so for each request took three
-    quarters of the time that a token cost (benchmarks/claim_with_token.py)."""
-    tokens = ApiToken.objects.usable().with_permissions().with_age_of_use().filter(digest=ANY)
-    return tokens.values_list(*COLUMNS, *OF_OWNER, *EXTRAS).query.sql_with_params()
+    """The query, with DIGEST in place of the digest.
+
+    Compiled once per process: compiling it for each request took three quarters of the time that
+    a token costs (benchmarks/claim_with_token.py).
+    """
+    tokens = ApiToken.objects.usable().with_permissions().with_age_of_use().filter(digest=DIGEST)
+    return tokens.values_list(*COLUMNS, *OWNER_FIELDS, *EXTRAS).query.sql_with_params()
 
 
-def note_use(token: ApiToken) -> None:
-    """Not part of what the request does: it stands also when that is refused."""
+def record_use(token: ApiToken) -> None:
+    """Committed on its own: the use counts even if the request is refused."""
     if token.use_is_old:
         ApiToken.objects.filter(USE_IS_OLD, pk=token.pk).update(last_used_at=Now())
 
 
 @transaction.atomic(durable=True)
 def revoke_token(token_id: int, *, actor: str) -> ApiToken:
-    """From now on it opens nothing. Revoking it again changes nothing."""
+    """Revoke a token for good. Revoking it again changes nothing."""
     token = ApiToken.objects.select_for_update().filter(pk=token_id).first()
     if token is None:
         raise NotFound(f"Token {token_id} not found.")

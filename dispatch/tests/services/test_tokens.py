@@ -1,4 +1,4 @@
-"""Tokens of the API: made, shown once, used, revoked."""
+"""API tokens: created, shown once, used and revoked."""
 
 import io
 import re
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 SECRET = re.compile(r"bw_[A-Za-z0-9_-]{43}")
 
 
-def made(**fields):
+def new_token(**fields):
     return services.create_token(UserFactory(), actor="test", label="A phone", **fields)
 
 
@@ -35,8 +35,8 @@ def command(*arguments):
     return out.getvalue()
 
 
-def test_a_token_is_kept_as_a_digest_only():
-    token, secret = made(worker_id="van-1")
+def test_only_the_digest_of_a_token_is_stored():
+    token, secret = new_token(worker_id="van-1")
 
     assert SECRET.fullmatch(secret)
     (row,) = ApiToken.objects.values()
@@ -47,7 +47,7 @@ def test_a_token_is_kept_as_a_digest_only():
     assert services.find_token(secret) == token
 
 
-def test_two_tokens_are_never_the_same():
+def test_secrets_of_tokens_differ():
     user = UserFactory()
     secrets = {services.create_token(user, actor="test", label="x")[1] for _ in range(50)}
 
@@ -55,7 +55,7 @@ def test_two_tokens_are_never_the_same():
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "end",
     [
         lambda: ApiToken.objects.update(revoked_at=Now()),
         lambda: ApiToken.objects.update(expires_at=Now()),
@@ -64,15 +64,15 @@ def test_two_tokens_are_never_the_same():
     ],
     ids=["revoked", "expired", "inactive", "deleted"],
 )
-def test_a_token_that_is_no_longer_good_opens_nothing(spoil):
-    _, secret = made()
-    spoil()
+def test_token_that_is_not_usable_is_not_found(end):
+    _, secret = new_token()
+    end()
 
     assert services.find_token(secret) is None
 
 
-def test_finding_costs_one_query_and_its_use_is_written_every_five_minutes():
-    _, secret = made()
+def test_finding_takes_one_query_and_records_use_every_five_minutes():
+    _, secret = new_token()
 
     def queries():
         with CaptureQueriesContext(connection) as captured:
@@ -86,8 +86,8 @@ def test_finding_costs_one_query_and_its_use_is_written_every_five_minutes():
 
 
 @pytest.mark.parametrize("secret", ["", "x", "bw_" + "A" * 43, "é", "\ud800", "x" * 100_000])
-def test_an_unknown_token_is_the_same_work_as_a_known_one(secret):
-    made()
+def test_unknown_token_costs_the_same_query_as_a_known_one(secret):
+    new_token()
 
     with CaptureQueriesContext(connection) as captured:
         assert services.find_token(secret) is None
@@ -95,7 +95,7 @@ def test_an_unknown_token_is_the_same_work_as_a_known_one(secret):
 
 
 def test_revoking_again_changes_nothing():
-    token, _ = made()
+    token, _ = new_token()
 
     first = services.revoke_token(token.pk, actor="maria")
     again = services.revoke_token(token.pk, actor="tom")
@@ -106,11 +106,11 @@ def test_revoking_again_changes_nothing():
         services.revoke_token(999, actor="maria")
 
 
-def test_a_workers_token_without_its_worker_is_refused(roles):
+def test_crews_token_without_a_worker_id_is_refused(roles):
     user = UserFactory()
     user.groups.set([apps.get_model("auth", "Group").objects.get(name="worker")])
 
-    with pytest.raises(Refusal, match="needs the worker_id"):
+    with pytest.raises(Refusal, match="needs its worker_id"):
         services.create_token(user, actor="test", label="x")
     assert not ApiToken.objects.exists()
 
@@ -118,7 +118,7 @@ def test_a_workers_token_without_its_worker_is_refused(roles):
 # Commands
 
 
-def test_one_command_makes_the_account_the_role_and_the_token(roles):
+def test_create_token_creates_account_role_and_token(roles):
     secret = command("create_token", "van-3", "--role", "worker", "--worker-id", "van-3").strip()
 
     token = services.find_token(secret)
@@ -133,23 +133,23 @@ def test_one_command_makes_the_account_the_role_and_the_token(roles):
     ("arguments", "complaint"),
     [
         (["nobody"], "There is no account nobody"),
-        (["van-3", "--role", "worker"], "needs the worker_id"),
+        (["van-3", "--role", "worker"], "needs its worker_id"),
         (["van-3", "--role", "ml", "--days", "0"], "--days takes 1 to 3650"),
         (["van-3", "--role", "ml", "--label", "x" * 101], "at most 100 characters"),
         (["van-3", "--role", "worker", "--worker-id", "x" * 201], "at most 200 characters"),
         (["van-3", "--role", "worker", "--worker-id", "a\nb"], "one line of printable"),
-        (["van-3", "--role", "worker", "--worker-id", " "], "needs the worker_id"),
+        (["van-3", "--role", "worker", "--worker-id", " "], "needs its worker_id"),
         (["v" * 151, "--role", "ml"], "at most 150 characters"),
     ],
 )
-def test_a_command_that_cannot_be_done_is_one_line_and_makes_nothing(roles, arguments, complaint):
+def test_refused_create_token_creates_nothing_and_prints_one_line(roles, arguments, complaint):
     with pytest.raises(CommandError, match=complaint):
         command("create_token", *arguments)
     assert not ApiToken.objects.exists()
     assert not User.objects.filter(username="van-3").exists()
 
 
-def test_the_list_shows_the_state_of_each_and_no_secret(roles):
+def test_list_tokens_shows_states_but_no_secrets(roles):
     secret = command("create_token", "job", "--role", "ml", "--label", "nightly").strip()
     command("create_token", "job", "--days", "30")
     revoked = ApiToken.objects.last()
@@ -163,18 +163,18 @@ def test_the_list_shows_the_state_of_each_and_no_secret(roles):
     assert secret not in listed
 
 
-def test_a_worker_is_named_as_the_api_reads_it(roles):
+def test_create_token_strips_the_worker_id_as_the_api_does(roles):
     command("create_token", "van-3", "--role", "worker", "--worker-id", " van-3 ")
 
     assert ApiToken.objects.get().worker_id == "van-3"
 
 
-def test_revoking_for_an_account_that_is_not_there_is_an_error(roles):
+def test_revoking_tokens_of_an_unknown_account_is_an_error(roles):
     with pytest.raises(CommandError, match="There is no account typo"):
         command("revoke_token", "--user", "typo")
 
 
-def test_all_tokens_of_an_account_are_revoked_at_once(roles):
+def test_revoke_token_revokes_all_tokens_of_an_account(roles):
     for _ in range(2):
         command("create_token", "job", "--role", "ml")
     command("create_token", "other", "--role", "ml")
@@ -186,7 +186,7 @@ def test_all_tokens_of_an_account_are_revoked_at_once(roles):
 # The console
 
 
-def test_the_console_shows_a_new_secret_on_one_answer_alone(admin_client):
+def test_console_shows_a_new_secret_once(admin_client):
     owner = UserFactory()
 
     page = admin_client.post(
@@ -204,7 +204,7 @@ def test_the_console_shows_a_new_secret_on_one_answer_alone(admin_client):
     assert secret not in str(admin_client.cookies)
 
 
-def test_the_console_refuses_a_workers_token_without_its_worker(admin_client, roles):
+def test_console_refuses_a_crews_token_without_the_crew(admin_client, roles):
     owner = UserFactory()
     owner.groups.set([apps.get_model("auth", "Group").objects.get(name="worker")])
 
@@ -212,14 +212,14 @@ def test_the_console_refuses_a_workers_token_without_its_worker(admin_client, ro
         "/admin/dispatch/apitoken/add/", {"user": owner.pk, "label": "A phone"}
     )
 
-    assert "needs the worker it speaks for" in page.content.decode()
+    assert "token needs the crew" in page.content.decode()
     assert not ApiToken.objects.exists()
 
 
 @pytest.mark.parametrize(
     "fields", [{"expires_at_0": "9999-12-31"}, {"worker_id": "a\nb"}, {"label": ""}]
 )
-def test_the_console_refuses_a_token_that_cannot_be(admin_client, fields):
+def test_console_refuses_invalid_tokens(admin_client, fields):
     form = {"user": UserFactory().pk, "label": "A phone", "worker_id": "", "expires_at_1": "00:00"}
 
     page = admin_client.post(
@@ -230,7 +230,7 @@ def test_the_console_refuses_a_token_that_cannot_be(admin_client, fields):
     assert not ApiToken.objects.exists()
 
 
-def test_who_may_make_tokens_makes_none_that_may_do_everything(client):
+def test_console_creates_no_token_for_a_superuser_unless_one_asks(client):
     maker, root = UserFactory(is_superuser=False), UserFactory()
     maker.user_permissions.set(Permission.objects.filter(codename__endswith="_apitoken"))
     client.force_login(maker)
@@ -241,8 +241,8 @@ def test_who_may_make_tokens_makes_none_that_may_do_everything(client):
     assert not ApiToken.objects.exists()
 
 
-def test_the_console_revokes(admin_client):
-    token, secret = made()
+def test_console_revokes_a_token(admin_client):
+    token, secret = new_token()
 
     admin_client.post(f"/admin/dispatch/apitoken/{token.pk}/revoke/")
 
@@ -253,7 +253,7 @@ def test_the_console_revokes(admin_client):
 # Over HTTP
 
 
-def test_on_a_real_server_a_worker_works_with_its_token(closed_server, roles):
+def test_crew_claims_and_completes_with_its_token_on_a_real_server(closed_server, roles):
     secret = command("create_token", "van-3", "--role", "worker", "--worker-id", "van-3").strip()
     TaskFactory()
 
