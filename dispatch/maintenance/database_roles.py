@@ -1,7 +1,7 @@
-"""Who may do what in the database: three PostgreSQL roles and their rights, as SQL.
+"""Three PostgreSQL roles and their rights, as SQL.
 
-They are groups that nobody signs in with. All is said anew each time, so that running it again
-also takes back what is no longer right.
+The roles are groups without a login. Each run states every right in full, so it also revokes
+rights that no longer apply.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ from psycopg.sql import SQL, Composed, Identifier
 
 SCHEMA = "public"
 ALL_ROWS = "SELECT, INSERT, UPDATE, DELETE"
-# The tables where the app needs less.
+# Tables where the app needs fewer rights.
 LESS = {
     "task_events": "SELECT, INSERT",
-    # An account's entries are deleted with it.
+    # Deleting an account deletes its entries.
     "django_admin_log": "SELECT, INSERT, DELETE",
     # Only migrations write these.
     "auth_permission": "SELECT",
@@ -50,10 +50,10 @@ class RoleNames:
 
 @dataclass(frozen=True)
 class Database:
-    """What is there.
+    """The present state of the database.
 
-    `user`: the role that migrates so far. `roles`: those of ours that exist, and whether `user`
-    has their rights. `tables` and `functions` of the project, and who owns each.
+    `user`: the role that has migrated so far. `roles`: our roles that exist, and whether `user`
+    has their rights. `tables` and `functions`: the project's, each with its owner.
     """
 
     name: str
@@ -70,15 +70,15 @@ def project_tables() -> list[str]:
 
 
 def grants(database: Database, names: RoleNames) -> Iterator[Composed]:
-    """The statements, for one transaction."""
-    yield from make_roles(database, names)
-    yield from let_in(database, names)
-    yield from let_migrate(database, names)
-    yield from let_serve(database, names)
-    yield from let_suggest(names)
+    """Return the statements, to be run in one transaction."""
+    yield from create_roles(database, names)
+    yield from grant_access(database, names)
+    yield from grant_to_migrator(database, names)
+    yield from grant_to_app(database, names)
+    yield from grant_to_ml(names)
 
 
-def make_roles(database: Database, names: RoleNames) -> Iterator[Composed]:
+def create_roles(database: Database, names: RoleNames) -> Iterator[Composed]:
     for name in names:
         if name not in database.roles:
             yield SQL("CREATE ROLE {} NOLOGIN").format(Identifier(name))
@@ -86,21 +86,21 @@ def make_roles(database: Database, names: RoleNames) -> Iterator[Composed]:
         yield SQL("GRANT {} TO {}").format(Identifier(names.migrator), Identifier(database.user))
 
 
-def let_in(database: Database, names: RoleNames) -> Iterator[Composed]:
+def grant_access(database: Database, names: RoleNames) -> Iterator[Composed]:
     name, schema = Identifier(database.name), Identifier(SCHEMA)
     app, migrator, ml = map(Identifier, names)
     yield SQL("GRANT CONNECT ON DATABASE {} TO {}, {}, {}").format(name, app, migrator, ml)
-    # The bulk entry stages its rows in temporary tables.
+    # The bulk import stages its rows in temporary tables.
     yield SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(name, app)
-    # A database from before PostgreSQL 15 lets everybody make tables.
+    # Databases created before PostgreSQL 15 let every role create tables.
     yield SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC").format(schema)
     yield SQL("GRANT USAGE ON SCHEMA {} TO {}, {}").format(schema, app, ml)
     yield SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(schema, migrator)
 
 
-def let_migrate(database: Database, names: RoleNames) -> Iterator[Composed]:
-    """Only an owner may change a table: whoever is in the group of the owner may, too."""
-    # It waits for open transactions, and requests that come meanwhile wait behind it.
+def grant_to_migrator(database: Database, names: RoleNames) -> Iterator[Composed]:
+    """Only an owner may change a table, and so may the members of the owner's group."""
+    # ALTER waits for open transactions, and later requests queue behind it.
     yield SQL("SET LOCAL lock_timeout = '2s'").format()
     for kind, owners in (("TABLE", database.tables), ("FUNCTION", database.functions)):
         for name, owner in owners.items():
@@ -110,8 +110,8 @@ def let_migrate(database: Database, names: RoleNames) -> Iterator[Composed]:
                 )
 
 
-def let_serve(database: Database, names: RoleNames) -> Iterator[Composed]:
-    """Sequences are left out: an identity column, as Django makes them, asks for no right."""
+def grant_to_app(database: Database, names: RoleNames) -> Iterator[Composed]:
+    """No rights on sequences: Django's identity columns need none."""
     app = Identifier(names.app)
     for name in database.tables:
         table, rights = Identifier(SCHEMA, name), SQL(LESS.get(name, ALL_ROWS))
@@ -119,14 +119,14 @@ def let_serve(database: Database, names: RoleNames) -> Iterator[Composed]:
         yield SQL("GRANT {} ON {} TO {}").format(rights, table, app)
     for name in database.functions:
         yield SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(Identifier(SCHEMA, name), app)
-    # For the tables that a later migration makes, until this runs again.
+    # For tables that a later migration creates, until the next run.
     for creator in sorted({database.user, names.migrator}):
         yield SQL(
             "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT {} ON TABLES TO {}"
         ).format(Identifier(creator), Identifier(SCHEMA), SQL(ALL_ROWS), app)
 
 
-def let_suggest(names: RoleNames) -> Iterator[Composed]:
+def grant_to_ml(names: RoleNames) -> Iterator[Composed]:
     ml, suggestions = Identifier(names.ml), Identifier(SCHEMA, "suggestions")
     columns = SQL(", ").join(map(Identifier, ML_INSERTS))
     yield SQL("GRANT INSERT ({}) ON {} TO {}").format(columns, suggestions, ml)

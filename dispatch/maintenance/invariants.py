@@ -1,7 +1,7 @@
-"""What must be true of the data however it came about: queries that return nothing.
+"""Invariants of the data, as queries that return nothing while they hold.
 
-PostgreSQL enforces most of it as a row is written. This finds what got past it: a dropped
-constraint, a restored dump, a row changed with the triggers off, a bug.
+PostgreSQL enforces most of them when a row is written. These queries find what bypassed it: a
+dropped constraint, a restored dump, rows changed with triggers disabled, a bug.
 """
 
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ ROWS_SHOWN = 20
 
 @dataclass(frozen=True)
 class Invariant:
-    """`meaning`: what it says of the data when `sql` finds something, for an operator."""
+    """`meaning`: what it means, for an operator, if `sql` finds rows."""
 
     name: str
     meaning: str
     sql: str
 
 
-# Each event of a task with the state before and after it. A run is an event that sets the state and
-# those behind it that leave it alone. Events of a task are numbered under its lock, so their ids
-# are in the order of what happened.
+# Each event of a task, with the state before and after it. A run is an event that sets the state
+# and the following events that do not. Events get their ids under the task's lock, so the ids are
+# in the order of the events.
 HISTORY = """
     WITH events AS (
         SELECT *, CASE
@@ -53,7 +53,7 @@ def with_history(select: str) -> str:
 INVARIANTS = [
     Invariant(
         "suggestion_is_well_formed",
-        "A suggestion that no dispatcher could make sense of.",
+        "A suggestion's values make no sense to a dispatcher.",
         """
         SELECT id AS suggestion_id, rule
         FROM suggestions, LATERAL (VALUES
@@ -71,7 +71,7 @@ INVARIANTS = [
     ),
     Invariant(
         "suggestion_has_no_task",
-        "A suggestion is still offered although it is a task already: it could be moved twice.",
+        "A suggestion is still open although it is a task already: its bikes could be moved twice.",
         """
         SELECT suggestions.id AS suggestion_id, tasks.id AS task_id
         FROM suggestions JOIN tasks ON tasks.suggestion_id = suggestions.id
@@ -79,7 +79,7 @@ INVARIANTS = [
     ),
     Invariant(
         "suggestion_is_undecided",
-        "A suggestion is offered although it was approved, rejected or removed as expired before.",
+        "A suggestion is open although it was approved, rejected or removed as expired before.",
         """
         SELECT suggestions.id AS suggestion_id, kind, actor, at, task_id
         FROM suggestions JOIN task_events ON suggestion_id = suggestions.id
@@ -143,7 +143,7 @@ INVARIANTS = [
     ),
     Invariant(
         "task_has_an_origin",
-        "A task that nobody approved or created: it was written past the service.",
+        "A task has no approval or creation: it was written without the service.",
         """
         SELECT id AS task_id, status, suggestion_id, created_at FROM tasks
         WHERE NOT EXISTS (
@@ -154,7 +154,7 @@ INVARIANTS = [
     ),
     Invariant(
         "task_is_kept_while_open",
-        "A task is gone although its history says that it is still to be done: the move is lost.",
+        "A task is missing although its history leaves it open: the move is lost.",
         with_history(
             """
             SELECT task_id, state_after AS status, id AS event_id, kind FROM latest
@@ -165,8 +165,8 @@ INVARIANTS = [
     ),
     Invariant(
         "task_history_is_legal",
-        "Something happened to a task that its state did not allow: it was claimed while held, or"
-        " changed after its end.",
+        "A task has an event that its state did not allow: a claim while it was held, or a change"
+        " after its end.",
         with_history(
             """
             SELECT task_id, id AS event_id, coalesce(state_before, 'new') AS state_before, kind
@@ -185,7 +185,7 @@ INVARIANTS = [
     ),
     Invariant(
         "task_status_fits_its_history",
-        "A task's status is not what its history says: it was changed past the service.",
+        "A task's status differs from its history: it was changed without the service.",
         with_history(
             """
             SELECT task_id, status, state_after AS status_by_history
@@ -196,7 +196,7 @@ INVARIANTS = [
     ),
     Invariant(
         "task_holder_fits_its_history",
-        "A task's worker or attempt is not that of its last claim.",
+        "A task's worker or attempt differs from its last claim.",
         """
         SELECT tasks.id AS task_id, status, tasks.worker_id, tasks.attempt,
             claim.worker_id AS claimed_by, claim.attempt AS attempt_by_history
@@ -211,7 +211,7 @@ INVARIANTS = [
     ),
     Invariant(
         "task_attempts_count_up",
-        "A task's claims are not numbered 1, 2, 3: two workers may hold the same one.",
+        "A task's claims are not numbered 1, 2, 3: two crews may hold the same one.",
         """
         SELECT task_id, id AS event_id, kind, worker_id, attempt, number AS attempt_expected
         FROM (
@@ -223,7 +223,7 @@ INVARIANTS = [
     ),
     Invariant(
         "event_names_its_actor",
-        "Something was done by nobody: an approval, a claim or another event without an actor.",
+        "An approval, a claim or another event has no actor.",
         """
         SELECT id AS event_id, kind, task_id, suggestion_id FROM task_events
         WHERE trim(actor) = ''
@@ -231,7 +231,7 @@ INVARIANTS = [
     ),
     Invariant(
         "claim_key_is_one_claim",
-        "An Idempotency-Key stands for several claims: a retry may get another's task.",
+        "An Idempotency-Key belongs to several claims: a retry may get another crew's task.",
         """
         SELECT actor, key, count(*) AS claims FROM claim_keys
         GROUP BY actor, key HAVING count(*) > 1
@@ -239,7 +239,7 @@ INVARIANTS = [
     ),
     Invariant(
         "claim_key_fits_its_history",
-        "An Idempotency-Key gives a worker a task that this worker never held.",
+        "An Idempotency-Key leads a crew to a task that it never held.",
         """
         SELECT task_id, id AS claim_key_id, worker_id, created_at FROM claim_keys
         WHERE EXISTS (SELECT FROM task_events WHERE task_id = claim_keys.task_id)
@@ -254,10 +254,10 @@ INVARIANTS = [
 
 
 def violations() -> dict[str, list[dict[str, Any]]]:
-    """By the name of each invariant that does not hold, its first 20 rows.
+    """Return the first 20 rows for each invariant that does not hold, by its name.
 
-    Each row carries, as `found`, how many there are. All of it at one moment, so that a running
-    system raises no false alarm.
+    `found` in each row is the number of all rows. All queries read one snapshot, so that a
+    running system raises no false alarm.
     """
     if connection.in_atomic_block:
         return find()

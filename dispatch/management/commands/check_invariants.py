@@ -1,19 +1,13 @@
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.serializers.json import DjangoJSONEncoder
+from django.core.management.base import CommandError, CommandParser
 
-from dispatch.maintenance.invariants import INVARIANTS, violations
-
-
-def to_json(value: Any) -> str:
-    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
+from ...maintenance.invariants import INVARIANTS, violations
+from ..base import DispatchCommand, to_json
 
 
-class Command(BaseCommand):
-    help = "Reads all data and tells what contradicts itself or its history. It changes nothing."
-    requires_system_checks = ()
+class Command(DispatchCommand):
+    help = "Reads all data and reports contradictions with itself or its history. Read-only."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -21,16 +15,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         violated = violations()
         if options["json"]:
-            answer = {"ok": not violated, "invariants": len(INVARIANTS), "violations": violated}
-            self.stdout.write(to_json(answer))
+            counts = {"ok": not violated, "invariants": len(INVARIANTS)}
+            self.report({**counts, "violations": violated})
         elif violated:
-            self.tell(violated)
+            self.list_violations(violated)
         else:
-            self.stdout.write(f"No violations: {len(INVARIANTS)} invariants hold.")
+            self.report(f"No violations: {len(INVARIANTS)} invariants hold.")
         if violated:
             raise CommandError(f"{len(violated)} of {len(INVARIANTS)} invariants do not hold.")
 
-    def tell(self, violated: dict[str, list[dict[str, Any]]]) -> None:
+    def list_violations(self, violated: dict[str, list[dict[str, Any]]]) -> None:
         meanings = {invariant.name: invariant.meaning for invariant in INVARIANTS}
         for name, rows in violated.items():
             self.stdout.write(f"{name}: {rows[0]['found']:,} found. {meanings[name]}")

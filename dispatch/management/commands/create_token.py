@@ -3,52 +3,52 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from dispatch import services
-from dispatch.exceptions import Refusal
-from dispatch.models import User
-from dispatch.roles import ROLES
+from ... import services
+from ...models import User
+from ...roles import ROLES
+from ..base import DispatchCommand
 
 ACTOR = "create_token"
 
 
-class Command(BaseCommand):
-    help = "Makes a token of the API and prints it, once. With --role it also makes the account."
-    requires_system_checks = ()
+class Command(DispatchCommand):
+    help = "Creates an API token and prints it once. With --role it also creates the account."
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("user", help="the account that it acts for")
-        add("--role", choices=ROLES, help="put the account into this group; make it if need be")
-        add("--worker-id", help="the van crew that it speaks for; a worker's token needs it")
-        add("--label", default="", help="which phone or job uses it; default: the account's name")
-        add("--days", type=int, help="until it expires; default: never")
+        add("user", help="the account that the token acts for")
+        add(
+            "--role",
+            choices=ROLES,
+            help="add the account to this group; create it if needed",
+        )
+        add("--worker-id", help="the crew that the token acts for; required for a worker's token")
+        add("--label", help="the phone or job that uses it; default: the account's name")
+        add("--days", type=int, help="days until it expires; default: never")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            with transaction.atomic(durable=True):
-                token, secret = services.create_token(
-                    account(options["user"], options["role"]),
-                    actor=ACTOR,
-                    label=options["label"] or options["user"],
-                    worker_id=options["worker_id"],
-                    expires_at=expiry(options["days"]),
-                )
-        except Refusal as refusal:
-            raise CommandError(str(refusal)) from refusal
-        self.stderr.write(f"Token {token.pk} of {token.user}. It is not shown again:")
+        with transaction.atomic(durable=True):
+            token, secret = services.create_token(
+                account(options["user"], options["role"]),
+                actor=ACTOR,
+                label=options["label"] or options["user"],
+                worker_id=options["worker_id"],
+                expires_at=expiry(options["days"]),
+            )
+        self.stderr.write(f"Token {token.pk} of {token.user}. It will not be shown again:")
         self.stdout.write(secret)
 
 
 def account(name: str, role: str | None) -> User:
-    """Without a role it must be there. A new one has no password: no way into the console."""
+    """Without a role, the account must exist. A new one has no password and cannot sign in."""
     user = User.objects.filter(username=name).first()
     if role is None:
         if user is None:
-            raise CommandError(f"There is no account {name}: --role makes it.")
+            raise CommandError(f"There is no account {name}: --role creates it.")
         return user
     if user is None:
         user = new_account(name)

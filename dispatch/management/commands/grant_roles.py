@@ -2,13 +2,14 @@ import re
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error, connection, transaction
+from django.core.management.base import CommandError, CommandParser
+from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from dispatch.maintenance.database_roles import SCHEMA, Database, RoleNames, grants, project_tables
+from ...maintenance.database_roles import SCHEMA, Database, RoleNames, grants, project_tables
+from ..base import DispatchCommand
 
-WHERE = "SELECT current_database(), current_user"
+DATABASE = "SELECT current_database(), current_user"
 ROLES = """
     SELECT rolname, pg_has_role(current_user, oid, 'USAGE') FROM pg_roles WHERE rolname = ANY(%s)
 """
@@ -23,18 +24,17 @@ FUNCTIONS = r"""
 
 
 def to_prefix(text: str) -> str:
-    # A longer name would be cut off by PostgreSQL.
+    # PostgreSQL truncates longer names.
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,50}", text):
         raise ArgumentTypeError(f"{text!r} is not a prefix like baywheels: a-z, 0-9 and _")
     return text
 
 
-class Command(BaseCommand):
+class Command(DispatchCommand):
     help = (
-        "Makes the PostgreSQL roles PREFIX_app, PREFIX_migrator and PREFIX_ml, and gives them "
+        "Creates the PostgreSQL roles PREFIX_app, PREFIX_migrator and PREFIX_ml and grants them "
         "exactly their rights. Run it after each migrate."
     )
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--names", metavar="PREFIX", default="baywheels", type=to_prefix)
@@ -42,25 +42,22 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, names: str, dry_run: bool, **options: Any) -> None:
         roles = RoleNames.starting_with(names)
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                statements = list(grants(self.look(cursor, roles), roles))
-                for statement in statements if not dry_run else []:
-                    cursor.execute(statement)
-        except Error as error:
-            raise CommandError(f"The database refuses: {' '.join(str(error).split())}") from error
+        with transaction.atomic(), connection.cursor() as cursor:
+            statements = list(grants(self.inspect(cursor, roles), roles))
+            for statement in statements if not dry_run else []:
+                cursor.execute(statement)
         if dry_run:
             lines = ["BEGIN", *(statement.as_string() for statement in statements), "COMMIT"]
             self.stdout.write("\n".join(f"{line};" for line in lines))
         else:
             self.stdout.write(f"{', '.join(roles)} have their rights.")
 
-    def look(self, cursor: CursorWrapper, roles: RoleNames) -> Database:
+    def inspect(self, cursor: CursorWrapper, roles: RoleNames) -> Database:
         def rows(query: str, *parameters: Any) -> list[tuple[Any, ...]]:
             cursor.execute(query, parameters)
             return list(cursor)
 
-        ((name, user),) = rows(WHERE)
+        ((name, user),) = rows(DATABASE)
         tables = dict(rows(TABLES, SCHEMA, project_tables()))
         if missing := set(project_tables()) - set(tables):
             raise CommandError(

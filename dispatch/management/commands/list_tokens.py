@@ -1,16 +1,14 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
-from dispatch.models import ApiToken
-from dispatch.tables import aligned
+from ...models import ApiToken
+from ...tables import aligned
+from ..base import DispatchCommand
 
 TITLES = ("ID", "TOKEN", "ACCOUNT", "LABEL", "WORKER", "LAST USE", "STATE")
 
 
-class Command(BaseCommand):
-    help = "Lists the tokens of the API. The secrets themselves are not kept."
-    requires_system_checks = ()
+class Command(DispatchCommand):
+    help = "Lists the API tokens, without their secrets, which are not stored."
 
     def handle(self, *args: Any, **options: Any) -> None:
         usable = set(ApiToken.objects.usable().values_list("pk", flat=True))

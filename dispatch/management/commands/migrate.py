@@ -9,7 +9,7 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('migrate', 0))"
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        """As Django's, but one at a time: two that start at once would make a table twice."""
+        """Like Django's, but one at a time: two at once would create the same table twice."""
         with connections[options["database"]].cursor() as cursor:
             cursor.execute(LOCK)
             try:

@@ -1,13 +1,14 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from ..base import DispatchCommand
 
-class Command(BaseCommand):
-    help = "Checks what serving needs: the database answers, and its schema is up to date."
-    requires_system_checks = ()
+
+class Command(DispatchCommand):
+    help = "Checks that the service can start: the database is available and its schema current."
 
     def handle(self, *args: Any, **options: Any) -> None:
         executor = MigrationExecutor(connection)

@@ -1,4 +1,4 @@
-"""What each PostgreSQL role may do, asked of PostgreSQL."""
+"""The rights of each PostgreSQL role, tested in PostgreSQL."""
 
 from contextlib import contextmanager
 from io import StringIO
@@ -26,7 +26,7 @@ from ..support.server import database_url, serve
 
 pytestmark = pytest.mark.django_db
 
-# Roles belong to the whole cluster, which other tests use at the same time.
+# Roles belong to the cluster, which other tests use at the same time.
 PREFIX = f"test_{uuid4().hex}"
 ROLES = RoleNames.starting_with(PREFIX)
 OURS = f"rolname LIKE '{PREFIX}%'"
@@ -62,7 +62,7 @@ def acting_as(role):
 
 
 def is_refused(role, statement):
-    """Whether for want of a right: any other error is passed on."""
+    """True if the role lacks the right. Any other error is raised."""
     with acting_as(role):
         try:
             with transaction.atomic():
@@ -79,7 +79,7 @@ def database_name():
 
 
 def close_to_the_public():
-    """What everybody may do by default would hide what a role was not given."""
+    """Default rights of PUBLIC would hide missing rights of a role."""
     run(f"REVOKE ALL ON DATABASE {database_name()} FROM PUBLIC")
     run("REVOKE ALL ON SCHEMA public FROM PUBLIC")
     run("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
@@ -93,7 +93,7 @@ def open_to_the_public():
 
 @pytest.fixture
 def roles(db):
-    """They are gone again when the test's transaction rolls back."""
+    """The rollback at the end of the test removes them."""
     close_to_the_public()
     grant_roles()
 
@@ -104,7 +104,7 @@ def as_app(roles):
         yield
 
 
-def test_the_app_leads_moves_through_their_whole_life(as_app):
+def test_the_app_runs_every_operation_on_tasks(as_app):
     first, second, third = SuggestionFactory.create_batch(3)
     services.prioritize_suggestion(second.id, actor="maria", priority=10)
     for suggestion in (first, second):
@@ -123,7 +123,7 @@ def test_the_app_leads_moves_through_their_whole_life(as_app):
     assert sorted(Task.objects.values_list("status", flat=True)) == ["cancelled", "completed"]
 
 
-def test_the_app_keeps_the_stations(as_app):
+def test_the_app_syncs_stations_and_status(as_app):
     sync([a_station("1"), a_station("uuid-2"), a_station("3")])
     record([a_status("1", 0), a_status("uuid-2"), a_status("3", 0)])
     record([a_status("1"), a_status("uuid-2", 0)], minutes=40)
@@ -139,7 +139,7 @@ def test_the_app_prunes_tasks(roles):
         assert prune_all() == [services.Pruned(tasks=1, events=0)]
 
 
-def test_only_the_migrator_prunes_history(roles):
+def test_only_the_migrator_prunes_events(roles):
     old_tasks(1)
 
     with acting_as(ROLES.app), pytest.raises(DatabaseError, match="denied for table task_events"):
@@ -148,7 +148,7 @@ def test_only_the_migrator_prunes_history(roles):
         assert prune_all(with_events=True) == [services.Pruned(tasks=1, events=2)]
 
 
-def test_the_app_makes_finds_and_revokes_tokens(as_app):
+def test_the_app_creates_finds_and_revokes_tokens(as_app):
     token, secret = services.create_token(UserFactory(), actor="maria", label="Depot")
 
     assert services.find_token(secret) == token
@@ -182,13 +182,13 @@ def test_the_app_enters_suggestions_in_bulk(as_app):
     assert (result.inserted, result.refreshed, result.removed) == (1, 1, 1)
 
 
-def test_the_app_serves_the_console_with_its_accounts_and_sessions(roles, client):
+def test_the_app_serves_the_console_with_accounts_and_sessions(roles, client):
     UserFactory(username="maria")
     suggestion = SuggestionFactory()
 
     def post(path, **data):
         answer = client.post(f"/admin/{path}", data)
-        # A form with errors is shown again, with 200.
+        # A form with errors returns 200.
         assert answer.status_code == 302, answer.content
 
     with acting_as(ROLES.app):
@@ -201,7 +201,7 @@ def test_the_app_serves_the_console_with_its_accounts_and_sessions(roles, client
         tom = User.objects.get(username="tom")
         tom.groups.add(Group.objects.get(name="Night shift"))
         post(f"dispatch/user/{tom.id}/delete/", post="yes")
-        # Whoever leaves takes the entries about what they did along.
+        # Deleting an account deletes its log entries.
         User.objects.get(username="maria").delete()
         call_command("clearsessions")
 
@@ -209,7 +209,7 @@ def test_the_app_serves_the_console_with_its_accounts_and_sessions(roles, client
     assert not LogEntry.objects.exists()
 
 
-def test_the_app_passes_the_checks_before_and_after(as_app):
+def test_the_app_runs_preflight_and_check_invariants(as_app):
     call_command("preflight")
     call_command("check_invariants", stdout=StringIO())
 
@@ -246,14 +246,14 @@ def test_the_app_may_not(statement, roles):
     assert is_refused(ROLES.app, statement)
 
 
-def test_the_app_cannot_except_itself_from_the_rule_that_keeps_events(roles):
+def test_the_app_cannot_exempt_itself_from_append_only_events(roles):
     with acting_as(ROLES.app):
         run("SET LOCAL pgtrigger.ignore = '{pgtrigger_event_is_append_only_9c5b0}'")
 
     assert is_refused(ROLES.app, "DELETE FROM task_events")
 
 
-def test_a_job_inserts_with_the_documented_columns_and_reads_what_became_of_it(roles):
+def test_a_job_inserts_suggestions_and_reads_their_outcome(roles):
     with acting_as(ROLES.ml):
         ((id,),) = run(INSERT)
         run(
@@ -308,7 +308,7 @@ def test_a_job_reads_no_other_table(roles):
         assert is_refused(ROLES.ml, f"SELECT FROM {table}"), table
 
 
-def test_the_next_tables_are_for_the_app_and_not_for_jobs(roles):
+def test_later_tables_are_open_to_the_app_and_closed_to_jobs(roles):
     run("CREATE TABLE by_the_owner (id int)")
     with acting_as(ROLES.migrator):
         run("CREATE TABLE by_the_migrator (id int)")
@@ -321,7 +321,7 @@ def test_the_next_tables_are_for_the_app_and_not_for_jobs(roles):
         assert is_refused(ROLES.ml, f"SELECT FROM {table}")
 
 
-def test_who_is_in_the_migrators_group_changes_the_schema_and_grants_again(roles):
+def test_a_member_of_migrator_changes_the_schema_and_grants_again(roles):
     run(f"CREATE ROLE {DEPLOY} IN ROLE {ROLES.migrator}")
 
     with acting_as(DEPLOY):
@@ -343,7 +343,7 @@ def own_everything(role):
         run(f"ALTER FUNCTION {function} OWNER TO {role}")
 
 
-def test_an_owner_who_is_no_superuser_grants_and_goes_on_migrating(db):
+def test_an_owner_without_superuser_grants_and_still_migrates(db):
     run(f"CREATE ROLE {DEPLOY} CREATEROLE")
     own_everything(DEPLOY)
 
@@ -356,7 +356,7 @@ def test_an_owner_who_is_no_superuser_grants_and_goes_on_migrating(db):
     assert not is_refused(ROLES.app, "DELETE FROM tasks")
 
 
-def test_an_owner_who_may_not_make_roles_is_told_so(db):
+def test_an_owner_without_createrole_gets_a_clear_refusal(db):
     run(f"CREATE ROLE {DEPLOY}")
     own_everything(DEPLOY)
     run(f"SET LOCAL ROLE {DEPLOY}")
@@ -365,7 +365,7 @@ def test_an_owner_who_may_not_make_roles_is_told_so(db):
         grant_roles()
 
 
-def test_granting_again_takes_back_what_is_no_longer_right(roles):
+def test_granting_again_revokes_extra_rights(roles):
     run(f"GRANT ALL ON task_events, tasks TO {ROLES.app}, {ROLES.ml}")
     run(f"GRANT INSERT (created_at) ON suggestions TO {ROLES.ml}")
 
@@ -376,7 +376,7 @@ def test_granting_again_takes_back_what_is_no_longer_right(roles):
     assert is_refused(ROLES.ml, NOT_FOR_A_JOB["choose_a_time"])
 
 
-def test_a_dry_run_prints_what_a_superuser_may_run_and_runs_nothing(db):
+def test_a_dry_run_prints_runnable_sql_and_changes_nothing(db):
     first, *statements, last = grant_roles(dry_run=True).splitlines()
 
     assert (first, last) == ("BEGIN;", "COMMIT;")
@@ -388,25 +388,25 @@ def test_a_dry_run_prints_what_a_superuser_may_run_and_runs_nothing(db):
 
 
 @pytest.mark.parametrize("prefix", ["Baywheels", "bay-wheels", "1st", "b" * 52])
-def test_a_prefix_is_a_plain_name_that_postgresql_does_not_cut_off(prefix, db):
+def test_a_prefix_that_postgresql_would_change_is_refused(prefix, db):
     with pytest.raises(CommandError, match="is not a prefix like baywheels"):
         call_command("grant_roles", f"--names={prefix}")
 
 
-def test_nobody_signs_in_with_a_group(roles):
+def test_group_roles_cannot_log_in(roles):
     groups = f"SELECT rolcanlogin, rolsuper, rolcreaterole FROM pg_roles WHERE {OURS}"
 
     assert run(groups) == [(False, False, False)] * 3
 
 
-def test_granting_before_migrating_says_what_comes_first(db):
+def test_granting_before_migrating_is_refused(db):
     run("ALTER TABLE tasks RENAME TO old_tasks")
 
     with pytest.raises(CommandError, match=r"no table tasks yet: run `python manage\.py migrate`"):
         grant_roles()
 
 
-def test_a_schema_that_was_open_to_everybody_is_closed(db):
+def test_an_open_schema_is_closed(db):
     run("GRANT CREATE ON SCHEMA public TO PUBLIC")
 
     grant_roles()
@@ -431,7 +431,7 @@ def url_of(login):
 
 @pytest.fixture
 def logins(transactional_db):
-    """Committed, as another process must see them."""
+    """Committed, so that other processes see them."""
     try:
         close_to_the_public()
         grant_roles()
@@ -448,7 +448,7 @@ def logins(transactional_db):
 
 
 @pytest.mark.slow
-def test_a_server_with_the_apps_rights_turns_a_jobs_row_into_a_completed_task(logins):
+def test_a_server_with_app_rights_completes_a_jobs_suggestion(logins):
     with psycopg.connect(url_of(JOB)) as job:
         (id,) = job.execute(INSERT).fetchone()
 
@@ -469,7 +469,7 @@ def test_a_server_with_the_apps_rights_turns_a_jobs_row_into_a_completed_task(lo
     assert kinds == [("approved",), ("claimed",), ("completed",)]
 
 
-def test_what_a_deploying_login_makes_belongs_to_the_migrator(logins):
+def test_tables_of_a_deploy_login_belong_to_migrator(logins):
     with psycopg.connect(url_of(DEPLOY)) as deploy:
         deploy.execute("CREATE TABLE later (id int)")
         owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'later'"

@@ -1,4 +1,4 @@
-"""Each violation that PostgreSQL would refuse is made with its constraints and triggers away."""
+"""Each violation is made with PostgreSQL's constraints and triggers removed."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def run(*statements):
 
 
 def drop_every_guard():
-    """Constraints and triggers come back when the test's transaction is rolled back."""
+    """The rollback at the end of the test restores constraints and triggers."""
     tables = ["suggestions", "tasks", "task_events", "claim_keys"]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -56,8 +56,8 @@ def report_late(task_id, worker_id):
         services.complete_task(task_id, actor="api", report=services.Report(worker_id=worker_id))
 
 
-def a_clean_life():
-    """Every operation in every state that allows it, and a task in each state at the end."""
+def run_every_operation():
+    """Run every operation in every state that allows it; leave a task in each state."""
     run(
         "SELECT setval(pg_get_serial_sequence('tasks', 'id'), 1, false)",
         "SELECT setval(pg_get_serial_sequence('suggestions', 'id'), 1, false)",
@@ -91,8 +91,8 @@ def a_clean_life():
     services.sweep(actor="sweep")
 
 
-def test_a_clean_life_violates_nothing():
-    a_clean_life()
+def test_no_operation_violates_an_invariant():
+    run_every_operation()
 
     assert {event.kind for event in TaskEvent.objects.all()} == set(EventKind) - {
         EventKind.SUGGESTED
@@ -256,8 +256,8 @@ VIOLATIONS = {
 }
 
 
-def test_a_violation_is_found_and_nothing_else(subtests):
-    a_clean_life()
+def test_each_violation_is_found_by_its_invariant_alone(subtests):
+    run_every_operation()
     drop_every_guard()
 
     for name, cases in VIOLATIONS.items():
@@ -268,11 +268,11 @@ def test_a_violation_is_found_and_nothing_else(subtests):
                 transaction.set_rollback(True)
 
 
-def test_every_invariant_is_violated_here():
+def test_every_invariant_has_a_violation():
     assert VIOLATIONS.keys() == {invariant.name for invariant in INVARIANTS}
 
 
-def test_of_many_violations_the_first_twenty_are_shown_and_all_are_counted():
+def test_twenty_violations_are_shown_and_all_are_counted():
     first, *_ = TaskFactory.create_batch(25)
 
     rows = violations()["task_has_an_origin"]
@@ -283,7 +283,7 @@ def test_of_many_violations_the_first_twenty_are_shown_and_all_are_counted():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_all_is_read_at_one_moment_without_the_right_to_write(monkeypatch):
+def test_all_queries_share_one_read_only_snapshot(monkeypatch):
     sql = "SELECT 1, current_setting('transaction_isolation') AS isolation"
     probes = [
         Invariant("isolation", "", sql),
@@ -306,8 +306,8 @@ def check(*options):
     return output.getvalue(), None
 
 
-def test_the_command_says_that_all_is_well():
-    a_clean_life()
+def test_the_command_reports_success():
+    run_every_operation()
 
     assert check() == (f"No violations: {len(INVARIANTS)} invariants hold.\n", None)
     assert json.loads(check("--json")[0]) == {
@@ -317,15 +317,15 @@ def test_the_command_says_that_all_is_well():
     }
 
 
-def test_the_command_fails_with_what_is_violated_what_it_means_and_each_row():
-    a_clean_life()
+def test_the_command_fails_with_each_violation_and_its_meaning():
+    run_every_operation()
     run("UPDATE tasks SET worker_id = E'van\\n9' WHERE id = 2")
     claims = 'task_id=2 status="assigned" worker_id="van\\n9" attempt=2 claimed_by="van-3"'
 
     output, error = check()
 
     assert output == (
-        "task_holder_fits_its_history: 1 found. A task's worker or attempt is not that of its"
+        "task_holder_fits_its_history: 1 found. A task's worker or attempt differs from its"
         f" last claim.\n  {claims} attempt_by_history=2\n"
     )
     assert error == f"1 of {len(INVARIANTS)} invariants do not hold."
