@@ -1,4 +1,4 @@
-"""The page of figures about a period."""
+"""The page of reports."""
 
 from typing import Any
 
@@ -16,16 +16,16 @@ from ..kpi.document import to_csv
 from ..kpi.periods import to_date
 from ..kpi.stockouts import Episode
 
-NEEDED = ["dispatch.view_task", "dispatch.view_station"]
+REQUIRED_PERMISSIONS = ["dispatch.view_task", "dispatch.view_station"]
 CLUSTERS_SHOWN = 20
-# A year kept a thread of the server busy for most of a minute.
+# A year would keep a server thread busy for most of a minute.
 MOST_DAYS = 31
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
 
 @require_safe
 def kpi_page(request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perms(NEEDED):
+    if not request.user.has_perms(REQUIRED_PERMISSIONS):
         raise PermissionDenied
     context: dict[str, Any] = {
         **admin.site.each_context(request),
@@ -34,7 +34,7 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
         "last": request.GET.get("to", ""),
     }
     try:
-        period = asked_period(request)
+        period = requested_period(request)
     except Refusal as error:
         context["error"] = str(error)
         return TemplateResponse(request, "admin/dispatch/kpi.html", context, status=400)
@@ -52,7 +52,7 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/dispatch/kpi.html", context)
 
 
-def asked_period(request: HttpRequest) -> Period:
+def requested_period(request: HttpRequest) -> Period:
     first, last = (
         to_date(text) if (text := request.GET.get(name)) else None for name in ("from", "to")
     )

@@ -1,4 +1,4 @@
-"""Figures of how well the city is kept in balance, and how the work goes."""
+"""Reports how well the city is kept in balance and how the work goes."""
 
 from .hours import Hour, last_24_hours
 from .periods import Period, period_of

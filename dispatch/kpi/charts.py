@@ -1,6 +1,6 @@
-"""Bars of a chart, worked out for a template that draws them. No database.
+"""Computes the bars of charts for a template to draw. No database.
 
-They stand in a box of WIDTH by HEIGHT that is stretched to its place; words stay outside of it.
+Bars lie in a box of WIDTH by HEIGHT that the page stretches; texts stay outside of it.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ STEPS = (1, 2, 2.5, 5, 10)
 
 @dataclass(frozen=True)
 class Series:
-    """`key`: what style sheets know it by. None: nothing is known, which is not nothing."""
+    """`key`: its class in style sheets. A value of None is unknown, unlike 0."""
 
     key: str
     name: str
@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Column:
-    """What stands over one label. `title`: all of it in words."""
+    """The bars over one label. `title`: their values in words."""
 
     label: str
     title: str
@@ -45,8 +45,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Chart:
-    """`total`: what all columns come to, and `top`: what the upper edge stands for, in words.
-    `legend`: empty with one series."""
+    """`total`: the total or mean of all columns, in words. `top`: the value of the upper edge, in
+    words. `legend`: empty if there is one series."""
 
     title: str
     total: str
@@ -59,7 +59,7 @@ class Chart:
 
     @property
     def ticks(self) -> list[str]:
-        """The labels of the quarters, from the left."""
+        """Return the label of each quarter, from the left."""
         return [self.columns[place].label for place in range(0, len(self.columns), self.quarter)]
 
     @property
@@ -70,11 +70,11 @@ class Chart:
 def charts_by_hour(
     labels: Sequence[str], shares: Sequence[Share], tasks: Sequence[int], bikes: Sequence[int]
 ) -> list[Chart]:
-    """What stations lacked, and what was done about it."""
+    """Return the charts of station outages, tasks done and bikes moved."""
     empty = Series("empty", "empty", [share.empty for share in shares])
     full = Series("full", "full", [share.full for share in shares])
     out = mean_of(shares)
-    total = "not known" if out is None else f"{out:.1f} %"
+    total = "unknown" if out is None else f"{out:.1f} %"
     return [
         bar_chart("Stations empty or full", labels, [empty, full], " %", total),
         count_chart("Tasks done", labels, Series("done", "tasks", tasks)),
@@ -88,7 +88,7 @@ def count_chart(title: str, labels: Sequence[str], counts: Series) -> Chart:
 
 
 def mean_of(shares: Sequence[Share]) -> float | None:
-    """Of the stations without a bike or a dock, over all hours."""
+    """Return the percent of stations without a bike or a dock over all hours."""
     polls = sum(share.station_polls for share in shares)
     out = sum(share.station_polls * (share.either or 0) for share in shares)
     return out / polls if polls else None
@@ -97,7 +97,7 @@ def mean_of(shares: Sequence[Share]) -> float | None:
 def bar_chart(
     title: str, labels: Sequence[str], stacked: Sequence[Series], unit: str = "", total: str = ""
 ) -> Chart:
-    """Columns of the series' values on top of one another. `unit`: behind each number."""
+    """Stack the series' values in columns. `unit` follows each number."""
     columns = list(zip(*(series.values for series in stacked), strict=True))
     totals = [sum(known) if (known := [v for v in c if v is not None]) else None for c in columns]
     top = round_up(max((total for total in totals if total is not None), default=0))
@@ -122,7 +122,7 @@ def bar_chart(
 
 
 def round_up(value: float) -> float:
-    """To a number that is easy to read, at least 1."""
+    """Return the next number that is easy to read, at least 1."""
     if value <= 1:
         return 1
     magnitude = float(10 ** floor(log10(value)))
@@ -146,12 +146,12 @@ def bars(
 def in_words(
     label: str, stacked: Sequence[Series], values: Sequence[float | None], unit: str
 ) -> str:
-    told = [
+    known = [
         f"{series.name} {shown(value, unit)}"
         for series, value in zip(stacked, values, strict=True)
         if value is not None
     ]
-    return f"{label}: {', '.join(told) or 'not known'}"
+    return f"{label}: {', '.join(known) or 'unknown'}"
 
 
 def summary(title: str, labels: Sequence[str], totals: Sequence[float | None], unit: str) -> str:
@@ -159,7 +159,7 @@ def summary(title: str, labels: Sequence[str], totals: Sequence[float | None], u
         (total, label) for total, label in zip(totals, labels, strict=True) if total is not None
     ]
     if not known:
-        return f"{title}: not known"
+        return f"{title}: unknown"
     (least, quiet), (most, busy) = min(known), max(known)
     return f"{title}: from {shown(least, unit)} at {quiet} to {shown(most, unit)} at {busy}"
 

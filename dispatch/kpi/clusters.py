@@ -1,8 +1,9 @@
 """Cluster outages as the MTC-Motivate agreement for Bay Area Bike Share defines them.
 
-A station's cluster is the station, all within a third of a mile, and at least its three nearest.
-It is out when none of its stations has a bike, or none has a dock. Closed ones are passed over,
-but one at least must be open. Counted are more than ten consecutive minutes of the peak hours.
+A station's cluster is the station, all stations within a third of a mile, and at least its three
+nearest. The cluster is out while none of its stations has a bike, or none has a dock. Closed
+stations are ignored, but at least one must be open. An outage counts if it lasts for more than ten
+consecutive minutes of the peak hours.
 """
 
 import math
@@ -58,16 +59,16 @@ def clusters_of(places: Sequence[StationPoint]) -> Clusters:
 def cluster_outages(
     clusters: Clusters, outages: Collection[Outage], last: datetime, peaks: list[Interval]
 ) -> list[Episode]:
-    """Of one system, in the order of their start, each under the station whose cluster was out.
+    """Return one system's cluster outages by start, each under the station of the cluster.
 
-    `last`: its last poll; `peaks`: when to look.
+    `last`: the system's last poll. `peaks`: the peak hours.
     """
     found = []
     for kind in (OutageKind.EMPTY, OutageKind.FULL):
         lacking = intervals_of(outages, last, {kind})
-        passed = intervals_of(outages, last, {kind, OutageKind.CLOSED})
+        lacking_or_closed = intervals_of(outages, last, {kind, OutageKind.CLOSED})
         for station_id, members in clusters.items():
-            out = intersect(intervals_out(members, lacking, passed), peaks)
+            out = intersect(intervals_out(members, lacking, lacking_or_closed), peaks)
             found += [Episode(station_id, kind, *interval) for interval in out]
     return sorted(
         (outage for outage in found if outage.minutes > LONGEST_ALLOWED_MINUTES),
@@ -86,11 +87,14 @@ def intervals_of(
 
 
 def intervals_out(
-    members: Iterable[int], lacking: dict[int, list[Interval]], passed: dict[int, list[Interval]]
+    members: Iterable[int],
+    lacking: dict[int, list[Interval]],
+    lacking_or_closed: dict[int, list[Interval]],
 ) -> list[Interval]:
+    """Return when each member lacks bikes (or docks) or is closed, and at least one lacks them."""
     out = union(interval for member in members for interval in lacking.get(member, []))
     for member in members:
-        out = intersect(out, passed.get(member, []))
+        out = intersect(out, lacking_or_closed.get(member, []))
     return out
 
 

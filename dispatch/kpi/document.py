@@ -1,4 +1,4 @@
-"""A report as JSON and as CSV."""
+"""Writes a report as JSON and as CSV."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from .report import KpiReport
 
 
 def to_document(report: KpiReport) -> dict[str, Any]:
-    """Of what JSON has. Percentages and minutes are rounded to hundredths."""
+    """Return the report in JSON types. Percentages and minutes are rounded to hundredths."""
     stockouts, work = asdict(report.stockouts), asdict(report.work)
     for part in (stockouts, work):
         part["by_hour"] = numbered(part["by_hour"])
@@ -22,7 +22,7 @@ def to_document(report: KpiReport) -> dict[str, Any]:
         "to": str(report.period.last),
         "time_zone": str(report.period.zone),
         "status_polls": report.polls,
-        "watched_percent": report.watched,
+        "watched_percent": report.coverage,
         "stockouts": stockouts,
         "clusters": {**asdict(report.clusters), "outages": list(cluster_outages(report))},
         "work": work,
@@ -64,7 +64,7 @@ def to_json(report: KpiReport) -> str:
 
 
 def to_csv(report: KpiReport) -> str:
-    """One figure a line, under the names that it has in JSON."""
+    """Return one line a figure, under its name in JSON."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["figure", "value"])

@@ -13,7 +13,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Hour:
-    """Begins at `start`, on the hour of the clock on the wall. The last one is not over yet."""
+    """One hour of the wall clock. The last of the 24 is not over yet."""
 
     start: datetime
     share: Share
@@ -22,7 +22,7 @@ class Hour:
 
 
 def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:
-    """Oldest first. Days on which the clock is changed have their hours too: 24 real ones."""
+    """Return 24 hours, oldest first, also on days when the clock changes."""
     starts = starts_of_hours(now, zone)
     work = hour_by_hour(
         queries.completions_between(starts[0], starts[-1] + HOUR),

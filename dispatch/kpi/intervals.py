@@ -1,16 +1,16 @@
-"""Stretches of time: from a moment up to, and without, another."""
+"""Intervals of time. The start belongs to an interval, the end does not."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
-# Of a day.
+# The hours of a day.
 HOURS = range(24)
 
 Interval = tuple[datetime, datetime]
 
 
 def union(intervals: Iterable[Interval]) -> list[Interval]:
-    """In order, with those joined that overlap or touch. Empty ones are left out."""
+    """Return the intervals in order. Those that overlap or touch are joined, empty ones dropped."""
     joined: list[Interval] = []
     for start, end in sorted(intervals):
         if start >= end:
@@ -23,7 +23,7 @@ def union(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def intersect(one: list[Interval], other: list[Interval]) -> list[Interval]:
-    """What is in both. Each must be `union`."""
+    """Return the parts in both lists. Each list must be a `union`."""
     found = []
     i = j = 0
     while i < len(one) and j < len(other):

@@ -13,13 +13,13 @@ from .intervals import Interval
 DEFAULT_DAYS, MOST_DAYS = 7, 366
 EARLIEST, LATEST = date(2001, 1, 1), date(8999, 1, 1)
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-# When the MTC-Motivate agreement counts what stations lack.
+# The hours in which the MTC-Motivate agreement counts outages.
 PEAK_HOURS = range(6, 22)
 
 
 @dataclass(frozen=True)
 class Period:
-    """`last` belongs to it."""
+    """Whole days. The day `last` is included."""
 
     first: date
     last: date
@@ -34,7 +34,7 @@ class Period:
         return self.at(self.last + timedelta(days=1))
 
     def at(self, day: date, hour: int = 0) -> datetime:
-        """In UTC: local times of a changing clock cannot be subtracted."""
+        """Return a moment in UTC: local times cannot be subtracted when the clock changes."""
         return datetime.combine(day, time(hour), self.zone).astimezone(UTC)
 
     def days(self) -> Iterator[date]:
@@ -45,9 +45,9 @@ class Period:
         return moment.astimezone(self.zone).hour
 
     def peaks(self, polls: list[datetime]) -> list[Interval]:
-        """Each day's peak hours, by the polls in them: a poll's state stands until the next one.
+        """Return each day's peak hours, from the first poll in them to the first poll after them.
 
-        From the first poll in them to the first one behind them.
+        The state in a poll holds until the next poll.
         """
         found = []
         for day in self.days():
@@ -60,7 +60,7 @@ class Period:
 
 
 def to_date(text: str) -> date:
-    """Refusal: it is none of the kind 2026-05-04."""
+    """Read a date like 2026-05-04. Refusal: the text is not one."""
     if DATE.fullmatch(text):
         with suppress(ValueError):
             return date.fromisoformat(text)
@@ -70,17 +70,17 @@ def to_date(text: str) -> date:
 def period_of(
     first: date | None, last: date | None, today: date, zone: tzinfo, most: int = MOST_DAYS
 ) -> Period:
-    """Without a last day it ends today, without a first one it is a week.
+    """Return the period. By default it ends today and is a week long.
 
-    Refusal: it ends before it begins, is longer than `most` days or too long ago.
+    Refusal: it ends before it begins, is longer than `most` days, or is too long ago.
     """
     last = last or today
     if not EARLIEST <= last <= LATEST:
-        raise Refusal(f"The days must lie between {EARLIEST} and {LATEST}.")
+        raise Refusal(f"The days must be between {EARLIEST} and {LATEST}.")
     first = first or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
-        raise Refusal(f"The first day, {first}, lies after the last one, {last}.")
+        raise Refusal(f"The first day, {first}, is after the last day, {last}.")
     if (last - first).days >= most:
-        more = f" The command `kpi` takes up to {MOST_DAYS}." * (most < MOST_DAYS)
+        more = f" The command `kpi` accepts up to {MOST_DAYS}." * (most < MOST_DAYS)
         raise Refusal(f"{first} to {last} is more than {most} days.{more}")
     return Period(first, last, zone)

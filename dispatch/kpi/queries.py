@@ -1,4 +1,4 @@
-"""What the figures are made of, read from the tables."""
+"""Reads the data behind the figures."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 
 
 def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
-    """Each with its system, in the order of time."""
+    """Yield polls with their systems, in order of time."""
     polls = StatusPoll.objects.filter(at__gte=start, at__lt=end).order_by("at", "system")
     fields = ("system", "at", "in_service", "empty", "full")
     for system, at, in_service, empty, full in polls.values_list(*fields).iterator():
@@ -33,7 +33,7 @@ def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
 
 
 def hourly_polls(start: datetime, end: datetime) -> dict[int, Poll]:
-    """Those of each hour after the start added up, by the hour's number from 0."""
+    """Return the sum of the polls in each hour after `start`. Hours are numbered from 0."""
     seconds = Extract("at", "epoch", tzinfo=UTC, output_field=FloatField()) - start.timestamp()
     polls = StatusPoll.objects.filter(at__gte=start, at__lt=end).order_by()
     sums = (Max("at"), Sum("in_service"), Sum("empty"), Sum("full"))
@@ -42,15 +42,16 @@ def hourly_polls(start: datetime, end: datetime) -> dict[int, Poll]:
 
 
 def last_polls() -> dict[str, datetime]:
-    """Of each system, of all time: until then it is known that what lasts has lasted."""
+    """Return each system's last poll of all time. Open outages are known to last until then."""
     latest = FeedWatch.objects.values_list("system").annotate(last=Max("ended_at"))
     return dict(latest.order_by("system"))
 
 
 def outages_between(start: datetime, end: datetime) -> Iterator[tuple[str, Outage]]:
-    """What lasted for any time of it, with its system, in the order of station and start.
+    """Yield the outages in that time with their systems, by station and start.
 
-    And what ended when a closure began that reached over its start: that closure is part of it.
+    Includes an earlier outage that turned into a closure which reaches into that time: the closure
+    belongs to it.
     """
     lasted = Q(ended_at__isnull=True) | Q(ended_at__gt=start)
     closures = StationOutage.objects.filter(
@@ -62,7 +63,7 @@ def outages_between(start: datetime, end: datetime) -> Iterator[tuple[str, Outag
     )
     fields = ("station__system", "station_id", "kind", "started_at", "ended_at")
     outages = StationOutage.objects.filter(lasted, started_at__lt=end).values_list(*fields)
-    # Not joined by OR: no index would then serve either of the two.
+    # With OR instead of UNION, neither half could use an index.
     before = StationOutage.objects.filter(Exists(closures), ended_at__lte=start).values_list(
         *fields
     )
@@ -72,7 +73,7 @@ def outages_between(start: datetime, end: datetime) -> Iterator[tuple[str, Outag
 
 
 def stations_after(start: datetime) -> QuerySet[Station]:
-    """Those that had not gone by then, and of which some poll has told."""
+    """Return the stations that were still present then and have had a poll."""
     had_not_gone = Q(gone_at__isnull=True) | Q(gone_at__gt=start)
     return Station.objects.filter(had_not_gone, status__isnull=False).order_by("id")
 
@@ -98,7 +99,7 @@ def completions_between(start: datetime, end: datetime) -> Iterator[Completion]:
 
 
 def first_claims_between(start: datetime, end: datetime) -> Iterator[Interval]:
-    """From the approval, or the entry by hand, to the first claim, which is in that time."""
+    """Yield the wait of each task first claimed in that time, from its approval or creation."""
     entry = TaskEvent.objects.filter(task_id=OuterRef("task_id"), kind__in=ENTERED).order_by("id")
     claims = events_between(start, end).filter(kind__in=ASSIGNED, attempt=1)
     rows = claims.annotate(entered_at=Subquery(entry.values("at")[:1])).order_by("id")
@@ -108,7 +109,7 @@ def first_claims_between(start: datetime, end: datetime) -> Iterator[Interval]:
 
 
 def decisions_between(start: datetime, end: datetime) -> Iterator[Decision]:
-    """On suggestions."""
+    """Yield the decisions on suggestions, counted by source and kind."""
     events = events_between(start, end).filter(kind__in=DECIDED)
     counted = events.values_list("source", "kind").annotate(count=Count("id"))
     for row in counted.order_by("source", "kind"):

@@ -1,4 +1,4 @@
-"""All figures of a period."""
+"""Collects all figures of a period."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -11,18 +11,19 @@ from . import queries
 from .clusters import ClusterFigures, StationPoint, cluster_outages, clusters_of, figures_of
 from .intervals import minutes
 from .periods import Period
-from .stockouts import Episode, Stockouts, closures, episodes, stockouts, within
-from .work import SourceFigures, Work, by_source, work
+from .stockouts import Episode, Stockouts, closures, episodes, stockout_figures, within
+from .work import SourceFigures, Work, by_source, work_figures
 
 
 @dataclass(frozen=True)
 class KpiReport:
-    """`polls`: of station status in the period. `watched`: percent of its past part in which they
-    came without a gap, of the system that has the least. `names`: of stations."""
+    """`polls`: the number of status polls. `coverage`: percent of the past part of the period in
+    which polls came without a gap, for the system with the least; None: no system was polled.
+    `names`: the names of stations."""
 
     period: Period
     polls: int
-    watched: float | None
+    coverage: float | None
     stockouts: Stockouts
     clusters: ClusterFigures
     cluster_outages: list[Episode]
@@ -33,7 +34,7 @@ class KpiReport:
 
 @dataclass
 class System:
-    """What is known of one system in the period. `last`: its last poll of all."""
+    """One system's data in the period. `last`: its last poll of all time."""
 
     last: datetime
     polls: list[Poll] = field(default_factory=list)
@@ -45,15 +46,15 @@ def build_report(period: Period, now: datetime) -> KpiReport:
     span = (period.start, period.end)
     systems = read_systems(*span)
     names = {station.pk: station.name for system in systems for station in system.stations}
-    clusters, out = cluster_figures(systems, period)
+    clusters, out = clusters_in(systems, period)
     return KpiReport(
         period=period,
         polls=sum(len(system.polls) for system in systems),
-        watched=min((watched(system.polls, period, now) for system in systems), default=None),
-        stockouts=stockout_figures(systems, period, names),
+        coverage=min((coverage(system.polls, period, now) for system in systems), default=None),
+        stockouts=stockouts_in(systems, period, names),
         clusters=clusters,
         cluster_outages=out,
-        work=work(
+        work=work_figures(
             period,
             list(queries.completions_between(*span)),
             queries.first_claims_between(*span),
@@ -65,10 +66,10 @@ def build_report(period: Period, now: datetime) -> KpiReport:
 
 
 def read_systems(start: datetime, end: datetime) -> list[System]:
-    """Those that were polled in that time."""
+    """Return the systems that were polled in that time."""
     systems = {name: System(last) for name, last in queries.last_polls().items()}
     for name, poll in queries.polls_between(start, end):
-        # A system's very first poll may have come since.
+        # A system's first poll may have come after the query above.
         if name in systems:
             systems[name].polls.append(poll)
     systems = {name: system for name, system in systems.items() if system.polls}
@@ -81,10 +82,8 @@ def read_systems(start: datetime, end: datetime) -> list[System]:
     return list(systems.values())
 
 
-def stockout_figures(
-    systems: Collection[System], period: Period, names: dict[int, str]
-) -> Stockouts:
-    return stockouts(
+def stockouts_in(systems: Collection[System], period: Period, names: dict[int, str]) -> Stockouts:
+    return stockout_figures(
         period,
         (poll for system in systems for poll in system.polls),
         found=[e for s in systems for e in within(period, episodes(s.outages, s.last))],
@@ -95,7 +94,7 @@ def stockout_figures(
 
 
 def always_closed(system: System) -> set[int]:
-    """At all polls of the period."""
+    """Return the stations that were closed at every poll of the period."""
     first, last = system.polls[0].at, system.polls[-1].at
     return {
         outage.station_id
@@ -106,10 +105,8 @@ def always_closed(system: System) -> set[int]:
     }
 
 
-def cluster_figures(
-    systems: Iterable[System], period: Period
-) -> tuple[ClusterFigures, list[Episode]]:
-    """Clusters do not reach from one system into another."""
+def clusters_in(systems: Iterable[System], period: Period) -> tuple[ClusterFigures, list[Episode]]:
+    """Return the figures and the cluster outages. No cluster spans two systems."""
     clusters: dict[int, frozenset[int]] = {}
     out: list[Episode] = []
     for system in systems:
@@ -120,7 +117,7 @@ def cluster_figures(
     return figures_of(clusters, out), out
 
 
-def watched(polls: list[Poll], period: Period, now: datetime) -> float:
+def coverage(polls: list[Poll], period: Period, now: datetime) -> float:
     steps = [(one.at, other.at) for one, other in pairwise(polls)]
     known = sum(minutes(*step) for step in steps if step[1] - step[0] <= LONGEST_GAP)
     past = minutes(period.start, min(period.end, now))

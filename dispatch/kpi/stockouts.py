@@ -17,8 +17,8 @@ WORST_SHOWN = 10
 
 @dataclass(frozen=True)
 class Share:
-    """Percent of station-polls: each poll counts each of its stations in service once. None
-    without any."""
+    """Percent of station-polls: each poll counts each of its stations in service once. None: there
+    are none."""
 
     station_polls: int
     empty: float | None = None
@@ -50,10 +50,10 @@ class Episode:
 
 
 def episodes(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
-    """Outages as a rider has them: empty, or full, until the station is seen otherwise in service.
+    """Yield outages as riders see them: empty, or full, until a poll shows the station usable.
 
-    A closure within one or right after it is part of it. `outages` of one system, in the order of
-    station and start; `last`: its last poll.
+    A closure within an episode or right after it belongs to it. `outages`: of one system, by
+    station and start. `last`: the system's last poll.
     """
     for _, of_station in groupby(outages, key=lambda outage: outage.station_id):
         yield from episodes_of_station(of_station, last)
@@ -62,7 +62,7 @@ def episodes(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
 def episodes_of_station(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
     episode: Episode | None = None
     for outage in outages:
-        if episode is not None and not goes_on(episode, outage):
+        if episode is not None and not continues(episode, outage):
             yield episode
             episode = None
         if outage.kind != OutageKind.CLOSED:
@@ -76,7 +76,7 @@ def episodes_of_station(outages: Iterable[Outage], last: datetime) -> Iterator[E
         yield episode
 
 
-def goes_on(episode: Episode, outage: Outage) -> bool:
+def continues(episode: Episode, outage: Outage) -> bool:
     return outage.start <= episode.end and outage.kind in (episode.kind, OutageKind.CLOSED)
 
 
@@ -87,7 +87,7 @@ def closures(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
 
 
 def within(period: Period, all_episodes: Iterable[Episode]) -> Iterator[Episode]:
-    """The parts in the period. One that began just now has no length yet, but counts."""
+    """Yield the parts in the period. One that began with the last poll counts, without length."""
     for episode in all_episodes:
         start, end = max(episode.start, period.start), min(episode.end, period.end)
         if start < end or (start == end == episode.start < period.end):
@@ -127,8 +127,8 @@ class StationFigures:
 
 @dataclass(frozen=True)
 class Stockouts:
-    """`peak_hours`: the share in them. `long_episodes`: of more than an hour. `worst_tenth`:
-    percent of all minutes that fall to that tenth of the stations which has most of them."""
+    """`peak_hours`: the share in these hours. `long_episodes`: those of more than an hour.
+    `worst_tenth`: percent of all minutes at the tenth of the stations with the most."""
 
     share: Share
     peak_hours: Share
@@ -142,7 +142,7 @@ class Stockouts:
     worst_stations: list[StationFigures]
 
 
-def stockouts(
+def stockout_figures(
     period: Period,
     polls: Iterable[Poll],
     *,
@@ -151,7 +151,8 @@ def stockouts(
     names: dict[int, str],
     in_service: int,
 ) -> Stockouts:
-    """`found` and `closed` within the period; `in_service`: stations that were, at some time."""
+    """`found`, `closed`: the parts within the period. `in_service`: the number of stations that
+    were in service at some time."""
     by_hour: dict[int, list[Poll]] = {hour: [] for hour in HOURS}
     for poll in polls:
         by_hour[period.hour_of(poll.at)].append(poll)

@@ -1,4 +1,4 @@
-"""A report as a table to read in a terminal."""
+"""Writes a report as tables for a terminal."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from unicodedata import category
@@ -19,7 +19,8 @@ def lines(report: KpiReport) -> Iterator[str]:
     period = report.period
     yield f"{period.first} to {period.last}, {period.zone}"
     if report.polls:
-        yield f"{report.polls:,} polls of station status, {percent(report.watched)} watched"
+        covered = percent(report.coverage)
+        yield f"{report.polls:,} status polls, covering {covered} of the time"
         yield from stockouts(report)
         yield from by_hour(report)
         yield from worst_stations(report)
@@ -151,6 +152,6 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 
 def shown(text: str) -> str:
-    """Short, and without what would play tricks on a terminal."""
+    """Return the text cut to size and without control characters, which terminals obey."""
     plain = "".join(char for char in text if category(char)[0] != "C")
     return plain if len(plain) <= NAME_WIDTH else f"{plain[: NAME_WIDTH - 1]}…"

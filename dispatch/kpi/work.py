@@ -1,10 +1,11 @@
-"""How quickly moves are decided, claimed and done, and how many bikes they move. No database."""
+"""How quickly tasks are claimed and done, and how many bikes they move. No database."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from statistics import median, quantiles
 
 from ..models import EventKind
 from .intervals import HOURS, Interval, minutes
@@ -13,7 +14,7 @@ from .periods import Period
 
 @dataclass(frozen=True)
 class Completion:
-    """`heard_at`: when the service was told. `done_at`: when the worker says it was."""
+    """`heard_at`: when the report arrived. `done_at`: when the task was done, as the crew says."""
 
     heard_at: datetime
     bikes: int
@@ -30,7 +31,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Wait:
-    """In minutes; None of nothing. `ninetieth`: nine of ten took at most so long."""
+    """In minutes. None: there were no waits. `ninetieth`: nine of ten took at most that long."""
 
     count: int
     median: float | None
@@ -39,7 +40,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class HourOfWork:
-    """Of the day, over all days of a period; or one of the last 24."""
+    """An hour of the day over all days of a period, or one of the last 24 hours."""
 
     tasks: int
     bikes: int
@@ -47,7 +48,7 @@ class HourOfWork:
 
 @dataclass(frozen=True)
 class Work:
-    """`bikes_per_hour`: over all hours of the period that are past."""
+    """`bikes_per_hour`: over the past hours of the period."""
 
     tasks_done: int
     bikes_moved: int
@@ -59,8 +60,8 @@ class Work:
 
 @dataclass(frozen=True)
 class SourceFigures:
-    """What became of a source's suggestions. The rates are percent of those that were approved or
-    rejected; None: none was."""
+    """The decisions on a source's suggestions. Rates are percent of those approved or rejected;
+    None: there are none."""
 
     source: str
     approved: int
@@ -70,29 +71,23 @@ class SourceFigures:
     rejection_rate: float | None
 
 
-def percentile(values: Collection[float], share: float) -> float | None:
-    """Between two values in proportion, as PostgreSQL's percentile_cont does. None of nothing."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
 def wait_of(intervals: Iterable[Interval]) -> Wait:
     lengths = [minutes(start, end) for start, end in intervals]
-    return Wait(len(lengths), percentile(lengths, 0.5), percentile(lengths, 0.9))
+    if not lengths:
+        return Wait(0, None, None)
+    # Python 3.11 and 3.12 have no quantiles of a single value.
+    values = lengths * 2 if len(lengths) == 1 else lengths
+    *_, ninetieth = quantiles(values, n=10, method="inclusive")
+    return Wait(len(lengths), median(lengths), ninetieth)
 
 
-def work(
+def work_figures(
     period: Period,
     completions: Sequence[Completion],
     first_claims: Iterable[Interval],
     now: datetime,
 ) -> Work:
-    """All of them in the period. `first_claims`: from the approval to the first claim."""
+    """Return the figures of events in the period. `first_claims`: from approval to first claim."""
     bikes = sum(done.bikes for done in completions)
     past = (min(now, period.end) - period.start) / timedelta(hours=1)
     return Work(
@@ -112,7 +107,7 @@ def work(
 def hour_by_hour(
     completions: Iterable[Completion], hour_of: Callable[[datetime], int]
 ) -> list[HourOfWork]:
-    """24 of them, by the numbers that `hour_of` gives to when it was heard."""
+    """Return 24 hours. `hour_of` gives the number of the hour for `heard_at`."""
     tasks: Counter[int] = Counter()
     bikes: Counter[int] = Counter()
     for done in completions:

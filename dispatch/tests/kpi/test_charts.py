@@ -9,7 +9,7 @@ from dispatch.kpi.stockouts import Share
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
 
-def test_bars_stand_on_one_another_and_reach_as_high_as_their_values():
+def test_bars_are_stacked_and_as_high_as_their_values():
     chart = bar_chart(
         "Stations",
         ["a", "b"],
@@ -30,20 +30,18 @@ def test_bars_stand_on_one_another_and_reach_as_high_as_their_values():
     assert [series.key for series in chart.legend] == ["empty", "full"]
 
 
-def test_what_is_not_known_has_no_bar_and_says_so():
+def test_unknown_value_has_no_bar_and_is_called_unknown():
     chart = bar_chart("Tasks", ["a", "b"], [Series("done", "tasks", [None, 1200])])
 
     assert [len(column.bars) for column in chart.columns] == [0, 1]
-    assert chart.columns[0].title == "a: not known"
+    assert chart.columns[0].title == "a: unknown"
     assert chart.columns[1].title == "b: tasks 1,200"
     assert chart.summary == "Tasks: from 1,200 at b to 1,200 at b"
     assert chart.legend == []
 
 
-def test_a_chart_of_nothing_is_one_all_the_same():
-    assert (
-        bar_chart("Tasks", ["a"], [Series("done", "tasks", [None])]).summary == "Tasks: not known"
-    )
+def test_chart_without_values_is_still_valid():
+    assert bar_chart("Tasks", ["a"], [Series("done", "tasks", [None])]).summary == "Tasks: unknown"
     assert bar_chart("Tasks", ["a"], [Series("done", "tasks", [0])]).columns[0].bars == []
     assert bar_chart("Tasks", [], [Series("done", "tasks", [])]).ticks == []
 
@@ -54,7 +52,7 @@ def test_every_sixth_of_24_hours_has_a_tick():
     assert chart.ticks == ["00:00", "06:00", "12:00", "18:00"]
 
 
-def test_the_charts_of_hours_say_what_they_come_to():
+def test_hourly_charts_have_totals():
     shares = [Share(30, 10.0, 0.0, 10.0), Share(10, 20.0, 10.0, 30.0), Share(0)]
 
     out, tasks, bikes = charts_by_hour(["a", "b", "c"], shares, [1, 1200, 0], [0, 0, 0])
@@ -62,13 +60,13 @@ def test_the_charts_of_hours_say_what_they_come_to():
     # The first hour has three quarters of the polls.
     assert [chart.total for chart in (out, tasks, bikes)] == ["15.0 %", "1,201", "0"]
     assert out.columns[1].title == "b: empty 20 %, full 10 %"
-    assert out.columns[2].title == "c: not known"
+    assert out.columns[2].title == "c: unknown"
 
 
-def test_without_polls_the_share_of_stations_that_were_out_is_not_known():
+def test_share_without_polls_is_unknown():
     out, _, _ = charts_by_hour(["a"], [Share(0)], [0], [0])
 
-    assert out.total == "not known"
+    assert out.total == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -86,11 +84,11 @@ def test_without_polls_the_share_of_stations_that_were_out_is_not_known():
         (999, 1000),
     ],
 )
-def test_the_upper_edge_is_an_easy_number(value, top):
+def test_upper_edge_is_a_round_number(value, top):
     assert round_up(value) == top
 
 
-def test_no_bar_leaves_the_box_and_the_picture_is_well_formed():
+def test_bars_stay_in_the_box_and_the_svg_is_well_formed():
     chart = bar_chart(
         "<script>", HOURS, [Series("empty", '"><b>', range(24)), Series("full", "full", [9] * 24)]
     )

@@ -56,38 +56,38 @@ def found(outages, clusters=ONE, peaks=PEAK, last=LAST):
 # Who belongs together
 
 
-def test_all_within_a_third_of_a_mile_are_a_cluster():
+def test_cluster_has_all_stations_within_a_third_of_a_mile():
     clusters = clusters_of(north(0, 100, 200, 300, 536, 537))
 
     assert clusters[1] == {1, 2, 3, 4, 5}
     assert clusters[6] == {2, 3, 4, 5, 6}
 
 
-def test_a_third_of_a_mile_is_meant_to_the_centimetre():
+def test_third_of_a_mile_is_exact_to_a_centimetre():
     assert THIRD_OF_A_MILE == 536.448
     assert clusters_of(north(0, 1, 2, 3, 536.44, 536.46))[1] == {1, 2, 3, 4, 5}
 
 
-def test_the_three_nearest_belong_to_it_however_far():
+def test_cluster_has_the_three_nearest_at_any_distance():
     clusters = clusters_of(north(0, 100, 5_000, 9_000, 20_000))
 
     assert clusters[1] == {1, 2, 3, 4}
     assert clusters[5] == {2, 3, 4, 5}
 
 
-def test_the_three_nearest_are_sought_in_all_directions():
+def test_three_nearest_may_lie_in_any_direction():
     far_east = [StationPoint(n, 37.7, -122.3 + n / 10_000) for n in (5, 6, 7)]
 
     assert clusters_of(north(0, 700, 800, 900) + far_east)[1] == {1, 2, 3, 4}
 
 
-def test_where_there_are_fewer_stations_all_are_one_cluster():
+def test_fewer_than_four_stations_are_one_cluster():
     assert clusters_of(north(0, 9_000)) == {1: {1, 2}, 2: {1, 2}}
     assert clusters_of(north(0)) == {1: {1}}
     assert clusters_of([]) == {}
 
 
-def test_east_and_west_are_as_far_as_north_and_south():
+def test_distances_are_right_from_east_to_west():
     shrunk = METRES_A_DEGREE * 0.7912  # The cosine of 37.7 degrees.
     places = [
         StationPoint(n, 37.7, -122.4 + m / shrunk)
@@ -100,7 +100,7 @@ def test_east_and_west_are_as_far_as_north_and_south():
 # When it is out
 
 
-def test_a_cluster_is_out_while_none_of_its_stations_has_a_bike():
+def test_cluster_is_out_while_none_of_its_stations_has_a_bike():
     outages = [
         outage(1, EMPTY, "08:00", "10:00"),
         outage(2, EMPTY, "08:10", "09:00"),
@@ -112,25 +112,25 @@ def test_a_cluster_is_out_while_none_of_its_stations_has_a_bike():
     assert found(outages[:3]) == []
 
 
-def test_ten_minutes_are_allowed_and_not_more():
+def test_outage_of_exactly_ten_minutes_does_not_count():
     assert found(all_four(EMPTY, "08:00", "08:10")) == []
     assert found(all_four(EMPTY, "08:00", "08:11")) == [(1, EMPTY, at("08:00"), at("08:11"))]
 
 
-def test_minutes_that_are_not_consecutive_do_not_add_up():
+def test_separate_outages_do_not_add_up():
     twice = all_four(EMPTY, "08:00", "08:08") + all_four(EMPTY, "08:09", "08:17")
 
     assert found(twice) == []
 
 
-def test_an_empty_station_and_a_full_one_are_not_out_together():
+def test_empty_and_full_stations_make_no_outage_together():
     mixed = [*all_four(EMPTY, "08:00", "09:00")[:3], outage(4, FULL, "08:00", "09:00")]
 
     assert found(mixed) == []
     assert found(all_four(FULL, "08:00", "09:00")) == [(1, FULL, at("08:00"), at("09:00"))]
 
 
-def test_a_closed_station_is_passed_over_but_all_closed_ones_are_no_outage():
+def test_closed_stations_are_ignored_unless_all_are_closed():
     closed = all_four(CLOSED, "08:00", "09:00")
 
     assert found([outage(1, EMPTY, "08:00", "09:00"), *closed[1:]]) == [
@@ -139,7 +139,7 @@ def test_a_closed_station_is_passed_over_but_all_closed_ones_are_no_outage():
     assert found(closed) == []
 
 
-def test_a_station_that_turns_from_empty_to_closed_does_not_end_it():
+def test_closing_an_empty_station_does_not_end_the_outage():
     outages = [
         *all_four(EMPTY, "08:00", "09:00")[1:],
         outage(1, EMPTY, "08:00", "08:30"),
@@ -149,13 +149,13 @@ def test_a_station_that_turns_from_empty_to_closed_does_not_end_it():
     assert found(outages) == [(1, EMPTY, at("08:00"), at("09:00"))]
 
 
-def test_an_outage_that_still_lasts_is_known_until_the_last_poll():
+def test_open_cluster_outage_lasts_until_the_last_poll():
     lasting = [outage(n, EMPTY, "08:00") for n in (1, 2, 3, 4)]
 
     assert found(lasting, last=at("08:30")) == [(1, EMPTY, at("08:00"), at("08:30"))]
 
 
-def test_only_the_part_in_the_peak_hours_counts_and_each_day_has_its_own():
+def test_only_the_part_in_each_days_peak_hours_counts():
     tuesday = date(2015, 5, 5)
     period = Period(MONDAY, tuesday, PACIFIC)
     polls = [period.start + timedelta(minutes=10) * n for n in range(2 * 24 * 6)]
@@ -164,7 +164,7 @@ def test_only_the_part_in_the_peak_hours_counts_and_each_day_has_its_own():
     assert found(night, peaks=period.peaks(polls)) == [(1, EMPTY, at("21:40"), at("22:00"))]
 
 
-def test_the_peak_hours_are_those_of_the_polls_in_them():
+def test_peak_hours_begin_and_end_with_polls():
     """From the first poll at or after 06:00 to the first at or after 22:00."""
     period = Period(MONDAY, MONDAY, PACIFIC)
     polls = [at(clock) for clock in ("05:55", "06:05", "12:00", "21:55", "22:07", "22:17")]
@@ -176,7 +176,7 @@ def test_the_peak_hours_are_those_of_the_polls_in_them():
 
 
 @pytest.mark.parametrize("day", [date(2015, 3, 8), date(2015, 11, 1)])
-def test_the_peak_hours_go_by_the_wall_clock_when_it_is_changed(day):
+def test_peak_hours_follow_the_wall_clock_when_it_changes(day):
     period = Period(day, day, PACIFIC)
     polls = [period.start + timedelta(minutes=30) * n for n in range(50)]
 

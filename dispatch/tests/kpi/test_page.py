@@ -24,7 +24,7 @@ def day():
 
 
 @pytest.mark.parametrize("role", [*sorted(ROLES), None])
-def test_who_may_see_tasks_and_stations_may_see_the_figures(client, roles, role):
+def test_reports_need_permission_to_view_tasks_and_stations(client, roles, role):
     user = UserFactory(is_superuser=False)
     user.groups.set(Group.objects.filter(name=role))
     client.force_login(user)
@@ -34,18 +34,18 @@ def test_who_may_see_tasks_and_stations_may_see_the_figures(client, roles, role)
     assert (PAGE in client.get("/admin/password_change/").content.decode()) == allowed
 
 
-def test_a_visitor_is_asked_to_sign_in(client):
+def test_visitor_is_sent_to_sign_in(client):
     answer = client.get(PAGE)
 
     assert answer.status_code == 302
     assert answer.headers["Location"] == f"/admin/login/?next={PAGE}"
 
 
-def test_it_is_for_reading_only(dispatcher):
+def test_page_is_read_only(dispatcher):
     assert dispatcher.post(PAGE).status_code == 405
 
 
-def test_it_shows_the_figures_of_the_days_that_are_asked_for(dispatcher, day):
+def test_page_shows_the_figures_of_the_chosen_days(dispatcher, day):
     answer = dispatcher.get(PAGE, THE_DAY)
 
     page = answer.content.decode()
@@ -57,7 +57,7 @@ def test_it_shows_the_figures_of_the_days_that_are_asked_for(dispatcher, day):
     assert "09:00: empty 100 %, full 0 %" in page
 
 
-def test_names_stay_text_and_the_page_has_no_inline_style_or_script(dispatcher, day):
+def test_names_are_escaped_and_nothing_is_inline(dispatcher, day):
     page = dispatcher.get(PAGE, THE_DAY).content.decode()
 
     assert "<script>alert" not in page
@@ -66,14 +66,14 @@ def test_names_stay_text_and_the_page_has_no_inline_style_or_script(dispatcher, 
     assert "<style" not in page
 
 
-def test_it_takes_few_queries(dispatcher, day):
+def test_page_takes_few_queries(dispatcher, day):
     with CaptureQueriesContext(connection) as queries:
         dispatcher.get(PAGE, THE_DAY)
 
     assert len(queries) == 9, "the session, the user and seven of the report"
 
 
-def test_without_data_it_says_so(dispatcher):
+def test_page_without_data_says_so(dispatcher):
     page = dispatcher.get(PAGE, THE_DAY).content.decode()
 
     assert "No station status was polled in this period." in page
@@ -84,28 +84,28 @@ def test_without_data_it_says_so(dispatcher):
     ("asked", "why"),
     [
         ({"from": "yesterday"}, "&#x27;yesterday&#x27; is not a date like 2026-05-04."),
-        ({"from": "2015-05-05", "to": "2015-05-04"}, "lies after the last one"),
+        ({"from": "2015-05-05", "to": "2015-05-04"}, "is after the last day"),
         (
             {"from": "2015-05-01", "to": "2015-06-01"},
-            "is more than 31 days. The command `kpi` takes up to 366.",
+            "is more than 31 days. The command `kpi` accepts up to 366.",
         ),
-        ({"to": "0001-01-01"}, "The days must lie between"),
+        ({"to": "0001-01-01"}, "The days must be between"),
         ({"from": "<script>"}, "&#x27;&lt;script&gt;&#x27; is not a date"),
         ({"from": "\0"}, "is not a date"),
     ],
 )
-def test_dates_that_make_no_period_are_answered_with_a_sentence(dispatcher, asked, why):
+def test_invalid_dates_are_explained(dispatcher, asked, why):
     answer = dispatcher.get(PAGE, asked)
 
     assert answer.status_code == 400
     assert why in answer.content.decode()
 
 
-def test_a_month_is_shown(dispatcher):
+def test_month_is_shown(dispatcher):
     assert dispatcher.get(PAGE, {"from": "2015-05-01", "to": "2015-05-31"}).status_code == 200
 
 
-def test_the_figures_can_be_taken_along_as_csv(dispatcher, day):
+def test_report_can_be_downloaded_as_csv(dispatcher, day):
     answer = dispatcher.get(PAGE, {**THE_DAY, "as": "csv"})
 
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"

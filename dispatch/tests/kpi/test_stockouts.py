@@ -1,4 +1,4 @@
-"""Each figure against one that was worked out by hand."""
+"""Each figure, compared with one worked out by hand."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from dispatch.kpi.stockouts import (
     closures,
     episodes,
     share_of,
-    stockouts,
+    stockout_figures,
     within,
 )
 from dispatch.models import OutageKind
@@ -46,11 +46,11 @@ def found(*outages, last=LAST):
 # Episodes
 
 
-def test_an_outage_is_an_episode():
+def test_outage_is_an_episode():
     assert found(outage(EMPTY, "08:00", "09:00")) == [(EMPTY, at("08:00"), at("09:00"))]
 
 
-def test_a_closure_within_an_outage_does_not_split_it():
+def test_closure_within_an_outage_does_not_split_it():
     assert found(
         outage(EMPTY, "08:00", "09:00"),
         outage(CLOSED, "09:00", "09:20"),
@@ -58,25 +58,25 @@ def test_a_closure_within_an_outage_does_not_split_it():
     ) == [(EMPTY, at("08:00"), at("10:00"))]
 
 
-def test_a_closure_right_after_an_outage_belongs_to_it_until_the_station_is_seen_open():
+def test_closure_right_after_an_outage_belongs_to_it():
     assert found(outage(EMPTY, "08:00", "09:00"), outage(CLOSED, "09:00", "09:20")) == [
         (EMPTY, at("08:00"), at("09:20"))
     ]
 
 
-def test_a_closure_that_still_lasts_belongs_to_nothing():
+def test_open_closure_belongs_to_no_episode():
     assert found(outage(EMPTY, "08:00", "09:00"), outage(CLOSED, "09:00")) == [
         (EMPTY, at("08:00"), at("09:00"))
     ]
 
 
-def test_a_closure_before_an_outage_does_not_belong_to_it():
+def test_closure_before_an_outage_does_not_belong_to_it():
     assert found(outage(CLOSED, "07:00", "08:00"), outage(FULL, "08:00", "09:00")) == [
         (FULL, at("08:00"), at("09:00"))
     ]
 
 
-def test_an_outage_of_another_kind_is_another_episode_even_behind_a_closure():
+def test_other_kind_after_a_closure_is_another_episode():
     assert found(
         outage(EMPTY, "08:00", "09:00"),
         outage(CLOSED, "09:00", "09:20"),
@@ -84,20 +84,20 @@ def test_an_outage_of_another_kind_is_another_episode_even_behind_a_closure():
     ) == [(EMPTY, at("08:00"), at("09:20")), (FULL, at("09:20"), at("10:00"))]
 
 
-def test_outages_with_time_between_them_are_two_episodes_and_so_they_are_across_a_gap():
+def test_outages_apart_are_two_episodes():
     assert len(found(outage(EMPTY, "08:00", "09:00"), outage(EMPTY, "09:10", "10:00"))) == 2
     assert len(found(outage(CLOSED, "08:00", "09:00"), outage(EMPTY, "10:30", "11:00"))) == 1
 
 
-def test_an_outage_that_still_lasts_is_known_to_last_until_the_last_poll():
+def test_open_outage_lasts_until_the_last_poll():
     assert found(outage(FULL, "23:00")) == [(FULL, at("23:00"), LAST)]
 
 
-def test_stations_do_not_join():
+def test_episodes_of_two_stations_do_not_join():
     assert len(found(outage(EMPTY, "08:00", "09:00", 1), outage(EMPTY, "09:00", "10:00", 2))) == 2
 
 
-def test_closures_are_told_apart():
+def test_closures_are_counted_separately():
     assert [
         (c.start, c.end)
         for c in closures([outage(EMPTY, "08:00", "09:00"), outage(CLOSED, "23:00")], LAST)
@@ -107,7 +107,7 @@ def test_closures_are_told_apart():
 # The part in the period
 
 
-def test_an_outage_across_midnight_counts_in_both_days_with_its_part():
+def test_part_of_an_outage_counts_on_each_side_of_midnight():
     night = Episode(1, EMPTY, at("23:00"), at("00:30", date(2015, 5, 5)))
     tuesday = Period(date(2015, 5, 5), date(2015, 5, 5), PACIFIC)
 
@@ -115,11 +115,11 @@ def test_an_outage_across_midnight_counts_in_both_days_with_its_part():
     assert [e.minutes for e in within(tuesday, [night])] == [30]
 
 
-def test_what_the_last_poll_saw_first_counts_without_a_length():
+def test_episode_first_seen_by_the_last_poll_has_no_length():
     assert [e.minutes for e in within(DAY, [Episode(1, EMPTY, LAST, LAST)])] == [0]
 
 
-def test_what_touches_the_period_only_is_not_in_it():
+def test_episode_that_only_touches_the_period_is_left_out():
     before = Episode(1, EMPTY, at("23:00", date(2015, 5, 3)), DAY.start)
     after = Episode(1, EMPTY, DAY.end, DAY.end)
 
@@ -129,7 +129,7 @@ def test_what_touches_the_period_only_is_not_in_it():
 @pytest.mark.parametrize(
     ("day", "hours"), [(date(2015, 3, 8), 23), (date(2015, 11, 1), 25), (MONDAY, 24)]
 )
-def test_a_day_on_which_the_clock_is_changed_has_its_true_hours(day, hours):
+def test_day_on_which_the_clock_changes_has_23_or_25_hours(day, hours):
     """An outage of the whole day and more has as many minutes as the day."""
     period = Period(day, day, PACIFIC)
     around = Episode(1, EMPTY, at("12:00", date(2015, 1, 1)), at("12:00", date(2015, 12, 1)))
@@ -141,7 +141,7 @@ def test_a_day_on_which_the_clock_is_changed_has_its_true_hours(day, hours):
 # Shares
 
 
-def test_a_share_is_of_stations_and_polls_together():
+def test_share_is_of_all_stations_in_all_polls():
     polls = [Poll(at("08:00"), 10, 1, 2), Poll(at("08:10"), 30, 1, 0)]
 
     assert share_of(polls) == Share(40, empty=5.0, full=5.0, either=10.0)
@@ -150,7 +150,7 @@ def test_a_share_is_of_stations_and_polls_together():
 
 
 def figures(polls=(), episodes_found=(), closed=(), names=None, in_service=1, period=DAY):
-    return stockouts(
+    return stockout_figures(
         period,
         polls,
         found=list(episodes_found),
@@ -160,7 +160,7 @@ def figures(polls=(), episodes_found=(), closed=(), names=None, in_service=1, pe
     )
 
 
-def test_shares_are_told_by_the_hour_on_the_wall_and_for_the_peak_hours():
+def test_shares_are_by_wall_clock_hour_and_for_peak_hours():
     polls = [
         Poll(at("05:50"), 10, 5, 0),
         Poll(at("06:00"), 10, 1, 0),
@@ -168,12 +168,12 @@ def test_shares_are_told_by_the_hour_on_the_wall_and_for_the_peak_hours():
         Poll(at("22:00"), 10, 10, 0),
     ]
 
-    told = figures(polls)
+    result = figures(polls)
 
-    assert told.share == Share(40, empty=40.0, full=5.0, either=45.0)
-    assert told.peak_hours == Share(20, empty=5.0, full=10.0, either=15.0)
+    assert result.share == Share(40, empty=40.0, full=5.0, either=45.0)
+    assert result.peak_hours == Share(20, empty=5.0, full=10.0, either=15.0)
     assert {
-        hour: share.either for hour, share in enumerate(told.by_hour) if share.station_polls
+        hour: share.either for hour, share in enumerate(result.by_hour) if share.station_polls
     } == {
         5: 50.0,
         6: 10.0,
@@ -182,20 +182,20 @@ def test_shares_are_told_by_the_hour_on_the_wall_and_for_the_peak_hours():
     }
 
 
-def test_both_hours_of_a_night_that_has_one_twice_count_in_it():
+def test_repeated_hour_of_a_clock_change_counts_twice():
     night = datetime(2015, 11, 1, 8, 30, tzinfo=UTC)
     polls = [Poll(night, 10, 1, 0), Poll(night + timedelta(hours=1), 10, 3, 0)]
 
-    told = figures(polls, period=Period(date(2015, 11, 1), date(2015, 11, 1), PACIFIC))
+    result = figures(polls, period=Period(date(2015, 11, 1), date(2015, 11, 1), PACIFIC))
 
-    assert told.by_hour[1] == Share(20, empty=20.0, full=0.0, either=20.0)
+    assert result.by_hour[1] == Share(20, empty=20.0, full=0.0, either=20.0)
 
 
 # Figures of episodes
 
 
-def test_episodes_are_counted_summed_and_their_middle_found_by_kind():
-    told = figures(
+def test_episodes_have_counts_minutes_and_medians_by_kind():
+    result = figures(
         episodes_found=[
             Episode(1, EMPTY, at("08:00"), at("08:10")),
             Episode(1, EMPTY, at("09:00"), at("10:00")),
@@ -206,24 +206,24 @@ def test_episodes_are_counted_summed_and_their_middle_found_by_kind():
         in_service=3,
     )
 
-    assert told.empty == KindFigures(episodes=3, stations=2, minutes=131, median_minutes=60)
-    assert told.full == KindFigures(episodes=1, stations=1, minutes=30, median_minutes=30)
-    assert told.either == KindFigures(episodes=4, stations=2, minutes=161, median_minutes=45)
-    assert told.closed == KindFigures(episodes=1, stations=1, minutes=5, median_minutes=5)
-    assert told.long_episodes == 1, "an hour is not longer than an hour"
+    assert result.empty == KindFigures(episodes=3, stations=2, minutes=131, median_minutes=60)
+    assert result.full == KindFigures(episodes=1, stations=1, minutes=30, median_minutes=30)
+    assert result.either == KindFigures(episodes=4, stations=2, minutes=161, median_minutes=45)
+    assert result.closed == KindFigures(episodes=1, stations=1, minutes=5, median_minutes=5)
+    assert result.long_episodes == 1, "an hour is not longer than an hour"
 
 
-def test_the_worst_tenth_of_the_stations_in_service_is_told():
+def test_worst_tenth_is_rounded_down_to_whole_stations():
     lengths = {1: 10, 2: 40, 3: 30, 4: 20}
     episodes_found = [
         Episode(number, FULL, at("08:00"), at("08:00") + timedelta(minutes=minutes))
         for number, minutes in lengths.items()
     ]
 
-    told = figures(episodes_found=episodes_found, names={2: "Ferry Building"}, in_service=29)
+    result = figures(episodes_found=episodes_found, names={2: "Ferry Building"}, in_service=29)
 
-    assert told.worst_tenth == 70.0, "two of 29: 40 and 30 of 100 minutes"
-    assert [(s.name, s.minutes) for s in told.worst_stations] == [
+    assert result.worst_tenth == 70.0, "two of 29: 40 and 30 of 100 minutes"
+    assert [(s.name, s.minutes) for s in result.worst_stations] == [
         ("Ferry Building", 40),
         ("#3", 30),
         ("#4", 20),
@@ -231,19 +231,19 @@ def test_the_worst_tenth_of_the_stations_in_service_is_told():
     ]
 
 
-def test_without_data_nothing_is_claimed():
-    told = figures(in_service=0)
+def test_figures_without_data_are_empty():
+    result = figures(in_service=0)
 
-    assert told.share == Share(0)
-    assert told.either == KindFigures(0, 0, 0, None)
-    assert told.worst_tenth is None
-    assert told.worst_stations == []
+    assert result.share == Share(0)
+    assert result.either == KindFigures(0, 0, 0, None)
+    assert result.worst_tenth is None
+    assert result.worst_stations == []
 
 
 # Periods
 
 
-def test_a_period_is_the_last_week_unless_days_are_given():
+def test_period_defaults_to_the_last_week():
     assert period_of(None, None, MONDAY, UTC) == Period(date(2015, 4, 28), MONDAY, UTC)
     assert period_of(None, date(2015, 4, 7), MONDAY, UTC).first == date(2015, 4, 1)
     assert period_of(date(2015, 5, 1), None, MONDAY, UTC).last == MONDAY
@@ -253,20 +253,20 @@ def test_a_period_is_the_last_week_unless_days_are_given():
 @pytest.mark.parametrize(
     ("first", "last", "why"),
     [
-        (date(2015, 5, 5), None, "The first day, 2015-05-05, lies after the last one, 2015-05-04."),
+        (date(2015, 5, 5), None, "The first day, 2015-05-05, is after the last day, 2015-05-04."),
         (date(2014, 5, 3), None, "2014-05-03 to 2015-05-04 is more than 366 days."),
-        (None, date(1, 1, 1), "The days must lie between 2001-01-01 and 8999-01-01."),
-        (None, date.max, "The days must lie between 2001-01-01 and 8999-01-01."),
+        (None, date(1, 1, 1), "The days must be between 2001-01-01 and 8999-01-01."),
+        (None, date.max, "The days must be between 2001-01-01 and 8999-01-01."),
     ],
 )
-def test_a_period_that_is_none_is_refused(first, last, why):
+def test_invalid_period_is_refused(first, last, why):
     with pytest.raises(Refusal) as refusal:
         period_of(first, last, MONDAY, UTC)
 
     assert str(refusal.value) == why
 
 
-def test_a_year_is_not_too_long():
+def test_period_may_be_a_year():
     assert len(list(period_of(date(2014, 5, 4), None, MONDAY, UTC).days())) == 366
 
 
@@ -274,20 +274,20 @@ def test_a_year_is_not_too_long():
     "text",
     ["", "tomorrow", "2015-02-30", "20150504", "2015-W19-1", "\u0662015-05-04", "2015-05-04\n"],
 )
-def test_a_date_is_written_in_one_way(text):
+def test_date_has_one_form_only(text):
     assert to_date("2015-05-04") == MONDAY
     with pytest.raises(Refusal):
         to_date(text)
 
 
-# Stretches
+# Intervals
 
 
-def test_stretches_that_touch_are_one_and_empty_ones_none():
+def test_union_joins_touching_intervals_and_drops_empty_ones():
     assert union([(5, 6), (1, 3), (3, 4), (2, 3), (9, 9)]) == [(1, 4), (5, 6)]
 
 
-def test_what_is_common_to_two():
+def test_intersection_of_two_lists():
     assert intersect([(1, 4), (6, 9)], [(0, 2), (3, 7), (8, 20)]) == [
         (1, 2),
         (3, 4),

@@ -1,4 +1,4 @@
-"""Waits, bikes and decisions, told from events, against figures worked out by hand."""
+"""Waits, bikes and decisions from events, compared with figures worked out by hand."""
 
 import itertools
 from datetime import UTC, date, datetime, timedelta
@@ -18,9 +18,8 @@ from dispatch.kpi.work import (
     SourceFigures,
     Wait,
     by_source,
-    percentile,
     wait_of,
-    work,
+    work_figures,
 )
 from dispatch.models import StatusPoll, Task, TaskEvent
 
@@ -37,50 +36,49 @@ def at(minutes):
 # Pure
 
 
-def test_between_two_values_a_percentile_is_in_proportion():
-    values = [10, 20, 30, 40, 50]
+def test_percentile_between_two_values_is_interpolated():
+    def wait(*minutes):
+        return wait_of([(at(0), at(minute)) for minute in minutes])
 
-    assert percentile(values, 0.5) == 30
-    assert percentile(values, 0.9) == pytest.approx(46)
-    assert percentile([10, 20], 0.5) == 15
-    assert percentile([7], 0.9) == 7
-    assert percentile([], 0.5) is None
+    assert wait(50, 10, 40, 20, 30) == Wait(5, median=30, ninetieth=pytest.approx(46))
+    assert wait(10, 20) == Wait(2, median=15, ninetieth=pytest.approx(19))
+    assert wait(7) == Wait(1, median=7, ninetieth=7)
 
 
-def test_a_wait_is_in_minutes():
+def test_wait_is_in_minutes():
     intervals = [(at(0), at(minutes)) for minutes in (5, 1, 3)]
 
     assert wait_of(intervals) == Wait(3, median=3, ninetieth=pytest.approx(4.6))
     assert wait_of([]) == Wait(0, None, None)
 
 
-def test_bikes_and_tasks_are_summed_by_the_hour_in_which_they_were_heard_of():
+def test_tasks_and_bikes_are_summed_by_hour_of_the_report():
     completions = [
         Completion(at(10), 5, claimed_at=at(0)),
         Completion(at(50), 3, claimed_at=at(20), done_at=at(40)),
         Completion(at(70), 4),
     ]
 
-    told = work(DAY, completions, [(at(0), at(30))], now=EVENING)
+    found = work_figures(DAY, completions, [(at(0), at(30))], now=EVENING)
 
-    assert (told.tasks_done, told.bikes_moved) == (3, 12)
-    assert told.bikes_per_hour == 12 / 20, "of the 20 hours of the day that are past"
-    assert told.approval_to_claim == Wait(1, 30, 30)
-    assert told.claim_to_completion == Wait(2, median=15, ninetieth=pytest.approx(19))
-    assert {h: (w.tasks, w.bikes) for h, w in enumerate(told.by_hour) if w.tasks} == {
+    assert (found.tasks_done, found.bikes_moved) == (3, 12)
+    assert found.bikes_per_hour == 12 / 20, "of the 20 hours of the day that are past"
+    assert found.approval_to_claim == Wait(1, 30, 30)
+    assert found.claim_to_completion == Wait(2, median=15, ninetieth=pytest.approx(19))
+    assert {h: (w.tasks, w.bikes) for h, w in enumerate(found.by_hour) if w.tasks} == {
         8: (2, 8),
         9: (1, 4),
     }
 
 
-def test_a_period_that_has_not_begun_has_no_hourly_mean():
-    told = work(DAY, [], [], now=DAY.start)
+def test_future_period_has_no_hourly_mean():
+    found = work_figures(DAY, [], [], now=DAY.start)
 
-    assert told.bikes_per_hour is None
-    assert work(DAY, [], [], now=DAY.end + timedelta(days=9)).bikes_per_hour == 0
+    assert found.bikes_per_hour is None
+    assert work_figures(DAY, [], [], now=DAY.end + timedelta(days=9)).bikes_per_hour == 0
 
 
-def test_rates_are_of_what_was_approved_or_rejected():
+def test_rates_are_of_approved_and_rejected_suggestions():
     decisions = [
         Decision("ml-v2", "rejected", 1),
         Decision("", "expired", 2),
@@ -102,7 +100,7 @@ def happened(kind, minutes, **fields):
 
 
 @pytest.mark.django_db
-def test_waits_are_read_from_the_events_of_the_period():
+def test_waits_come_from_the_events_of_the_period():
     happened("approved", -300, task_id=1)
     happened("claimed", 0, task_id=1, attempt=1)
     happened("released", 10, task_id=1, attempt=1)
@@ -123,17 +121,17 @@ def test_waits_are_read_from_the_events_of_the_period():
     happened("claimed", -900, task_id=3, attempt=1)
     happened("completed", -600, task_id=3, attempt=1, details={"moved_qty": 9})
 
-    told = build_report(DAY, EVENING).work
+    found = build_report(DAY, EVENING).work
 
-    assert (told.tasks_done, told.bikes_moved) == (2, 4)
-    assert told.approval_to_claim == Wait(2, median=157.5, ninetieth=pytest.approx(271.5))
-    assert told.claim_to_completion == Wait(2, median=20, ninetieth=28)
-    assert told.by_hour[8].bikes == 4
-    assert told.by_hour[11].tasks == 1
+    assert (found.tasks_done, found.bikes_moved) == (2, 4)
+    assert found.approval_to_claim == Wait(2, median=157.5, ninetieth=pytest.approx(271.5))
+    assert found.claim_to_completion == Wait(2, median=20, ninetieth=28)
+    assert found.by_hour[8].bikes == 4
+    assert found.by_hour[11].tasks == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_the_services_record_is_what_the_figures_read():
+def test_figures_read_what_the_services_record():
     one, other = SuggestionFactory(source="ml-v2"), SuggestionFactory(source="ml-v2")
     services.approve_suggestion(one.id, actor="maria")
     services.reject_suggestion(other.id, actor="maria", reason="Road works")
@@ -142,16 +140,16 @@ def test_what_the_services_record_is_what_the_figures_read():
     now = Task.objects.get().completed_at
     today = Period(now.date() - timedelta(days=1), now.date(), UTC)
 
-    told = build_report(today, now)
+    found = build_report(today, now)
 
-    assert told.work.tasks_done == told.work.approval_to_claim.count == 1
-    assert told.work.claim_to_completion.count == 1
-    assert told.work.bikes_moved == 5
-    assert told.sources == [SourceFigures("ml-v2", 1, 1, 0, 50.0, 50.0)]
+    assert found.work.tasks_done == found.work.approval_to_claim.count == 1
+    assert found.work.claim_to_completion.count == 1
+    assert found.work.bikes_moved == 5
+    assert found.sources == [SourceFigures("ml-v2", 1, 1, 0, 50.0, 50.0)]
 
 
 @pytest.mark.django_db
-def test_a_task_that_is_pruned_counts_as_long_as_its_events_are_kept():
+def test_pruned_task_counts_while_its_events_are_kept():
     happened("created", 0, task_id=1)
     happened("claimed", 10, task_id=1, attempt=1)
     happened("completed", 30, task_id=1, attempt=1, details={"moved_qty": 4})
@@ -161,7 +159,7 @@ def test_a_task_that_is_pruned_counts_as_long_as_its_events_are_kept():
 
 
 @pytest.mark.django_db
-def test_decisions_on_suggestions_are_counted_and_nothing_else():
+def test_only_decisions_on_suggestions_are_counted():
     happened("approved", 0, task_id=1, suggestion_id=1, source="ml-v2")
     happened("approved", 1, task_id=2, suggestion_id=2, source="ml-v2")
     happened("expired", 1, suggestion_id=3, source="other")
@@ -179,7 +177,7 @@ def test_decisions_on_suggestions_are_counted_and_nothing_else():
 
 
 @pytest.mark.django_db
-def test_the_last_24_hours_are_told_in_two_queries():
+def test_last_24_hours_take_two_queries():
     now = at(40)
     StatusPoll.objects.create(system="a", at=at(10), in_service=10, empty=1, full=0)
     StatusPoll.objects.create(system="a", at=at(20), in_service=10, empty=2, full=1)
@@ -206,7 +204,7 @@ def test_the_last_24_hours_are_told_in_two_queries():
 
 
 @pytest.mark.django_db
-def test_a_night_on_which_the_clock_is_changed_has_24_real_hours():
+def test_clock_change_leaves_24_real_hours():
     pacific = ZoneInfo("America/Los_Angeles")
     noon = datetime(2015, 11, 1, 12, 30, tzinfo=pacific)
 
@@ -219,7 +217,7 @@ def test_a_night_on_which_the_clock_is_changed_has_24_real_hours():
 
 
 @pytest.mark.django_db
-def test_hours_are_those_of_a_zone_with_a_half_hour():
+def test_hours_fit_a_zone_with_a_half_hour_offset():
     hours = last_24_hours(MORNING, ZoneInfo("Asia/Kolkata"))
 
     assert {hour.start.minute for hour in hours} == {0}

@@ -1,4 +1,4 @@
-"""A day of a small city, of which every figure can be worked out by hand."""
+"""A day of a small city, with figures that can be worked out by hand."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -29,16 +29,16 @@ def outage(station_id, kind, start, end=None):
 
 
 def station(number, system="small", **fields):
-    """One of which a poll has told."""
+    """Create a station with a status."""
     made = {"name": "More", "lat": 37.7, "lon": -122.4, **fields}
     Station.objects.create(id=number, system=system, **made)
     StationStatus.objects.create(station_id=number, bikes=5, docks=5)
 
 
 def small_city():
-    """Four stations near one another, polled every half hour from 08:00 to 12:00.
+    """Create four stations near one another, polled every half hour from 08:00 to 12:00.
 
-    All are empty from 09:00 to 10:00; 1 is full from 11:00 on, 2 closed; 4 lies open.
+    All are empty from 09:00 to 10:00. From 11:00 on, 1 is full and 2 is closed.
     """
     for number in (1, 2, 3, 4):
         name = HOSTILE if number == 1 else f"Station {number}"
@@ -62,7 +62,7 @@ def small_city():
 
 
 def morning_of_work():
-    """One move, done in 20 minutes after 10 in the queue, and three decisions."""
+    """One task, 10 minutes in the queue and 20 minutes of work, and three decisions."""
     event = TaskEvent.objects.create
     common = {"actor": "test", "source": HOSTILE}
     event(kind="approved", at=at(9), task_id=1, suggestion_id=1, **common)
