@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
 
 from ..models import INT4_MAX, Move, Station
-from .lookups import ID
+from .base import ID
 from .operations import OperationsAdmin
 from .routes import attach_names, route_of
 
@@ -74,11 +74,7 @@ class MoveAdmin(OperationsAdmin):
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Empty fields of an existing move are left out."""
-        if obj is None:
-            return self.add_fields
-        filled = [name for name in self.fields or [] if getattr(obj, str(name)) not in (None, "")]
-        return ["named_route", *filled]
+        return self.add_fields if obj is None else ["named_route", *self.filled_fields(obj)]
 
     # Columns
 

@@ -20,7 +20,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
 
 from ..exceptions import Refusal
-from .lookups import ID, NamedLookups
+from .base import ID, ConsoleAdmin
 from .routes import attach_names
 
 MAX_LISTED = 20
@@ -68,7 +68,7 @@ class Operation:
     warnings: Callable[[Any], list[str]] = lambda _: []
 
 
-class OperationsAdmin(NamedLookups):
+class OperationsAdmin(ConsoleAdmin):
     """A list whose rows change through operations only."""
 
     MAX_SELECTED = 1000

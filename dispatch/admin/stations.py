@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 
 from ..models import INT4_MAX, OutageKind, Station, StationStatus, Suggestion, Task
 from ..stations import availability, is_old, label_of, word_of
-from .lookups import ID, NamedLookups
+from .base import ID, ConsoleAdmin
 from .moves import ago
 from .routes import attach_names
 
@@ -53,7 +53,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Station)
-class StationAdmin(NamedLookups):
+class StationAdmin(ConsoleAdmin):
     """Stations, read-only: their feeds are the only source."""
 
     LOOKUPS = {"system": r"[^\0]+", "state": "[a-z]+"}
@@ -94,12 +94,7 @@ class StationAdmin(NamedLookups):
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Empty fields are left out."""
-        return [name for name in self.fields if self.value_of(obj, name) not in (None, "")]
-
-    def value_of(self, station: Station, name: str) -> Any:
-        computed = getattr(self, name, None)
-        return computed(station) if computed else getattr(station, name)
+        return self.filled_fields(obj)
 
     def missing_message(self, pk: int) -> str:
         return f"No station has number {pk}."

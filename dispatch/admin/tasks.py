@@ -82,7 +82,7 @@ class TaskAdmin(MoveAdmin):
     fields = (
         "status",
         *add_fields,
-        "worker_id",
+        "worker",
         "attempt",
         "suggestion_id",
         "source",

@@ -4,13 +4,13 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 
 from ..models import User
-from .lookups import NamedLookups
+from .base import ConsoleAdmin
 
 admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(NamedLookups, DjangoUserAdmin):
+class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
     """Accounts. Groups and permissions decide what a user may do."""
 
     LOOKUPS = {
@@ -22,5 +22,5 @@ class UserAdmin(NamedLookups, DjangoUserAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(NamedLookups, DjangoGroupAdmin):
+class GroupAdmin(ConsoleAdmin, DjangoGroupAdmin):
     """Roles, which are set up automatically."""

@@ -12,11 +12,12 @@ ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 MAX_WORDS = 20
 
 
-class NamedLookups(admin.ModelAdmin):
-    """A list that accepts only the lookups it names, and searches for a limited number of words.
+class ConsoleAdmin(admin.ModelAdmin):
+    """What all lists and pages of the console have in common.
 
-    Django would accept any lookup with any value from the URL: a broken regular expression, the
-    year 99999, or a private column.
+    A list accepts only the lookups it names, and searches for a limited number of words. Django
+    would accept any lookup with any value from the URL: a broken regular expression, the year
+    99999, or a private column.
     """
 
     # Lookups and the pattern that a value must match.
@@ -45,6 +46,14 @@ class NamedLookups(admin.ModelAdmin):
 
     def missing_message(self, pk: int) -> str:
         return f"{capfirst(str(self.opts.verbose_name))} {pk} not found."
+
+    def filled_fields(self, row: Any) -> list[str]:
+        """The fields that have a value."""
+        return [name for name in self.fields or [] if self.value_of(row, name) not in (None, "")]
+
+    def value_of(self, row: Any, name: str) -> Any:
+        computed = getattr(self, name, None)
+        return computed(row) if computed else getattr(row, name)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
