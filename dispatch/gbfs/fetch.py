@@ -18,7 +18,7 @@ from urllib3.util import parse_url
 from .documents import BadFeed
 
 LARGEST = 20_000_000
-# Seconds: for all attempts together, and for one wait.
+# Seconds: for all attempts together, and without a byte.
 DEADLINE, WAIT = 60.0, 10.0
 NOT_MODIFIED, FIRST_ERROR = 304, 300
 LONGEST_SOURCE = 2000
@@ -101,16 +101,15 @@ def fetch(
             return Answer(read_file(source))
         with time_limit(deadline), pool_for(source) as pool:
             return request(pool, source, validators)
-    except (BadFeed, HTTPError, ValueError) as error:
-        raise BadFeed(f"{shown}: {in_words(error)}") from None
+    except BadFeed as error:
+        why = str(error)
+    except HTTPError as error:
+        why = in_words(error)
+    raise BadFeed(f"{shown}: {why}")
 
 
-def in_words(error: Exception) -> str:
-    """Return one sentence, never urllib3's text with the whole address in it."""
-    if isinstance(error, BadFeed):
-        return str(error)
-    if isinstance(error, ValueError):
-        return "only http(s) addresses are read, also after redirects and as proxies."
+def in_words(error: HTTPError) -> str:
+    """Return the cause. The text of the error itself holds the whole address, with its query."""
     reason: Exception = getattr(error, "reason", None) or error
     return f"{reason.__cause__ or (reason.args or [type(reason).__name__])[-1]}."
 
@@ -173,14 +172,7 @@ def request(pool: PoolManager, source: str, validators: Validators) -> Answer | 
     }
     retries: Retry = RETRIES
     while True:
-        response = pool.request(
-            "GET",
-            source,
-            headers=headers,
-            retries=retries,
-            timeout=WAIT,
-            preload_content=False,
-        )
+        response = open_response(pool, source, headers, retries)
         try:
             with response:
                 return read_response(response)
@@ -188,6 +180,17 @@ def request(pool: PoolManager, source: str, validators: Validators) -> Answer | 
             # By itself urllib3 retries up to the headers only.
             retries = (response.retries or retries).increment("GET", source, error=error)
             retries.sleep()
+
+
+def open_response(
+    pool: PoolManager, source: str, headers: dict[str, str], retries: Retry
+) -> BaseHTTPResponse:
+    try:
+        return pool.request(
+            "GET", source, headers=headers, retries=retries, timeout=WAIT, preload_content=False
+        )
+    except ValueError:
+        raise BadFeed("only http(s) addresses are read, also after redirects.") from None
 
 
 def read_response(response: BaseHTTPResponse) -> Answer | None:

@@ -22,7 +22,7 @@ NEAR_KM, FEW = 1.0, 5
 
 @dataclass(frozen=True)
 class SyncResult:
-    """Counts of stations. `gone`: missing since now. `back`: in the feed again. `about_bad_rows`: a
+    """Counts of stations. `gone`: newly missing. `back`: in the feed again. `about_bad_rows`: a
     sentence, or empty."""
 
     added: int
@@ -137,7 +137,7 @@ def differs(station: Station, row: StationRow) -> bool:
 
 
 def mark_gone(stations: Set[int], system: str) -> None:
-    """Their open outages end with the last poll, the last time that they were seen."""
+    """Mark stations as gone. Their open outages end with the last poll, which saw them last."""
     Station.objects.filter(pk__in=stations).update(gone_at=Now())
     advisory_lock(f"status of {system}")
     watch = FeedWatch.objects.filter(system=system).order_by("-ended_at").first()

@@ -34,7 +34,7 @@ LAST = at("23:50")
 
 
 def north(*metres):
-    """Stations 1, 2, ... on a line, each so far from the first."""
+    """Return stations 1, 2, ... at these distances north of the first."""
     return [StationPoint(n, 37.7 + m / METRES_A_DEGREE, -122.4) for n, m in enumerate(metres, 1)]
 
 
@@ -53,7 +53,7 @@ def found(outages, clusters=ONE, peaks=PEAK, last=LAST):
     ]
 
 
-# Who belongs together
+# The stations of a cluster
 
 
 def test_cluster_has_all_stations_within_a_third_of_a_mile():
@@ -97,7 +97,7 @@ def test_distances_are_right_from_east_to_west():
     assert clusters_of(places)[1] == {1, 2, 3, 4, 5}
 
 
-# When it is out
+# When a cluster is out
 
 
 def test_cluster_is_out_while_none_of_its_stations_has_a_bike():

@@ -242,7 +242,7 @@ def test_neither_error_nor_log_shows_the_query(site, caplog):
 
 @pytest.mark.parametrize("part", ["headers", "body"])
 def test_deadline_ends_an_answer_that_drips(site, pauses, part):
-    """No wait for a single byte is long, and the whole would come in some seconds."""
+    """No byte is late, and the whole answer would take a few seconds."""
     hung_up = threading.Event()
 
     def drip(handler):
