@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 # The text, and a parameter for each %s in it.
 Statement = tuple[str, Sequence[Any]]
 Command = Callable[[], None]
-# A table changed under a prepared statement, or somebody deallocated it.
+# A table changed under a prepared statement, or it was deallocated.
 OUTDATED = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
 
 

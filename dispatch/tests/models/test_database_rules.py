@@ -1,4 +1,4 @@
-"""PostgreSQL itself refuses what must not be, whoever asks: psql, the ORM, a stale tab."""
+"""PostgreSQL itself refuses invalid rows and changes, also from psql, the ORM or a stale tab."""
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -33,10 +33,10 @@ FORBIDDEN = {
     "suggestion_without_reason": "UPDATE suggestions SET reason = NULL",
     "suggestion_with_priority_101": "UPDATE suggestions SET priority = 101",
     "suggestion_with_priority_minus_101": "UPDATE suggestions SET priority = -101",
-    "suggestion_that_expires_in_infinity": "UPDATE suggestions SET expires_at = 'infinity'",
+    "suggestion_that_never_expires": "UPDATE suggestions SET expires_at = 'infinity'",
     "suggestion_of_the_year_20000": "UPDATE suggestions SET created_at = '20000-01-01'",
-    "suggestion_from_before_all_time": "UPDATE suggestions SET created_at = '-infinity'",
-    "task_from_after_all_time": "UPDATE tasks SET created_at = 'infinity' WHERE id = 1",
+    "suggestion_created_at_minus_infinity": "UPDATE suggestions SET created_at = '-infinity'",
+    "task_created_at_infinity": "UPDATE tasks SET created_at = 'infinity' WHERE id = 1",
     "task_without_bikes": "UPDATE tasks SET qty = 0 WHERE id = 1",
     "task_to_itself": "UPDATE tasks SET to_station_id = from_station_id WHERE id = 1",
     "task_with_priority_101": "UPDATE tasks SET priority = 101 WHERE id = 1",
@@ -48,8 +48,8 @@ FORBIDDEN = {
     "ready_with_a_worker": "UPDATE tasks SET worker_id = 'van-1' WHERE id = 1",
     "ready_with_a_claim_time": "UPDATE tasks SET assigned_at = now() WHERE id = 1",
     "ready_with_a_lease": "UPDATE tasks SET lease_expires_at = now() WHERE id = 1",
-    "assigned_to_nobody": "UPDATE tasks SET status = 'assigned', assigned_at = now() WHERE id = 1",
-    "assigned_to_an_empty_name": "UPDATE tasks SET worker_id = '' WHERE id = 2",
+    "assigned_to_no_one": "UPDATE tasks SET status = 'assigned', assigned_at = now() WHERE id = 1",
+    "assigned_to_an_empty_worker": "UPDATE tasks SET worker_id = '' WHERE id = 2",
     "assigned_without_a_time": "UPDATE tasks SET assigned_at = NULL WHERE id = 2",
     "assigned_with_a_completion": (
         "UPDATE tasks SET completed_at = now(), moved_qty = 1 WHERE id = 2"
@@ -60,14 +60,14 @@ FORBIDDEN = {
     "completed_without_a_count": (
         "UPDATE tasks SET status = 'completed', completed_at = now() WHERE id = 2"
     ),
-    "more_moved_than_asked": (
+    "more_moved_than_planned": (
         "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 6 WHERE id = 2"
     ),
-    "fewer_than_none_moved": (
+    "negative_count_moved": (
         "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = -1 WHERE id = 2"
     ),
     "cancelled_without_its_time": "UPDATE tasks SET status = 'cancelled' WHERE id = 1",
-    "ready_with_a_time_of_cancelling": "UPDATE tasks SET cancelled_at = now() WHERE id = 1",
+    "ready_with_a_cancellation_time": "UPDATE tasks SET cancelled_at = now() WHERE id = 1",
     "assigned_with_a_reported_completion": (
         "UPDATE tasks SET reported_completed_at = now() WHERE id = 2"
     ),
@@ -106,7 +106,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN.values(), ids=FORBIDDEN.keys())
-def test_the_database_refuses(statement):
+def test_database_refuses(statement):
     one_of_each()
 
     with pytest.raises(DatabaseError):
@@ -131,13 +131,13 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("statement", ALLOWED.values(), ids=ALLOWED.keys())
-def test_the_database_allows(statement):
+def test_database_allows(statement):
     one_of_each()
 
     assert run(statement) == 1
 
 
-def test_the_orm_cannot_move_a_completed_task_either():
+def test_orm_cannot_change_a_completed_task():
     task = TaskFactory(completed=True)
     task.note = "Written by a stale tab"
 
@@ -147,7 +147,7 @@ def test_the_orm_cannot_move_a_completed_task_either():
         Task.objects.update(note="Written by update()")
 
 
-def test_an_ml_job_inserts_with_plain_sql_and_the_contracts_columns():
+def test_ml_job_can_insert_only_the_contracts_columns_with_sql():
     run(
         "INSERT INTO suggestions (from_station_id, to_station_id, qty, reason)"
         " VALUES (100, 200, 5, 'Station 100 is full')"
@@ -158,7 +158,7 @@ def test_an_ml_job_inserts_with_plain_sql_and_the_contracts_columns():
     assert suggestion.created_at is not None
 
 
-def test_a_claim_reads_the_queue_from_its_index_in_order():
+def test_claim_reads_the_head_of_the_queue_from_its_index():
     Task.objects.bulk_create(TaskFactory.build_batch(200))
     Task.objects.bulk_create(TaskFactory.build_batch(2000, completed=True))
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Two operations at once, in every order of their statements: each end is a legal one."""
+"""Two simultaneous operations, in every order of their statements, end legally."""
 
 import re
 from collections import Counter
@@ -24,12 +24,12 @@ from ..support.guards import (
     without_completion_check,
     without_row_locks,
 )
-from ..support.interleavings import Run, every_statement, explore, in_words, story
+from ..support.interleavings import Run, every_statement, explore, in_words, outcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 Operation = Callable[[list[Any]], Any]
-# What the two callers are told, and what is there afterwards.
+# The results of the two callers, and the state of the database afterwards.
 End = tuple[str, str, str]
 
 
@@ -43,7 +43,7 @@ class Pair:
     settings: dict[str, int] = field(default_factory=dict)
 
 
-# Rows to begin with
+# Initial rows
 
 
 def suggestions(number):
@@ -104,11 +104,11 @@ def sweep(rows):
 
 
 def touches_moves(sql):
-    """Not an event, a turn or an ingest's temporary table: they would multiply the schedules."""
+    """Gates at events, advisory locks and temporary tables would only multiply the schedules."""
     return bool(re.search(r"\b(suggestions|tasks)\b", sql))
 
 
-# What is there afterwards
+# Expected states
 
 READY = "5 bikes ready: created"
 APPROVED = "5 bikes ready: approved"
@@ -254,12 +254,12 @@ def ends(pair: Pair) -> Iterator[tuple[End, Run]]:
     with override_settings(**pair.settings):
         for run in explore(pair.prepare, pair.first, pair.second, stops_at=pair.stops_at):
             first, second = map(in_words, run.results)
-            yield (first, second, story()), run
+            yield (first, second, outcome()), run
 
 
 @pytest.fixture(autouse=True)
 def quick_commits(transactional_db):
-    # Nothing dies here, so nothing needs to be on the disk.
+    # Nothing crashes in this test, so nothing has to be on the disk.
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
         yield
@@ -267,7 +267,7 @@ def quick_commits(transactional_db):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_every_order_has_a_legal_end_and_each_legal_end_occurs(name):
+def test_every_order_ends_legally_and_each_legal_end_occurs(name):
     pair = PAIRS[name]
     seen = Counter()
 
@@ -281,13 +281,13 @@ def test_every_order_has_a_legal_end_and_each_legal_end_occurs(name):
     assert seen.total() > 1
 
 
-# The same search with a guard taken out
+# The same search without one of the guards
 
 
 @pytest.mark.parametrize(
     ("guard", "name", "found"),
     [
-        # Other guards keep some rules too: then the rows are right, but that is no answer.
+        # Where another guard still protects the rows, the caller gets an unexpected error.
         (without_row_locks, "approve and approve", ("approved", "KeyError", APPROVED)),
         (
             without_row_locks,

@@ -1,4 +1,4 @@
-"""Leases, releases, late reports, safe retries, priorities: the field is messy."""
+"""Leases, releases, late reports, safe retries and priorities."""
 
 from datetime import timedelta
 
@@ -37,7 +37,7 @@ def test_extending_renews_the_lease_from_now(settings):
     assert kinds() == ["claimed", "extended"]
 
 
-def test_a_released_task_is_at_its_former_place_in_the_queue():
+def test_released_task_returns_to_its_place_in_the_queue():
     older = claimed(created_at=MORNING)
     TaskFactory(created_at=MORNING + timedelta(hours=1))
 
@@ -60,7 +60,7 @@ def test_a_released_task_is_at_its_former_place_in_the_queue():
     ],
     ids=["extend", "release", "complete"],
 )
-def test_who_does_not_hold_a_task_is_refused_and_nothing_changes(operation):
+def test_only_the_holder_can_extend_release_or_complete(operation):
     task = claimed("van-1")
     before = Task.objects.values().get()
 
@@ -89,7 +89,7 @@ def test_only_an_assigned_task_can_be_extended_or_released(operation, state):
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_reassigning_is_a_claim_of_its_own(held):
+def test_reassignment_is_a_claim_with_its_own_attempt_and_lease(held):
     task = claimed("van-1") if held else TaskFactory()
 
     services.reassign_task(task.id, "van-2", actor="maria", reason="Closer")
@@ -122,7 +122,7 @@ def test_reassigning_to_the_holder_changes_nothing():
     ],
     ids=["reassign", "cancel", "prioritize"],
 )
-def test_what_has_ended_stays_as_it_is(operation, state):
+def test_ended_task_cannot_be_reassigned_cancelled_or_prioritized(operation, state):
     task = TaskFactory(**{state: True})
 
     with pytest.raises(Conflict, match=f"Task {task.id} is {state}"):
@@ -131,7 +131,7 @@ def test_what_has_ended_stays_as_it_is(operation, state):
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_an_open_task_can_be_cancelled_and_remembers_who_held_it(held):
+def test_cancelled_task_keeps_its_last_holder(held):
     task = claimed("van-1") if held else TaskFactory()
 
     services.cancel_task(task.id, actor="maria", reason="Road works")
@@ -144,10 +144,10 @@ def test_an_open_task_can_be_cancelled_and_remembers_who_held_it(held):
     assert services.claim_next_task("van-2", actor="api") is None
 
 
-# Completion that tells the truth
+# Reports of completions
 
 
-def test_a_partial_completion_keeps_what_was_said():
+def test_partial_completion_keeps_the_report():
     task = claimed(qty=5)
     reported = task.assigned_at + timedelta(microseconds=1)
     report = Report("van-1", moved_qty=3, note="Two docks broken", completed_at=reported)
@@ -165,7 +165,7 @@ def test_a_partial_completion_keeps_what_was_said():
     }
 
 
-def test_completing_again_with_another_count_answers_the_first_one():
+def test_repeated_completion_returns_the_first_count():
     task = claimed(qty=5)
     services.complete_task(task.id, actor="api", report=Report("van-1", moved_qty=3))
 
@@ -176,7 +176,7 @@ def test_completing_again_with_another_count_answers_the_first_one():
 
 
 @pytest.mark.parametrize(
-    ("said", "refusal"),
+    ("report", "refusal"),
     [
         (
             lambda task: Report(moved_qty=task.qty + 1),
@@ -192,25 +192,25 @@ def test_completing_again_with_another_count_answers_the_first_one():
         ),
     ],
 )
-def test_a_report_that_cannot_be_true_is_refused(said, refusal):
+def test_impossible_report_is_refused(report, refusal):
     task = claimed(qty=5)
 
     with pytest.raises(Refusal, match=refusal):
-        services.complete_task(task.id, actor="api", report=said(task))
+        services.complete_task(task.id, actor="api", report=report(task))
     assert Task.objects.get().status == "assigned"
     assert kinds() == ["claimed"]
 
 
-def take_away(task):
+def release(task):
     services.release_task(task.id, actor="maria", reason="Too slow")
 
 
-def give_to_another(task):
+def reassign(task):
     services.reassign_task(task.id, "van-2", actor="maria", reason="Closer")
 
 
-def let_another_complete(task):
-    give_to_another(task)
+def reassign_and_complete(task):
+    reassign(task)
     services.complete_task(task.id, actor="api", report=Report("van-2"))
 
 
@@ -218,8 +218,8 @@ def cancel(task):
     services.cancel_task(task.id, actor="maria", reason="Road works")
 
 
-@pytest.mark.parametrize("lose", [take_away, give_to_another, let_another_complete, cancel])
-def test_a_former_holders_completion_is_refused_changes_nothing_and_is_kept_once(lose):
+@pytest.mark.parametrize("lose", [release, reassign, reassign_and_complete, cancel])
+def test_former_holders_completion_is_refused_and_recorded_once(lose):
     task = claimed("van-1")
     lose(task)
     before = Task.objects.values().get()
@@ -236,9 +236,9 @@ def test_a_former_holders_completion_is_refused_changes_nothing_and_is_kept_once
     assert event.details == {"moved_qty": 4, "note": "Done at noon"}
 
 
-def test_who_never_held_a_task_makes_no_late_report():
+def test_worker_who_never_held_the_task_makes_no_late_report():
     task = claimed("van-1")
-    take_away(task)
+    release(task)
 
     with pytest.raises(Conflict):
         services.complete_task(task.id, actor="api", report=Report("van-9"))
@@ -248,7 +248,7 @@ def test_who_never_held_a_task_makes_no_late_report():
 # Safe retry
 
 
-def test_the_same_key_gives_the_same_task_again():
+def test_same_key_returns_the_same_task():
     TaskFactory.create_batch(2)
 
     first = services.claim_next_task("van-1", actor="api", key="k-1")
@@ -259,17 +259,17 @@ def test_the_same_key_gives_the_same_task_again():
     assert kinds() == ["claimed", "claimed"]
 
 
-def test_a_repeated_claim_answers_with_the_task_as_it_is_now():
+def test_repeated_claim_returns_the_task_in_its_present_state():
     TaskFactory()
     task = services.claim_next_task("van-1", actor="api", key="k-1")
-    give_to_another(task)
+    reassign(task)
 
     again = services.claim_next_task("van-1", actor="api", key="k-1")
 
     assert (again.id, again.worker_id) == (task.id, "van-2")
 
 
-def test_a_key_of_another_worker_is_refused_and_of_another_actor_is_another_key():
+def test_key_is_bound_to_its_worker_and_separate_for_each_actor():
     TaskFactory.create_batch(2)
     first = services.claim_next_task("van-1", actor="api", key="k-1")
 
@@ -278,14 +278,14 @@ def test_a_key_of_another_worker_is_refused_and_of_another_actor_is_another_key(
     assert services.claim_next_task("van-1", actor="maria", key="k-1") != first
 
 
-def test_a_claim_that_found_nothing_is_not_remembered():
+def test_claim_that_finds_no_task_does_not_use_up_its_key():
     assert services.claim_next_task("van-1", actor="api", key="k-1") is None
     task = TaskFactory()
 
     assert services.claim_next_task("van-1", actor="api", key="k-1") == task
 
 
-def test_a_key_is_new_again_after_24_hours_even_if_no_sweep_has_come():
+def test_key_can_be_used_again_after_24_hours_without_a_sweep():
     TaskFactory.create_batch(2)
     first = services.claim_next_task("van-1", actor="api", key="k-1")
     ClaimKey.objects.update(created_at=F("created_at") - timedelta(hours=24))
@@ -294,7 +294,7 @@ def test_a_key_is_new_again_after_24_hours_even_if_no_sweep_has_come():
     assert ClaimKey.objects.count() == 1
 
 
-def test_a_key_whose_task_was_pruned_is_not_found():
+def test_key_of_a_pruned_task_is_not_found():
     TaskFactory()
     task = services.claim_next_task("van-1", actor="api", key="k-1")
     task.delete()
@@ -303,7 +303,7 @@ def test_a_key_whose_task_was_pruned_is_not_found():
         services.claim_next_task("van-1", actor="api", key="k-1")
 
 
-def test_at_its_limit_a_worker_gets_the_task_it_has_had_longest(settings):
+def test_worker_at_its_limit_gets_its_oldest_task_again(settings):
     settings.TASKS_PER_WORKER = 2
     first, second, third = TaskFactory.create_batch(3)
     claim = [services.claim_next_task("van-1", actor="api") for _ in range(3)]
@@ -316,7 +316,7 @@ def test_at_its_limit_a_worker_gets_the_task_it_has_had_longest(settings):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("key", ["k-1", None])
-def test_a_double_tap_gives_one_task(settings, key):
+def test_simultaneous_claims_of_one_worker_return_one_task(settings, key):
     settings.TASKS_PER_WORKER = 0 if key else 1
     TaskFactory.create_batch(2)
 
@@ -329,10 +329,10 @@ def test_a_double_tap_gives_one_task(settings, key):
     assert Task.objects.assigned().count() == 1
 
 
-# Priority, expiry, duplicates
+# Priorities, expiry, duplicates
 
 
-def test_priorities_shift_within_their_range_and_each_change_is_recorded():
+def test_priorities_stay_in_range_and_changes_are_recorded():
     task, suggestion = TaskFactory(priority=95), SuggestionFactory(priority=-95, source="ml-v2")
 
     services.prioritize_task(task.id, actor="maria", by=10)
@@ -349,7 +349,7 @@ def test_priorities_shift_within_their_range_and_each_change_is_recorded():
     assert changes == [("", 95, 100), ("ml-v2", -95, -100), ("ml-v2", -100, 7)]
 
 
-def test_an_expired_suggestion_cannot_be_approved():
+def test_expired_suggestion_cannot_be_approved():
     suggestion = SuggestionFactory(expires_at=MORNING)
 
     with pytest.raises(Conflict, match=rf"expired at {MORNING:%Y-%m-%d}"):
@@ -359,7 +359,7 @@ def test_an_expired_suggestion_cannot_be_approved():
 
 
 @pytest.mark.parametrize("state", ["ready", "assigned"])
-def test_approving_a_move_that_an_open_task_makes_is_allowed_but_said(state):
+def test_approval_warns_of_an_open_task_with_the_same_move(state):
     same = TaskFactory(assigned=state == "assigned")
     TaskFactory(completed=True)
     TaskFactory(to_station_id=201)
@@ -374,7 +374,7 @@ def test_approving_a_move_that_an_open_task_makes_is_allowed_but_said(state):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_approvals_of_the_same_move_at_once_the_second_is_told():
+def test_second_of_two_simultaneous_approvals_of_a_move_is_warned():
     first, second = SuggestionFactory.create_batch(2)
 
     with background() as run:
@@ -388,7 +388,7 @@ def test_of_two_approvals_of_the_same_move_at_once_the_second_is_told():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_completion_that_waited_is_not_dated_before_what_it_waited_for():
+def test_completion_that_waited_is_dated_after_the_wait():
     task = claimed("van-1")
 
     with background() as run:
@@ -402,10 +402,10 @@ def test_a_completion_that_waited_is_not_dated_before_what_it_waited_for():
     assert stored.completed_at >= stored.assigned_at
 
 
-def test_each_time_that_a_worker_held_it_may_have_its_late_report():
+def test_each_claim_of_a_worker_may_have_one_late_report():
     task = claimed("van-1")
     for moved in (1, 2):
-        take_away(task)
+        release(task)
         with pytest.raises(Conflict):
             services.complete_task(task.id, actor="api", report=Report("van-1", moved_qty=moved))
         services.reassign_task(task.id, "van-1", actor="maria", reason="Back")
@@ -415,19 +415,19 @@ def test_each_time_that_a_worker_held_it_may_have_its_late_report():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "report",
     [
         lambda task: Report("van-1", moved_qty=task.qty + 1),
         lambda task: Report("van-1", completed_at=task.assigned_at + timedelta(days=1)),
         lambda task: Report("van-1", completed_at=task.assigned_at - timedelta(days=1)),
     ],
 )
-def test_a_late_report_that_cannot_be_true_is_not_kept(said):
+def test_impossible_late_report_is_not_recorded(report):
     task = claimed("van-1")
-    take_away(task)
+    release(task)
 
     with pytest.raises(Refusal):
-        services.complete_task(task.id, actor="api", report=said(task))
+        services.complete_task(task.id, actor="api", report=report(task))
     assert "late_report" not in kinds()
 
 
@@ -439,16 +439,16 @@ def test_a_late_report_that_cannot_be_true_is_not_kept(said):
     ],
     ids=["release", "complete"],
 )
-def test_what_was_decided_about_one_claim_does_not_hit_the_next(operation):
+def test_decision_about_one_claim_does_not_affect_the_next(operation):
     task = claimed("van-1")
-    give_to_another(task)
+    reassign(task)
 
     with pytest.raises(Conflict, match="claimed again, by van-2"):
         operation(task.id)
     assert Task.objects.get().worker_id == "van-2"
 
 
-def test_a_suggestion_with_the_id_of_an_earlier_one_is_refused_and_not_an_error():
+def test_suggestion_with_a_reused_id_is_refused():
     TaskFactory(suggestion_id=7)
     SuggestionFactory(id=7)
 
@@ -456,7 +456,7 @@ def test_a_suggestion_with_the_id_of_an_earlier_one_is_refused_and_not_an_error(
         services.approve_suggestion(7, actor="maria")
 
 
-def test_a_job_that_refreshes_its_move_leaves_the_priority_that_a_dispatcher_set():
+def test_refreshing_a_suggestion_keeps_a_dispatchers_priority():
     rows = [
         services.SuggestionRow(from_station_id=n, to_station_id=9, qty=5, reason="Full")
         for n in (1, 2)

@@ -1,4 +1,4 @@
-"""Fifty operations in any order, each answered and recorded as a plain model says."""
+"""Fifty operations in random order: results and events match those of a plain model."""
 
 import os
 from collections.abc import Callable
@@ -37,7 +37,7 @@ from ..support import model_of_dispatch as model
 from ..support.factories import MORNING
 from ..support.model_of_dispatch import FUTURE, OPEN, PAST, Event, Key, Model
 
-# A nightly run takes as many examples as it is told to, and others each night.
+# The number of examples of a nightly run, which differ each night.
 NIGHTLY = os.environ.get("STATE_MACHINE_EXAMPLES")
 pytestmark = [
     pytest.mark.slow,
@@ -45,13 +45,13 @@ pytestmark = [
     pytest.mark.timeout(0 if NIGHTLY else 120),
 ]
 
-NOBODY_HAS_IT = 999_999_999
+UNKNOWN_ID = 999_999_999
 MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True)
 class Made:
-    """One of those that there ever were, counted back from the last; before all, nobody's id."""
+    """A row, counted back from the newest. Before the first: an id that does not exist."""
 
     kind: str
     ago: int
@@ -69,10 +69,10 @@ rows = st.builds(
     st.sampled_from([-100, 0, 0, 0, 95]),
     st.sampled_from([None, None, FUTURE, PAST]),
 )
-# Older and newer than each other, and at the same moment.
+# Older than each other, newer, and equal.
 ages = st.sampled_from([MORNING + timedelta(hours=hour) for hour in range(3)])
 workers = st.sampled_from(["van-1", "van-2"])
-somebody = st.sampled_from([None, "van-1", "van-2"])
+worker_or_none = st.sampled_from([None, "van-1", "van-2"])
 attempts = st.sampled_from([None, None, None, 1, 2])
 actors = st.sampled_from(["api", "api", "gateway"])
 keys = st.sampled_from(["k-1", "k-2"])
@@ -88,15 +88,15 @@ ingest_options = st.fixed_dictionaries(
         "dry_run": st.sampled_from([False, False, False, True]),
     }
 )
-# What a worker says of a completion: who, how many bikes, a note, and when it was.
-FIRST_HOLDER = "who held it first"
-said_by = st.sampled_from([None, "van-1", "van-2", FIRST_HOLDER])
-said_moved = st.none() | st.integers(0, 5)
-said_when = st.sampled_from(["now", "now", "at the claim", "before it", "in future"])
+# A report of a completion: the worker, the bikes, a note and the time.
+FIRST_HOLDER = "the first holder"
+reporter = st.sampled_from([None, "van-1", "van-2", FIRST_HOLDER])
+reported_qty = st.none() | st.integers(0, 5)
+reported_time = st.sampled_from(["now", "now", "at the claim", "before it", "in future"])
 notes = st.sampled_from(["", "Two docks broken"])
 
-# How often each is done, and with what. A rule for each would be more usual, but the machine
-# leaves out half of its rules in each example: few tasks would come to their end.
+# The weight and the arguments of each operation. One rule for each is more usual, but Hypothesis
+# leaves out half of the rules in each example: few tasks would be completed.
 OPERATIONS = {
     "add_suggestion": (1, [rows, sources]),
     "ingest": (2, [st.lists(rows, max_size=4), sources, ingest_options]),
@@ -108,10 +108,10 @@ OPERATIONS = {
     "create_task": (1, [rows, ages]),
     "prioritize_task": (1, [task, to, by]),
     "claim": (8, [workers, actors, st.none() | keys]),
-    "extend": (1, [task, somebody]),
-    "release": (3, [task, somebody, attempts]),
+    "extend": (1, [task, worker_or_none]),
+    "release": (3, [task, worker_or_none, attempts]),
     "reassign": (2, [task, workers]),
-    "complete": (6, [task, said_by, attempts, said_moved, notes, said_when]),
+    "complete": (6, [task, reporter, attempts, reported_qty, notes, reported_time]),
     "cancel": (1, [task]),
     "lease_runs_out": (2, [task]),
     "suggestion_expires": (1, [suggestion]),
@@ -130,7 +130,7 @@ operations = st.one_of(
 
 
 def answer(call: Callable[[], Any]) -> Any:
-    """What it returns, or the class of its refusal."""
+    """The call's result, or the class of its refusal."""
     try:
         return call()
     except Refusal as refusal:
@@ -138,7 +138,7 @@ def answer(call: Callable[[], Any]) -> Any:
 
 
 def seen(row: Any) -> Any:
-    """A row, or a service's answer, as the model would have it."""
+    """A row, or a service's result, in the model's form."""
     match row:
         case models.Suggestion():
             return model.Suggestion(**moved(row), expires_at=row.expires_at)
@@ -174,7 +174,7 @@ def with_change(row: Any) -> tuple[Any, bool]:
 
 
 def by_subject(events: list[Event]) -> list[Event]:
-    """Of one subject in their order; what one statement did to several has none."""
+    """In order for each task and suggestion. Rows of one statement have no order among them."""
     return sorted(events, key=lambda event: (event.task_id or 0, event.suggestion_id or 0))
 
 
@@ -182,7 +182,7 @@ class Dispatch(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.made = {"suggestion": [NOBODY_HAS_IT], "task": [NOBODY_HAS_IT]}
+        self.made = {"suggestion": [UNKNOWN_ID], "task": [UNKNOWN_ID]}
         self.last: Callable[[], None] = lambda: None
         self.undo = ExitStack()
         self.undo.callback(transaction.savepoint_rollback, transaction.savepoint())
@@ -227,13 +227,13 @@ class Dispatch(RuleBasedStateMachine):
         self.made["suggestion"] += [id for id, _ in new]
         return new
 
-    def new_task(self, said: Any, age: datetime) -> model.New:
-        """Its age is set: else the order of ids would be the order of ages."""
-        if not isinstance(said, services.Approval):
+    def new_task(self, result: Any, age: datetime) -> model.New:
+        """Set the creation time, so that its order differs from the order of ids."""
+        if not isinstance(result, services.Approval):
             return []
-        models.Task.objects.filter(pk=said.task.pk).update(created_at=age)
-        self.made["task"].append(said.task.pk)
-        return [(said.task.pk, age)]
+        models.Task.objects.filter(pk=result.task.pk).update(created_at=age)
+        self.made["task"].append(result.task.pk)
+        return [(result.task.pk, age)]
 
     # Suggestions
 
@@ -251,16 +251,16 @@ class Dispatch(RuleBasedStateMachine):
         self.model.add(row, source, self.new_suggestions())
 
     def ingest(self, proposed, source, options):
-        said = answer(
+        result = answer(
             lambda: services.ingest_suggestions(proposed, source=source, actor="job", **options)
         )
         new = self.new_suggestions()
-        assert said == answer(lambda: self.model.ingest(proposed, source, new, **options))
+        assert result == answer(lambda: self.model.ingest(proposed, source, new, **options))
 
     def propose(self, proposed, source):
-        said = services.propose_suggestions(proposed, source=source, actor="job")
+        result = services.propose_suggestions(proposed, source=source, actor="job")
         new = self.new_suggestions()
-        assert [each.outcome for each in said] == self.model.propose(proposed, source, new)
+        assert [each.outcome for each in result] == self.model.propose(proposed, source, new)
 
     def propose_again(self, suggestion, row):
         known = self.model.suggestions.get(suggestion)
@@ -286,19 +286,19 @@ class Dispatch(RuleBasedStateMachine):
     # Tasks
 
     def approve(self, suggestion, age):
-        said = answer(lambda: services.approve_suggestion(suggestion, actor="maria"))
-        new = self.new_task(said, age)
+        result = answer(lambda: services.approve_suggestion(suggestion, actor="maria"))
+        new = self.new_task(result, age)
         expected = answer(lambda: self.model.approve(suggestion, new))
-        assert expected == (said.warnings if new else said)
+        assert expected == (result.warnings if new else result)
 
     def create_task(self, row, age):
         what = {"qty": row.qty, "reason": row.reason, "priority": row.priority}
         start, end = model.stations(row)
         task = models.Task(from_station_id=start, to_station_id=end, **what)
-        said = services.create_task(task, actor="maria")
-        [(id, _)] = self.new_task(said, age)
+        result = services.create_task(task, actor="maria")
+        [(id, _)] = self.new_task(result, age)
         expected = model.Task(id=id, move=(start, end), source="", created_at=age, **what)
-        assert said.warnings == self.model.create("created", expected)
+        assert result.warnings == self.model.create("created", expected)
 
     def prioritize_task(self, task, to, by):
         self.same(
@@ -319,10 +319,10 @@ class Dispatch(RuleBasedStateMachine):
         )
 
     def release(self, task, worker, attempt):
-        who = {"worker_id": worker, "attempt": attempt}
+        holder = {"worker_id": worker, "attempt": attempt}
         self.same(
-            lambda: seen(services.release_task(task, actor="api", reason="Late", **who)),
-            lambda: self.model.release(task, **who),
+            lambda: seen(services.release_task(task, actor="api", reason="Late", **holder)),
+            lambda: self.model.release(task, **holder),
         )
 
     def reassign(self, task, worker):
@@ -379,22 +379,22 @@ class Dispatch(RuleBasedStateMachine):
         models.Task.objects.filter(pk=task).exclude(status__in=OPEN).delete()
         self.model.prune(task)
 
-    # And after each of them, so that what was refused is seen to have changed nothing
+    # Checked after each operation, so also that refused ones change nothing
 
     @invariant()
-    def nothing_else_is_there(self):
+    def rows_match_the_model(self):
         suggestions = {row.id: seen(row) for row in models.Suggestion.objects.all()}
         assert suggestions == self.model.suggestions
         assert {row.id: seen(row) for row in models.Task.objects.all()} == self.model.tasks
 
     @invariant()
-    def nothing_else_has_happened(self):
+    def events_match_the_model(self):
         columns = ["kind", "task_id", "suggestion_id", "worker_id", "attempt", "source"]
         stored = models.TaskEvent.objects.order_by("id").values_list(*columns)
         assert by_subject([Event(*row) for row in stored]) == by_subject(self.model.events)
 
     @invariant()
-    def the_keys_stand_for_the_same(self):
+    def keys_match_the_model(self):
         day_ago = datetime.now(UTC) - CLAIM_KEY_LIFE
         stored = {
             (row.actor, row.key): Key(row.worker_id, row.task_id, row.created_at <= day_ago)
@@ -403,7 +403,7 @@ class Dispatch(RuleBasedStateMachine):
         assert stored == self.model.keys
 
 
-# From the tenth example on Hypothesis also varies those it has: a few short runs see more.
+# From its tenth example on, Hypothesis also varies earlier ones: several short runs see more.
 SEEDS = [2, 3, 5]
 WALKS = settings(
     max_examples=9,
@@ -419,96 +419,96 @@ def walk(start: int | None, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("start", [None] if NIGHTLY else SEEDS)
-def test_whatever_is_done_the_services_answer_and_record_as_the_model_does(start):
+def test_services_match_the_model(start):
     walk(start, max_examples=int(NIGHTLY or 9))
 
 
-# The same machine, with a bug
+# The same machine finds each of these bugs
 
 
-def release_forgets_the_place(patch):
-    def release_and_queue_again(task_id, **options):
+def release_loses_the_place_in_the_queue(patch):
+    def release_and_queue_last(task_id, **options):
         task = release_task(task_id, **options)
         models.Task.objects.filter(pk=task_id).update(created_at=Now())
         return task
 
     release_task = services.release_task
-    patch(services, "release_task", release_and_queue_again)
+    patch(services, "release_task", release_and_queue_last)
 
 
 def complete_ignores_the_worker(patch):
-    why_not = task_services.completion_refusal
-    patch(task_services, "completion_refusal", lambda task, *_: why_not(task, Report(), None))
+    refusal = task_services.completion_refusal
+    patch(task_services, "completion_refusal", lambda task, *_: refusal(task, Report(), None))
 
 
 def complete_ignores_the_attempt(patch):
-    why_not = task_services.completion_refusal
-    patch(task_services, "completion_refusal", lambda task, report, _: why_not(task, report, None))
+    refusal = task_services.completion_refusal
+    patch(task_services, "completion_refusal", lambda task, report, _: refusal(task, report, None))
 
 
-def proposing_again_undoes_a_priority(patch):
+def proposing_again_resets_a_priority(patch):
     patch(proposals, "prioritized_by_hand", lambda _: set())
 
 
-def claims_go_by_id(patch):
+def claims_are_ordered_by_id(patch):
     patch(TaskQuerySet, "dispatch_order", lambda tasks: tasks.order_by("id"))
     # The statement was compiled with the right order.
     patch(claims, "claim_statement", claims.claim_statement.__wrapped__)
 
 
-def sweep_releases_what_still_runs(patch):
+def sweep_releases_running_leases(patch):
     patch(TaskQuerySet, "lease_expired", lambda tasks: tasks.assigned())
 
 
-def a_key_is_anybodys(patch):
-    def whoever_asks(key, _, actor):
+def keys_ignore_the_worker(patch):
+    def for_any_worker(key, _, actor):
         claim = models.ClaimKey.objects.live().filter(actor=actor, key=key).first()
         return claim and models.Task.objects.filter(pk=claim.task_id).first()
 
-    patch(claims, "find_earlier_claim", whoever_asks)
+    patch(claims, "find_earlier_claim", for_any_worker)
 
 
-def a_key_lives_for_ever(patch):
+def keys_never_expire(patch):
     patch(ClaimKeyQuerySet, "live", lambda keys: keys)
 
 
-def the_limit_is_forgotten(patch):
+def the_limit_is_ignored(patch):
     patch(claims, "oldest_task_at_limit", lambda _: None)
 
 
-def late_reports_are_kept_each_time(patch):
+def late_reports_are_repeated(patch):
     patch(TaskEventQuerySet, "late_reports", lambda events: events.none())
 
 
-def replacing_removes_what_others_propose(patch):
+def replacing_removes_other_sources(patch):
     patch(ingest, "REMOVE", ingest.REMOVE.replace("suggestions.id = opened.id AND", ""))
 
 
-def held_tasks_raise_no_warning(patch):
+def assigned_tasks_raise_no_warning(patch):
     patch(TaskQuerySet, "open", lambda tasks: tasks.ready())
 
 
-RARE = pytest.mark.skipif(not NIGHTLY, reason="It takes longer to meet it.")
+RARE = pytest.mark.skipif(not NIGHTLY, reason="Found only in longer runs.")
 
 
 @pytest.mark.parametrize(
     "bug",
     [
-        release_forgets_the_place,
+        release_loses_the_place_in_the_queue,
         complete_ignores_the_worker,
         complete_ignores_the_attempt,
-        claims_go_by_id,
-        sweep_releases_what_still_runs,
-        a_key_is_anybodys,
-        replacing_removes_what_others_propose,
-        held_tasks_raise_no_warning,
-        pytest.param(a_key_lives_for_ever, marks=RARE),
-        pytest.param(the_limit_is_forgotten, marks=RARE),
-        pytest.param(late_reports_are_kept_each_time, marks=RARE),
-        pytest.param(proposing_again_undoes_a_priority, marks=RARE),
+        claims_are_ordered_by_id,
+        sweep_releases_running_leases,
+        keys_ignore_the_worker,
+        replacing_removes_other_sources,
+        assigned_tasks_raise_no_warning,
+        pytest.param(keys_never_expire, marks=RARE),
+        pytest.param(the_limit_is_ignored, marks=RARE),
+        pytest.param(late_reports_are_repeated, marks=RARE),
+        pytest.param(proposing_again_resets_a_priority, marks=RARE),
     ],
 )
-def test_a_bug_is_found(bug, monkeypatch):
+def test_bug_is_found(bug, monkeypatch):
     def walk_all():
         for start in SEEDS:
             walk(start, phases=[Phase.generate], report_multiple_bugs=False)

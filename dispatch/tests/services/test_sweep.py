@@ -1,4 +1,4 @@
-"""What time does: leases run out, suggestions expire, keys are forgotten."""
+"""The sweep: expired leases, expired suggestions, old idempotency keys."""
 
 import io
 import os
@@ -29,7 +29,7 @@ def swept():
     return out.getvalue()
 
 
-def test_a_task_whose_lease_has_run_out_is_ready_again_at_its_former_place():
+def test_task_with_an_expired_lease_returns_to_its_place_in_the_queue():
     TaskFactory(created_at=MORNING + timedelta(hours=1))
     task = TaskFactory(
         created_at=MORNING, assigned=True, lease_expires_at=MORNING + timedelta(hours=8)
@@ -45,7 +45,7 @@ def test_a_task_whose_lease_has_run_out_is_ready_again_at_its_former_place():
     assert services.claim_next_task("van-2", actor="api") == task
 
 
-def test_leases_that_still_run_or_were_never_given_hold():
+def test_running_and_missing_leases_are_left_alone():
     TaskFactory(assigned=True, lease_expires_at=None)
     TaskFactory(assigned=True, lease_expires_at=MORNING + timedelta(days=20_000))
     TaskFactory(completed=True)
@@ -57,7 +57,7 @@ def test_leases_that_still_run_or_were_never_given_hold():
     assert Suggestion.objects.count() == 2
 
 
-def test_expired_suggestions_leave_with_an_event_and_say_so_afterwards():
+def test_expired_suggestion_is_removed_with_an_event():
     suggestion = SuggestionFactory(expires_at=MORNING, source="ml-v2")
 
     assert "1 suggestions expired" in swept()
@@ -68,7 +68,7 @@ def test_expired_suggestions_leave_with_an_event_and_say_so_afterwards():
         services.approve_suggestion(suggestion.id, actor="maria")
 
 
-def test_keys_are_forgotten_after_a_day():
+def test_idempotency_keys_are_forgotten_after_24_hours():
     TaskFactory.create_batch(2)
     services.claim_next_task("van-1", actor="api", key="old")
     ClaimKey.objects.update(created_at=F("created_at") - CLAIM_KEY_LIFE)
@@ -78,7 +78,7 @@ def test_keys_are_forgotten_after_a_day():
     assert ClaimKey.objects.get().key == "new"
 
 
-def test_more_than_a_batch_is_swept_in_one_run():
+def test_one_run_sweeps_more_than_one_batch():
     Task.objects.bulk_create(
         TaskFactory.build_batch(BATCH + 1, assigned=True, lease_expires_at=MORNING)
     )
@@ -88,7 +88,7 @@ def test_more_than_a_batch_is_swept_in_one_run():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_task_that_a_request_holds_is_left_to_it():
+def test_sweep_skips_a_task_that_a_request_has_locked():
     held, free = TaskFactory.create_batch(2, assigned=True, lease_expires_at=MORNING)
 
     other = connection.copy()
@@ -103,7 +103,7 @@ def test_a_task_that_a_request_holds_is_left_to_it():
     assert Task.objects.get(id=free.id).status == "ready"
 
 
-def test_the_plan_for_expired_leases_reads_assigned_tasks_only():
+def test_search_for_expired_leases_uses_an_index():
     Task.objects.bulk_create(TaskFactory.build_batch(2000, completed=True))
     Task.objects.bulk_create(TaskFactory.build_batch(20, assigned=True, lease_expires_at=MORNING))
     with connection.cursor() as cursor:
@@ -116,7 +116,7 @@ def test_the_plan_for_expired_leases_reads_assigned_tasks_only():
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "100000", "nan"])
-def test_a_period_out_of_range_is_one_line(seconds):
+def test_period_out_of_range_is_refused_in_one_line(seconds):
     with pytest.raises(CommandError, match="--every takes 1 to 86400 seconds"):
         call_command("sweep", "--every", seconds)
 
@@ -124,7 +124,7 @@ def test_a_period_out_of_range_is_one_line(seconds):
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_sweep_that_goes_on_ends_at_a_signal(number):
+def test_repeating_sweep_ends_at_a_signal(number):
     TaskFactory(assigned=True, lease_expires_at=MORNING)
     with subprocess.Popen(
         [sys.executable, "manage.py", "sweep", "--every", "60"],

@@ -1,4 +1,4 @@
-"""Sweeps against each other, against workers and against kill -9: real processes."""
+"""Simultaneous sweeps, completions and a kill -9, with real processes."""
 
 import os
 import random
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 TASKS = 10_000
 WORKER = "van-7"
 PHONES = 4
-# Completions that each phone sends when the last sweep has ended: they come too late.
+# Completions that each phone sends only after the last sweep has ended.
 TOO_LATE = 25
 
 ENTER_EXPIRED = """
@@ -67,7 +67,7 @@ def sweeping(name, *arguments):
             "DATABASE_URL": database_url(),
             "SECRET_KEY": "k" * 50,
             "ALLOWED_HOSTS": "127.0.0.1",
-            # Its connection's name in pg_stat_activity.
+            # The connection's name in pg_stat_activity.
             "PGAPPNAME": name,
         },
     )
@@ -79,7 +79,7 @@ def sweeping(name, *arguments):
 
 
 def wait_until_held(*names):
-    """Until the processes of these names wait for a lock."""
+    """Return when the processes with these names wait for a lock."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
@@ -94,7 +94,7 @@ def wait_until_held(*names):
 
 
 class Phone:
-    """Completes some of the tasks, whether or not their leases have been taken away."""
+    """Completes some of the tasks, whether or not the sweep has released them."""
 
     def __init__(self, tasks):
         self.tasks = tasks
@@ -125,7 +125,7 @@ def phones_of(ids):
 
 
 def faults():
-    """Tasks whose one attempt did not end exactly once, or ended otherwise than they show."""
+    """Tasks whose attempt did not end exactly once, or whose status contradicts its end."""
     ends = {task_id: Counter() for task_id in Task.objects.values_list("id", flat=True)}
     ended = TaskEvent.objects.filter(kind__in=["released", "completed"], attempt=1)
     for task_id, kind in ended.values_list("task_id", "kind"):
@@ -137,14 +137,14 @@ def faults():
 
 @contextmanager
 def step(*names):
-    """These sweeps write one batch after another, together: each has begun its next one."""
+    """Hold these sweeps within a batch, and let each go on to its next batch at the end."""
     with no_event_is_written():
         wait_until_held(*names)
         yield
 
 
 def sweep_and_complete(phones):
-    """Two sweeps and the phones at once; one sweep is killed half-way, in the midst of a batch."""
+    """Run two sweeps and the phones at once; kill one sweep half-way, within a batch."""
     swept = threading.Event()
     with (
         ThreadPoolExecutor(PHONES) as pool,
@@ -153,7 +153,7 @@ def sweep_and_complete(phones):
     ):
         try:
             with step("dies", "lives"):
-                days = [pool.submit(in_own_connection, phone.work, swept) for phone in phones]
+                work = [pool.submit(in_own_connection, phone.work, swept) for phone in phones]
             for _ in range(2):
                 with step("dies", "lives"):
                     pass
@@ -165,12 +165,12 @@ def sweep_and_complete(phones):
                 assert last.wait(60) == 0
         finally:
             swept.set()
-    for day in days:
-        day.result()
+    for each in work:
+        each.result()
 
 
 @pytest.mark.slow
-def test_every_lease_ends_once_between_two_sweeps_a_kill_and_workers_who_report():
+def test_every_lease_ends_once_despite_two_sweeps_and_a_kill():
     enter_expired_tasks(TASKS)
     created = dict(Task.objects.values_list("id", "created_at"))
     phones = phones_of(list(created))
@@ -193,7 +193,7 @@ def test_every_lease_ends_once_between_two_sweeps_a_kill_and_workers_who_report(
 
 @contextmanager
 def sweep_within_its_batch():
-    """A sweep has changed its tasks and not committed yet. Yields how another can be begun."""
+    """Stop a sweep before its commit. Yields a function that starts another one."""
     enter_expired_tasks(3)
     with background() as call, no_event_is_written():
         first = call(release_expired_tasks, actor="first")
@@ -201,28 +201,28 @@ def sweep_within_its_batch():
         yield lambda: call(release_expired_tasks, actor="second")
 
 
-def test_a_sweep_passes_over_the_batch_of_another():
-    with sweep_within_its_batch() as begin_another:
-        assert begin_another().result(timeout=10) == 0
+def test_sweep_skips_the_batch_of_another_sweep():
+    with sweep_within_its_batch() as start_another:
+        assert start_another().result(timeout=10) == 0
 
     assert faults() == []
     assert violations() == {}
 
 
-def test_without_its_lock_a_sweep_releases_the_batch_of_another_again():
-    with without_row_locks(), sweep_within_its_batch() as begin_another:
-        wait_until_blocked(begin_another(), 2)
+def test_without_row_locks_two_sweeps_release_the_same_tasks():
+    with without_row_locks(), sweep_within_its_batch() as start_another:
+        wait_until_blocked(start_another(), 2)
 
     assert [found for _, _, found in faults()] == [Counter(released=2)] * 3
     assert violations().keys() == {"task_history_is_legal"}
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_told_to_stop_finishes_its_batch_and_begins_no_other():
+def test_stopped_sweep_finishes_its_batch_and_starts_no_other():
     enter_expired_tasks(3 * BATCH)
 
-    with sweeping("told", "--every", "1") as process:
-        with step("told"):
+    with sweeping("stopped", "--every", "1") as process:
+        with step("stopped"):
             process.terminate()
         assert process.wait(20) == 0
 

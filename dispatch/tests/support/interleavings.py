@@ -1,9 +1,9 @@
-"""Every order in which the statements of two operations can run, one after the other.
+"""Run two operations in every possible order of their statements.
 
-Each operation runs in a thread and on a connection of its own. It stops at a gate before each
-statement and before its COMMIT or ROLLBACK, and goes on when the scheduler lets it. Where both
-stand at a gate there is a choice; a depth-first search goes through all of them. What waits in
-PostgreSQL for a lock of the other has no choice until it is free again.
+Each operation runs in its own thread, on its own connection. It stops at a gate before each
+statement and before its COMMIT or ROLLBACK, until the scheduler lets it continue. While both are at
+a gate, there is a choice: a depth-first search makes every sequence of choices. While one waits in
+PostgreSQL for a lock of the other, there is none.
 """
 
 import re
@@ -26,7 +26,7 @@ from dispatch.services import Approval, IngestResult
 
 StopsAt = Callable[[str], bool]
 PATIENCE = 60
-# A deadlock is an error after 1 s; a lock that nobody gives back is one after this.
+# A deadlock is reported after 1 s, a lock that is never released after lock_timeout.
 SESSION = "SET lock_timeout = '30s'; SET synchronous_commit = off"
 
 
@@ -42,7 +42,7 @@ class State(Enum):
 
 @dataclass
 class Run:
-    """What came of one schedule: what each side returned or raised, and the steps in order."""
+    """One schedule: its choices, the result or error of each side, and the steps in order."""
 
     choices: list[int]
     results: list[Any] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Run:
 
 
 class Side:
-    """One of the two operations."""
+    """One of the two operations, in its own thread."""
 
     def __init__(self, moved: threading.Condition, stops_at: StopsAt) -> None:
         self.moved = moved
@@ -85,8 +85,9 @@ class Side:
         own = connections["default"]
         with own.cursor() as cursor:
             cursor.execute(SESSION)
-        # With this, statements that are sent together go one by one: each has its gate.
+        # Statements of a batch are sent one at a time if there is a wrapper: each has its gate.
         own.execute_wrappers.append(self._before_statement)
+        # Django offers no hook for COMMIT and ROLLBACK.
         own.commit = self._before("COMMIT", own.commit)
         own.rollback = self._before("ROLLBACK", own.rollback)
         return own.connection.info.backend_pid
@@ -124,7 +125,7 @@ class Side:
 
 
 def shortened(sql: str) -> str:
-    """In one line, without the columns."""
+    """The statement on one line, without its columns."""
     return re.sub(
         r"^(SELECT|INSERT INTO \S+) .*? (FROM|VALUES) ", r"\1 ... \2 ", " ".join(sql.split())
     )
@@ -136,7 +137,7 @@ class Scheduler:
         self.sides = [Side(self.moved, stops_at) for _ in range(2)]
 
     def run(self, operations: list[Callable[[], Any]], prescribed: list[int]) -> Run:
-        """Follow the prescribed choices, and after them always choose the first side."""
+        """Make the prescribed choices. After them, always choose the first side."""
         run = Run([])
         for side, operation in zip(self.sides, operations, strict=True):
             side.start(operation)
@@ -150,7 +151,7 @@ class Scheduler:
             run.steps.append(f"{self.sides.index(side) + 1}: {side.next_step}")
             side.let_go()
             self._settle()
-        assert run.choices[: len(prescribed)] == prescribed, "The same schedule went another way."
+        assert run.choices[: len(prescribed)] == prescribed, "The choices led elsewhere."
         run.results = [side.result for side in self.sides]
         return run
 
@@ -158,7 +159,7 @@ class Scheduler:
         return [side for side in self.sides if side.state is state]
 
     def _settle(self) -> None:
-        """Return when nothing moves: each side is at its gate, has ended, or waits for a lock."""
+        """Return when each side is at its gate, has ended, or waits for a lock."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             with self.moved:
@@ -169,7 +170,7 @@ class Scheduler:
         raise AssertionError(f"{[side.state for side in self.sides]} after {PATIENCE} s.")
 
     def _holds_up(self, holder: Side, waiting: Side) -> bool:
-        # It reads the lock table itself, not a snapshot of the statistics.
+        # pg_blocking_pids reads the lock table itself, not a snapshot of the statistics.
         with connection.cursor() as cursor:
             cursor.execute("SELECT %s = ANY(pg_blocking_pids(%s))", [holder.pid, waiting.pid])
             return cursor.fetchone()[0]
@@ -181,7 +182,7 @@ def scheduler(stops_at: StopsAt) -> Iterator[Scheduler]:
     try:
         yield made
     finally:
-        # Both first: one may wait for a lock of the other.
+        # Open both before closing one: one may wait for a lock of the other.
         for side in made.sides:
             side.open_gates()
         for side in made.sides:
@@ -193,14 +194,14 @@ def explore(
     *operations: Callable[[Any], Any],
     stops_at: StopsAt = every_statement,
 ) -> Iterator[Run]:
-    """Run every schedule of two operations, each on the rows that `prepare` makes for it.
+    """Run every schedule of two operations, each on new rows from `prepare`.
 
-    `stops_at`: before which statements a side stops; those between them run with the one before.
+    `stops_at`: True for a statement that has a gate. The others run together with the one before.
     """
     with scheduler(stops_at) as scheduled:
         prescribed: list[int] | None = []
         while prescribed is not None:
-            start_afresh()
+            delete_all_rows()
             rows = prepare()
             run = scheduled.run([partial(operate, rows) for operate in operations], prescribed)
             prescribed = next_in_depth(run.choices)
@@ -208,13 +209,13 @@ def explore(
 
 
 def next_in_depth(choices: list[int]) -> list[int] | None:
-    """The last choice of the first side becomes the second side. None: all were made."""
+    """Change the last choice of the first side to the second. None: all choices were made."""
     while choices and choices[-1] == 1:
         choices = choices[:-1]
     return [*choices[:-1], 1] if choices else None
 
 
-def start_afresh() -> None:
+def delete_all_rows() -> None:
     with transaction.atomic(), pgtrigger.ignore("dispatch.TaskEvent:event_is_append_only"):
         for model in (ClaimKey, TaskEvent, Suggestion, Task):
             model.objects.all().delete()
@@ -241,7 +242,7 @@ def in_words(result: Any) -> str:
             return str(result)
 
 
-def story() -> str:
+def outcome() -> str:
     if found := violations():
         return f"violated: {', '.join(found)}"
     events = list(TaskEvent.objects.order_by("id"))

@@ -1,6 +1,6 @@
-"""What the services promise, as dicts and lists: no SQL, no clock, nobody else at work.
+"""A model of the services in dicts and lists: no SQL, no clock, no concurrency.
 
-Each operation returns what the service must answer, or raises the refusal that it must raise.
+Each operation returns the service's expected result, or raises the expected refusal.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,10 +13,10 @@ from dispatch.services import IngestResult, Report, SuggestionRow
 OPEN = ("ready", "assigned")
 CLAIMS = ("claimed", "reassigned")
 PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(8000, 1, 1, tzinfo=UTC)
-# By so much the time of a claim is set back when its lease runs out: more than there are claims.
+# When a lease runs out, its claim is moved back by this much: more than there are claims.
 LONG_AGO = 1000
 Stations = tuple[int, int]
-# The id and age of each row that a service has just made.
+# The id and creation time of each row that a service has just inserted.
 New = list[tuple[int, datetime]]
 
 
@@ -50,7 +50,7 @@ class Task:
     moved_qty: int | None = None
     note: str = ""
     reported_completed_at: datetime | None = None
-    # On the model's own clock, of which only the order counts.
+    # By the model's own clock, of which only the order matters.
     assigned_at: int = field(default=0, compare=False)
 
 
@@ -79,13 +79,13 @@ def shifted(priority: int, to: int | None, by: int) -> int:
     return sorted((-100, (priority if to is None else to) + by, 100))[1]
 
 
-def is_of(task: Task, worker_id: str | None, attempt: int | None) -> bool:
-    """Who names no worker or no attempt means whoever holds it."""
+def is_held_by(task: Task, worker_id: str | None, attempt: int | None) -> bool:
+    """None: any worker, any attempt."""
     return worker_id in (None, task.worker_id) and attempt in (None, task.attempt)
 
 
 class Suggestions:
-    """What is proposed."""
+    """Suggestions, and the events about them."""
 
     def __init__(self) -> None:
         self.suggestions: dict[int, Suggestion] = {}
@@ -140,7 +140,7 @@ class Suggestions:
         return new, new != former
 
     def oldest_of(self, source: str) -> dict[Stations, int]:
-        """Of each move that the source has open, the first suggestion."""
+        """The oldest open suggestion of the source for each move."""
         newest_first = sorted(self.suggestions.values(), key=lambda each: -each.id)
         return {each.move: each.id for each in newest_first if each.source == source}
 
@@ -161,7 +161,7 @@ class Suggestions:
     ) -> IngestResult:
         if replace and not (source and (rows or allow_empty)):
             raise Refusal
-        # The last of a move counts, at its own place.
+        # Of rows with the same move, the last one counts, at its own place.
         last = {stations(row): at for at, row in enumerate(rows)}
         named = [rows[at] for at in sorted(last.values())]
         kept = [row for row in named if include_under_way or not self.under_way(stations(row))]
@@ -204,7 +204,7 @@ class Suggestions:
 
 
 class Model(Suggestions):
-    """What is proposed, and what becomes of it."""
+    """Suggestions, tasks and idempotency keys."""
 
     limit = 0
     leases = True
@@ -227,7 +227,7 @@ class Model(Suggestions):
 
     def held_task(self, task_id: int, worker_id: str | None, attempt: int | None = None) -> Task:
         task = self.task(task_id)
-        if task.status != "assigned" or not is_of(task, worker_id, attempt):
+        if task.status != "assigned" or not is_held_by(task, worker_id, attempt):
             raise Conflict
         return task
 
@@ -237,7 +237,7 @@ class Model(Suggestions):
         self.events.append(event)
 
     def change(self, kind: str, task: Task, about: str | None = None, **fields: Any) -> Task:
-        """`about`: which worker the event names, if not the holder."""
+        """`about`: the worker that the event names. None: the holder."""
         self.tasks[task.id] = task = replace(task, **fields)
         self.record(kind, task, about)
         return task
@@ -273,7 +273,7 @@ class Model(Suggestions):
             if known.worker_id != worker_id:
                 raise IdempotencyKeyReused
             return self.task(known.task_id)
-        task = self.oldest_task_at_limit(worker_id) or self.take_first_ready(worker_id)
+        task = self.oldest_task_at_limit(worker_id) or self.claim_head_of_queue(worker_id)
         if key and task:
             self.keys[actor, key] = Key(worker_id, task.id)
         return task
@@ -285,7 +285,7 @@ class Model(Suggestions):
             return None
         return min(held, key=lambda each: each.assigned_at)
 
-    def take_first_ready(self, worker_id: str) -> Task | None:
+    def claim_head_of_queue(self, worker_id: str) -> Task | None:
         ready = [each for each in self.tasks.values() if each.status == "ready"]
         order = sorted(ready, key=lambda each: (-each.priority, each.created_at, each.id))
         return self.assign("claimed", order[0], worker_id) if order else None
@@ -324,11 +324,11 @@ class Model(Suggestions):
     def complete(
         self, task_id: int, report: Report, attempt: int | None, possible: bool
     ) -> tuple[Task, bool]:
-        """`possible`: the reported time lies between the claim and now."""
+        """`possible`: the reported time is between the claim and now."""
         task = self.task(task_id)
         believable = possible and (report.moved_qty or 0) <= task.qty
         held = task.status in ("assigned", "completed")
-        if not held or not is_of(task, report.worker_id, attempt):
+        if not held or not is_held_by(task, report.worker_id, attempt):
             self.keep_late_report(task, report.worker_id, believable)
             raise Conflict
         if task.status == "completed":
@@ -347,7 +347,7 @@ class Model(Suggestions):
         return done, True
 
     def keep_late_report(self, task: Task, worker_id: str | None, believable: bool) -> None:
-        """Once for each time that the worker held it, and never if nobody is named."""
+        """Once for each claim of the worker, and never if the report names no worker."""
         of_task = [each for each in self.events if each.task_id == task.id]
         of_worker = [each for each in of_task if each.worker_id == worker_id]
         claims = [each for each in of_worker if each.kind in CLAIMS]
@@ -362,7 +362,7 @@ class Model(Suggestions):
     def cancel(self, task_id: int) -> Task:
         return self.change("cancelled", self.open_task(task_id), status="cancelled", lease=None)
 
-    # What time does
+    # Time passes
 
     def sweep(self) -> tuple[int, int, int]:
         due = [each.id for each in self.tasks.values() if each.lease == "out"]
@@ -392,6 +392,6 @@ class Model(Suggestions):
             self.keys[actor, key] = replace(self.keys[actor, key], expired=True)
 
     def prune(self, task_id: int) -> None:
-        """An ended task leaves the table; its history stays."""
+        """Delete an ended task. Its history stays."""
         if task_id in self.tasks and self.tasks[task_id].status not in OPEN:
             del self.tasks[task_id]
