@@ -89,6 +89,7 @@ def test_first_error_is_raised_and_the_connection_stays_usable(noted):
     assert connection.connection.info.backend_pid == pid
 
 
+@pytest.mark.own_connections
 def test_each_text_is_prepared_once_even_after_a_rollback(noted):
     for _ in range(3):
         with transaction.atomic():
@@ -130,6 +131,7 @@ def test_interrupted_batch_closes_the_connection(noted, monkeypatch):
     assert run((NUMBER, [3])) == [[(4,)]]
 
 
+@pytest.mark.own_connections
 def test_outdated_prepared_statement_fails_once(noted):
     select = "SELECT number FROM noted"
     run((select, []), (NUMBER, [1]))

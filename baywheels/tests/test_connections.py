@@ -9,7 +9,7 @@ from django.db import connection
 
 from baywheels.database import base
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.own_connections, pytest.mark.django_db]
 
 # Roles belong to the whole cluster, which other tests use at the same time.
 NAME = f"test_{uuid4().hex}"

@@ -137,6 +137,7 @@ def test_500(dispatcher, path, monkeypatch):
     assert_hardened(dispatcher.get(path), 500, path)
 
 
+@pytest.mark.own_connections
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_on_a_real_server_also_400_411_503_and_over_https():

@@ -200,6 +200,7 @@ def test_api_requests_do_not_query_login_attempts(client, maria):
     assert not [query for query in queries.captured_queries if "axes" in query["sql"]]
 
 
+@pytest.mark.own_connections
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_sign_in_fails_closed_if_attempts_cannot_be_read(maria):

@@ -300,6 +300,7 @@ def stop(monkeypatch):
     return lambda: flag.set(signal.SIGTERM)
 
 
+@pytest.mark.own_connections
 def test_the_simulation_reports_a_service_error_once_and_continues(stop, monkeypatch):
     seed()
     steps = []
@@ -323,6 +324,7 @@ def test_the_simulation_reports_a_service_error_once_and_continues(stop, monkeyp
     assert err.getvalue() == "The demo city: GET /tasks returned 503: <html> </html>\n"
 
 
+@pytest.mark.own_connections
 def test_the_simulation_continues_after_a_refusal(stop, monkeypatch):
     """A status older than the last one is refused: the clock was set back."""
     seed()

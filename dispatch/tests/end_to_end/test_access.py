@@ -46,6 +46,7 @@ def test_with_auth_required_only_the_public_paths_answer(closed_server):
     assert Task.objects.get().status == "assigned"
 
 
+@pytest.mark.own_connections
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_lock_that_is_held_too_long_is_503_and_changes_nothing():
@@ -61,6 +62,7 @@ def test_a_lock_that_is_held_too_long_is_503_and_changes_nothing():
     assert Task.objects.get().status == "assigned"
 
 
+@pytest.mark.own_connections
 @pytest.mark.slow
 def test_only_the_servers_connections_have_timeouts(cluster):
     shown = """

@@ -148,6 +148,7 @@ def test_when_connections_are_short_others_wait_two_seconds_are_told_503_and_it_
     assert seconds < LATE_SECONDS
 
 
+@pytest.mark.own_connections
 def test_the_timeouts_of_the_role_end_a_wait_for_a_lock(timeouts_of_the_role):
     held = TaskFactory(assigned=True)
 

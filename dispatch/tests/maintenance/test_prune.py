@@ -148,6 +148,7 @@ def test_events_are_append_only_again_after_pruning():
     assert TaskEvent.objects.count() == 1
 
 
+@pytest.mark.own_connections
 @pytest.mark.django_db(transaction=True)
 def test_a_refused_deletion_of_events_keeps_its_own_error():
     old_tasks(1)

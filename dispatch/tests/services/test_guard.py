@@ -281,6 +281,7 @@ def approve_each(ids):
             continue
 
 
+@pytest.mark.own_connections
 @pytest.mark.django_db(transaction=True)
 def test_an_approval_whose_turn_does_not_come_in_time_changes_nothing_and_the_next_goes_on():
     blocked, free = SuggestionFactory(), SuggestionFactory(from_station_id=5, to_station_id=6)

@@ -26,7 +26,11 @@ from ..support.guards import (
 )
 from ..support.interleavings import Run, every_statement, explore, in_words, outcome
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.own_connections,
+    pytest.mark.django_db(transaction=True),
+]
 
 Operation = Callable[[list[Any]], Any]
 # The results of the two callers, and the state of the database afterwards.
