@@ -1,4 +1,4 @@
-"""The backend of production, on the embedded server: the first connection starts it."""
+"""The production backend on the embedded server, which the first connection starts."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from baywheels.embedded.cluster import DEFAULT, DevDbError
 
 
 class EmbeddedDatabaseError(OperationalError, CommandError):
-    """A request fails with it as with any lost database; a command ends with its one line."""
+    """To a request, a lost database; to a command, an error in one line."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -22,7 +22,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except self.Database.OperationalError as error:
                 if base.has_none_to_spare(error):
                     raise
-                # Another process may start it meanwhile: connect again whatever this one did.
+                # Connect again even if this call did not start it: another process may have.
                 DEFAULT.start()
         except DevDbError as error:
             raise EmbeddedDatabaseError(str(error)) from error

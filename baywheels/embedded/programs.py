@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs: where they are, and how to run them as whoever we are."""
+"""Finds PostgreSQL's own programs and runs them as the cluster's owner."""
 
 import importlib.util
 import os
@@ -12,8 +12,11 @@ from pathlib import Path
 
 try:
     import pwd
-except ImportError:  # not a Unix: Cluster refuses before it is needed
+except ImportError:  # not a Unix: Cluster refuses before pwd is used
     pwd = None  # type: ignore[assignment]
+
+from .errors import DevDbError
+from .place import Place
 
 OLDEST_MAJOR = 15
 INSTALLED = (
@@ -24,32 +27,23 @@ INSTALLED = (
 )
 
 
-class DevDbError(Exception):
-    """The embedded PostgreSQL cannot serve. The message is one line that says what to do."""
-
-
 @dataclass(frozen=True)
 class Programs:
     folder: Path
     major: int
 
     def run(
-        self,
-        program: str,
-        *arguments: str,
-        data: Path,
-        owner: tuple[int, int],
-        stdin: str = "",
+        self, program: str, *arguments: str, place: Place, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run one of them, as the cluster's owner, beside its data folder."""
-        uid, gid = owner
+        """Run a program as the cluster's owner, in the cluster's folder."""
+        uid, gid = place.owner()
         other = uid != os.geteuid()
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        # PGDATA and not -D, because pg_ctl passes -D unescaped to a shell.
-        environment |= {"LC_ALL": "C", "PGDATA": str(data)}
+        # PGDATA instead of -D, because pg_ctl passes -D unescaped to a shell.
+        environment |= {"LC_ALL": "C", "PGDATA": str(place.data)}
         return subprocess.run(
             [*as_known_user(uid), str(self.folder / program), *arguments],
-            cwd=data.parent,
+            cwd=place.folder,
             env=environment,
             input=stdin,
             capture_output=True,
@@ -63,7 +57,7 @@ class Programs:
 
 
 def find_programs() -> Programs:
-    """PG_BIN's, else the wheel's, else the newest that is installed."""
+    """Return those of PG_BIN, or of the wheel, or the newest that are installed."""
     if chosen := os.environ.get("PG_BIN"):
         if programs := _programs_in(Path(chosen)):
             return programs
@@ -74,13 +68,13 @@ def find_programs() -> Programs:
         if programs := _programs_in(folder):
             return programs
     raise DevDbError(
-        f"No PostgreSQL {OLDEST_MAJOR} or newer is here: run `pip install -r requirements.txt`, "
+        f"No PostgreSQL {OLDEST_MAJOR} or newer was found: run `pip install -r requirements.txt`, "
         f"set PG_BIN to its folder of programs, or set DATABASE_URL."
     )
 
 
 def complaint(output: str, folder: Path) -> str:
-    """The one line of a failed program's output that tells why."""
+    """Return the line of a failed program's output that says why."""
     if refusal := re.search(r"^unshare: (?!failed to execute).*", output, re.MULTILINE):
         return (
             f"it needs an ordinary user with a name, and user namespaces are forbidden here "
@@ -89,10 +83,10 @@ def complaint(output: str, folder: Path) -> str:
     if "No space left on device" in output or shutil.disk_usage(folder).free == 0:
         return f"no space is left on the disk of {folder}"
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"FATAL:|PANIC:|error:|failed", line)]
-    # Clients that came too early leave such a line, too.
-    causes = [line for line in telling if "the database system is " not in line]
-    line = (causes or lines[-1:] or ["it ended without a word"])[0]
+    likely = [line for line in lines if re.search(r"FATAL:|PANIC:|error:|failed", line)]
+    # Clients that connect too early leave such a line, too.
+    causes = [line for line in likely if "the database system is " not in line]
+    line = (causes or lines[-1:] or ["it ended without a message"])[0]
     return re.sub(r"^.*?(FATAL|PANIC|error): +", "", line)
 
 

@@ -27,7 +27,7 @@ DJANGO = """
 import sys, django
 from django.conf import settings
 from baywheels.embedded.cluster import DEFAULT
-settings.configure(DATABASES={"default": {
+settings.configure(BATCH_STATEMENTS=True, PREPARE_STATEMENTS=True, DATABASES={"default": {
     "ENGINE": sys.argv[1], "NAME": "baywheels", "USER": "postgres", "PORT": "5432",
     "HOST": str(DEFAULT.socket_dir)}})
 django.setup()
@@ -76,7 +76,7 @@ def store() -> Iterator[Path]:
 
 @pytest.fixture
 def give_data(store: Path) -> Iterator[Callable[[Cluster], Cluster]]:
-    """Lends one data folder to test after test: to make or to copy one takes a second."""
+    """Lends one data folder to all tests: creating or copying one takes a second."""
     borrowers: list[Cluster] = []
 
     def give(cluster: Cluster) -> Cluster:
@@ -109,7 +109,7 @@ opened: list[psycopg.Connection] = []
 
 
 def connect(cluster: Cluster) -> psycopg.Connection:
-    """Closed at the test's end, if not before."""
+    """The connection is closed at the end of the test at the latest."""
     opened.append(psycopg.connect(cluster.url, autocommit=True))
     return opened[-1]
 
@@ -152,7 +152,7 @@ def kill_server(cluster: Cluster) -> None:
     wait_until(lambda: cluster.status().pid is None)
 
 
-def test_processes_that_start_at_once_make_one_server(new_cluster):
+def test_processes_that_start_at_once_share_one_server(new_cluster):
     cluster = new_cluster()
     code = START.replace("print(", "print(flush=True); input(); print(")
     starters = [python(code, cluster.folder) for _ in range(4)]
@@ -167,7 +167,7 @@ def test_processes_that_start_at_once_make_one_server(new_cluster):
     assert connect(cluster).info.backend_pid
 
 
-def test_starting_again_leaves_the_server_as_it_is(cluster):
+def test_starting_again_keeps_the_server(cluster):
     assert cluster.start()
     pid = pid_of(cluster)
 
@@ -175,7 +175,7 @@ def test_starting_again_leaves_the_server_as_it_is(cluster):
     assert pid_of(cluster) == pid
 
 
-def test_server_keeps_safe_defaults_and_has_only_a_private_socket(cluster):
+def test_server_keeps_safe_defaults_and_a_private_socket(cluster):
     cluster.start()
 
     with connect(cluster) as connection:
@@ -244,14 +244,14 @@ def test_kill_9_of_a_client_leaves_the_server_serving(cluster):
 
 
 @pytest.mark.parametrize("content", ["", "nonsense\n", "4194305\n/nowhere\n"])
-def test_stale_pid_file_does_not_hinder_a_start(cluster, content):
+def test_stale_pid_file_does_not_prevent_a_start(cluster, content):
     (cluster.data / "postmaster.pid").write_text(content)
 
     assert not cluster.is_running()
     assert cluster.start()
 
 
-def test_process_that_got_the_servers_pid_is_left_alone(cluster):
+def test_another_process_with_the_servers_pid_is_left_alone(cluster):
     cluster.start()
     pid_file = cluster.data / "postmaster.pid"
     socket_lock = cluster.socket_dir / ".s.PGSQL.5432.lock"
@@ -282,7 +282,7 @@ def test_stop_ends_only_its_own_server(cluster, new_cluster):
     assert connect(other).info.backend_pid
 
 
-def test_initdb_killed_half_way_does_not_spoil_the_next_start(new_cluster):
+def test_start_succeeds_after_an_initdb_killed_half_way(new_cluster):
     cluster = new_cluster()
     starter = python(START, cluster.folder, start_new_session=True)
     wait_until(lambda: list(cluster.folder.glob("*/PG_VERSION")))
@@ -294,14 +294,14 @@ def test_initdb_killed_half_way_does_not_spoil_the_next_start(new_cluster):
     assert not list(cluster.folder.glob("unfinished-*"))
 
 
-def test_server_outlives_ctrl_c_and_lets_go_of_its_starters_output(cluster):
+def test_server_has_its_own_session_and_no_output_of_its_starter(cluster):
     starter = python(START, cluster.folder, start_new_session=True)
     assert output(starter) == "True\n"
 
     assert os.getsid(pid_of(cluster)) != starter.pid
 
 
-def test_callers_pg_variables_do_not_disturb(cluster):
+def test_pg_variables_of_the_caller_are_ignored(cluster):
     variables = {
         "PGDATA": "/nowhere",
         "PGPORT": "1",
@@ -319,7 +319,7 @@ def test_callers_pg_variables_do_not_disturb(cluster):
     assert connect(cluster).info.port == 5432
 
 
-def test_deleted_socket_is_made_anew(cluster):
+def test_deleted_socket_is_created_again(cluster):
     cluster.start()
     (cluster.socket_dir / ".s.PGSQL.5432").unlink()
 
@@ -328,7 +328,7 @@ def test_deleted_socket_is_made_anew(cluster):
 
 
 @pytest.mark.parametrize("name", ["x" * 90, "a,b", 'it\'s $HOME `x` "y" %41 ü'])
-def test_any_folder_name_serves(new_cluster, give_data, name):
+def test_any_folder_name_works(new_cluster, give_data, name):
     cluster = give_data(new_cluster(name))
 
     assert cluster.start()
@@ -345,7 +345,7 @@ def test_socket_folder_that_others_could_enter_is_refused(new_cluster, give_data
 
 
 @pytest.mark.parametrize("folder", ["/nowhere", "/usr/bin"])
-def test_missing_programs_are_one_clear_line(new_cluster, monkeypatch, folder):
+def test_missing_programs_are_reported_in_one_line(new_cluster, monkeypatch, folder):
     cluster = new_cluster()
     monkeypatch.setenv("PG_BIN", folder)
 
@@ -355,7 +355,7 @@ def test_missing_programs_are_one_clear_line(new_cluster, monkeypatch, folder):
     assert "\n" not in str(refusal.value)
 
 
-def test_data_of_another_version_is_one_clear_line(new_cluster):
+def test_data_of_another_version_is_reported_in_one_line(new_cluster):
     cluster = new_cluster()
     cluster.data.mkdir(parents=True)
     (cluster.data / "PG_VERSION").write_text("9\n")
@@ -365,7 +365,7 @@ def test_data_of_another_version_is_one_clear_line(new_cluster):
     assert "\n" not in str(refusal.value)
 
 
-def test_folder_that_cannot_be_made_is_one_clear_line():
+def test_folder_that_cannot_be_created_is_reported_in_one_line():
     with pytest.raises(DevDbError, match=r"/proc/nowhere.*: set DEVDB_DIR to a folder"):
         Cluster(Path("/proc/nowhere")).start()
 
@@ -383,12 +383,12 @@ def test_ordinary_user_and_root_share_the_users_cluster(new_cluster):
     assert output(python(START_AS_NOBODY, cluster.folder)) == "False\n"
 
 
-def test_first_connection_of_django_starts_the_server(cluster):
+def test_djangos_first_connection_starts_the_server(cluster):
     assert output(python(QUERY, EMBEDDED, env={"DEVDB_DIR": str(cluster.folder)})) == "connected\n"
     assert cluster.is_running()
 
 
-def test_command_ends_with_one_line_when_the_server_cannot_start(new_cluster):
+def test_command_fails_in_one_line_if_the_server_cannot_start(new_cluster):
     cluster = new_cluster()
     variables = {"DEVDB_DIR": str(cluster.folder), "PG_BIN": "/nowhere"}
     process = python(QUERY, EMBEDDED, env=variables)
@@ -421,7 +421,7 @@ def test_devdb_reset_without_a_terminal_needs_yes(new_cluster):
 
 
 @pytest.mark.parametrize("action", ["start", "stop", "status", "reset"])
-def test_devdb_command_leaves_the_cluster_alone_where_another_database_is_set(new_cluster, action):
+def test_devdb_is_refused_if_another_database_is_set(new_cluster, action):
     cluster = new_cluster()
     process = python(DEVDB, OTHER, action, env={"DEVDB_DIR": str(cluster.folder)})
 

@@ -1,0 +1,2 @@
+class DevDbError(Exception):
+    """The embedded PostgreSQL cannot serve. The message is one line and says what to do."""
