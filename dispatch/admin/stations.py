@@ -143,7 +143,7 @@ class StationAdmin(ConsoleAdmin):
         if status is None:
             return None
         max_age = timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
-        age = ago(status.as_of) if status.as_of else "never"
+        age = format_html("{} ago", ago(status.as_of)) if status.as_of else "never"
         if not is_old(status.as_of, timezone.now(), max_age):
             return age
         return format_html('{} <span class="badge overdue">old</span>', age)

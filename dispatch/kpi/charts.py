@@ -77,7 +77,7 @@ def charts_by_hour(
     total = "unknown" if out is None else f"{out:.1f} %"
     return [
         bar_chart("Stations empty or full", labels, [empty, full], " %", total),
-        count_chart("Tasks done", labels, Series("done", "tasks", tasks)),
+        count_chart("Tasks completed", labels, Series("done", "tasks", tasks)),
         count_chart("Bikes moved", labels, Series("done", "bikes", bikes)),
     ]
 
