@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from ..models import Move
-from ..planning.inventory import fitting, objections
-from ..services.guard import rooms_of
+from ..planning.inventory import feasible_qty, shortfalls
+from ..services.guard import capacities_of
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,14 @@ def check_fit(moves: Sequence[Move]) -> dict[int, FitCheck]:
     """The check of each move by its id; empty checks if the guard is off."""
     if not moves or settings.INVENTORY_GUARD == "off":
         return {move.pk: FitCheck() for move in moves}
-    rooms = rooms_of({end for move in moves for end in (move.from_station_id, move.to_station_id)})
+    ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
+    capacities = capacities_of(ends)
     return {
         move.pk: FitCheck(
-            objections(move.qty, rooms[move.from_station_id], rooms[move.to_station_id]),
-            fitting(move.qty, rooms[move.from_station_id], rooms[move.to_station_id]),
+            shortfalls(move.qty, capacities[move.from_station_id], capacities[move.to_station_id]),
+            feasible_qty(
+                move.qty, capacities[move.from_station_id], capacities[move.to_station_id]
+            ),
         )
         for move in moves
     }

@@ -5,13 +5,12 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class Room:
-    """A station's bikes and docks less what is promised. `bikes`, `docks` None: not known.
+class StationCapacity:
+    """A station's last count, and the bikes that tasks have promised out and in since.
 
-    Promised: what open tasks will take out or bring, and what ended tasks have since the station
-    was counted; added up only if that is known. What will be brought is no bike yet, what will be
-    taken out no dock.
-    `counted`: some station was, once. Where none ever was, there is nothing to wonder about.
+    `bikes`, `docks`: None without a recent status; then promises are not added up.
+    `in_feed`: False if no feed has this station, or no longer.
+    `monitored`: False if no status of any station was ever recorded, so a missing one means nothing.
     """
 
     name: str
@@ -20,52 +19,71 @@ class Room:
     promised_out: int = 0
     promised_in: int = 0
     in_service: bool = True
-    counted: bool = True
+    in_feed: bool = True
+    monitored: bool = True
 
     @property
-    def to_give(self) -> int | None:
+    def available_bikes(self) -> int | None:
+        """Bikes on their way here do not count: they have not arrived."""
         return None if self.bikes is None else max(0, self.bikes - self.promised_out)
 
     @property
-    def to_take(self) -> int | None:
+    def available_docks(self) -> int | None:
+        """Docks of bikes that are to leave do not count: they are not free yet."""
         return None if self.docks is None else max(0, self.docks - self.promised_in)
 
-    def giving(self, qty: int) -> Self:
+    def after_pickup(self, qty: int) -> Self:
         return replace(self, promised_out=self.promised_out + qty)
 
-    def taking(self, qty: int) -> Self:
+    def after_dropoff(self, qty: int) -> Self:
         return replace(self, promised_in=self.promised_in + qty)
 
 
-def fitting(qty: int, source: Room, target: Room) -> int:
-    """How many of the bikes both stations can bear; what is not known does not limit."""
-    return min([qty, *(each for each in (source.to_give, target.to_take) if each is not None)])
+def feasible_qty(qty: int, source: StationCapacity, target: StationCapacity) -> int:
+    """How many of `qty` bikes both stations have room for; an unknown count sets no limit."""
+    limits = (source.available_bikes, target.available_docks)
+    return min([qty, *(limit for limit in limits if limit is not None)])
 
 
-def objections(qty: int, source: Room, target: Room) -> list[str]:
-    """Why so many bikes do not fit, with the numbers. Empty: they fit, or it is not known."""
+def shortfalls(qty: int, source: StationCapacity, target: StationCapacity) -> list[str]:
+    """A sentence for each station that lacks bikes or docks for the move."""
     sentences = []
-    if source.to_give is not None and qty > source.to_give:
+    bikes, docks = source.available_bikes, target.available_docks
+    if bikes is not None and qty > bikes:
+        there = f"{source.bikes} there{promised(source.promised_out)}"
         sentences.append(
-            f"{source.name} can give {source.to_give} of {qty} bikes: it has {source.bikes}, "
-            f"{source.promised_out} promised."
+            f"Only {bikes} of {counted(qty, 'bike')} can leave {source.name} ({there})."
+            if bikes
+            else f"{source.name} has no bike to give ({there}; {qty} wanted)."
         )
-    if target.to_take is not None and qty > target.to_take:
+    if docks is not None and qty > docks:
+        free = f"{counted(target.docks or 0, 'dock')} free{promised(target.promised_in)}"
         sentences.append(
-            f"{target.name} can take {target.to_take} of {qty} bikes: it has {target.docks} free "
-            f"docks, {target.promised_in} promised."
+            f"Only {docks} of {counted(qty, 'bike')} fit at {target.name} ({free})."
+            if docks
+            else f"{target.name} has no dock to spare ({free}; {qty} wanted)."
         )
     return sentences
 
 
-def doubts(source: Room, target: Room) -> list[str]:
-    """What nobody can know, and what should make one wonder."""
-    rooms = (source, target)
-    return [
-        *(
-            f"Whether {room.name} has room is not known."
-            for room in rooms
-            if room.counted and room.bikes is None
-        ),
-        *(f"{room.name} is out of service." for room in rooms if not room.in_service),
-    ]
+def promised(bikes: int) -> str:
+    return f", {bikes} already promised" if bikes else ""
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def caveats(source: StationCapacity, target: StationCapacity) -> list[str]:
+    """A sentence for each thing that a count cannot tell: missing data, or a closed station."""
+    return [sentence for station in (source, target) if (sentence := caveat(station))]
+
+
+def caveat(station: StationCapacity) -> str | None:
+    if not station.in_service:
+        return f"{station.name} is out of service."
+    if not station.monitored or station.bikes is not None:
+        return None
+    if not station.in_feed:
+        return f"{station.name} is not in the feed. Check the number."
+    return f"{station.name} has no recent status."

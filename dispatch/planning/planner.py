@@ -1,7 +1,7 @@
-"""Which bikes to move where: from how full stations are to a list of moves. Nothing is read here.
+"""Plans moves of bikes from the state of the stations. Pure: reads no data and no clock.
 
-The worst station comes first. It is paired with the near station that gains most by it, for as
-many bikes as both can bear; what is planned counts at once, and the next worst is looked at.
+The worst station comes first. It is paired with the nearby station where a move helps most, for as
+many bikes as both allow. The move counts as promised at once, and the next worst station follows.
 """
 
 import heapq
@@ -11,24 +11,24 @@ from dataclasses import dataclass
 
 from .geo import AREA_GAP, Grid, areas, point
 
-# The priority of a move for a station that is just beyond the limit, and for one that is out.
+# The priority of a move for a station just beyond its limit, and for one that is empty or full.
 LEAST_PRIORITY, MOST_PRIORITY = 10, 60
-# To load and unload costs a van as much time as this way, so the very nearest is not always best.
+# Loading and unloading take a van as long as driving this far, so the nearest is not always best.
 STOP_KM = 1.0
-# A move that is proposed already gives way only to one that is so much better: who is about to
-# decide it shall not see it go for nothing.
-FAVOUR = 1.5
+# A move already proposed is replaced only by one this many times better: otherwise suggestions
+# would change under a dispatcher who is about to approve them.
+HYSTERESIS = 1.5
 
 Pair = tuple[int, int]
 Area = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Stand:
-    """A station as it stands: what can be rented and returned now, and what is promised.
+class StationState:
+    """A station's bikes and docks that riders can use now, and the bikes promised.
 
     `promised_in`, `promised_out`: bikes that open tasks and suggestions bring and take.
-    Bikes of one `system` do not fit the docks of another.
+    `system`: bikes of one system do not fit the docks of another.
     """
 
     number: int
@@ -49,9 +49,10 @@ class Stand:
 
 @dataclass(frozen=True)
 class Rules:
-    """A station is low below `low` and high above `high` per cent of its working size.
+    """Limits of a plan. `low` and `high` are percentages of a station's size.
 
-    `area_gap`: stations farther apart than this, with none between, are in different areas.
+    `max_distance` and `area_gap` are in kilometres. Stations farther apart than `area_gap`, with
+    none in between, are in different areas; no move crosses areas.
     """
 
     low: int = 20
@@ -64,6 +65,8 @@ class Rules:
 
 @dataclass(frozen=True)
 class PlannedMove:
+    """`distance` in kilometres."""
+
     from_station_id: int
     to_station_id: int
     qty: int
@@ -72,36 +75,37 @@ class PlannedMove:
     distance: float
 
 
-class Ledger:
-    """A stand with what the plan itself has promised so far.
+class Balance:
+    """A station, and the bikes that the plan has promised so far.
 
-    It gives and takes as far as the fill of its whole area, but never becomes low or high by it.
+    A station gives and takes only up to the average fill of its area, and never so much that it
+    becomes low or high itself.
     """
 
-    def __init__(self, stand: Stand, rules: Rules, fill: float) -> None:
-        self.stand = stand
+    def __init__(self, station: StationState, rules: Rules, area_fill: float) -> None:
+        self.station = station
         self.low, self.high = rules.low / 100, rules.high / 100
-        self.promised_in = stand.promised_in
-        self.promised_out = stand.promised_out
-        aim = round(fill * stand.size)
-        self.keeps = max(aim, -(-rules.low * stand.size // 100))
-        self.fills = min(aim, rules.high * stand.size // 100)
+        self.promised_in = station.promised_in
+        self.promised_out = station.promised_out
+        aim = round(area_fill * station.size)
+        self.min_bikes = max(aim, -(-rules.low * station.size // 100))
+        self.max_bikes = min(aim, rules.high * station.size // 100)
 
     @property
-    def spare(self) -> int:
-        """Bikes that it can give. Those on their way to it are not there yet."""
-        return self.stand.bikes - self.promised_out - self.keeps
+    def surplus(self) -> int:
+        """Bikes that it can give. Bikes on their way here are not counted."""
+        return self.station.bikes - self.promised_out - self.min_bikes
 
     @property
-    def room(self) -> int:
-        """Bikes that it can take. Those that shall leave still stand in their docks."""
-        return self.fills - self.stand.bikes - self.promised_in
+    def headroom(self) -> int:
+        """Bikes that it can take. Bikes about to leave still occupy their docks."""
+        return self.max_bikes - self.station.bikes - self.promised_in
 
     @property
     def severity(self) -> float:
-        """0: neither low nor high once its promises are kept. Up to 1: empty or full even then."""
-        kept = self.stand.bikes + self.promised_in - self.promised_out
-        fill = min(max(kept / self.stand.size, 0), 1)
+        """0: neither low nor high once all promises are kept; 1: empty or full even then."""
+        expected = self.station.bikes + self.promised_in - self.promised_out
+        fill = min(max(expected / self.station.size, 0), 1)
         if fill < self.low:
             return (self.low - fill) / self.low
         if fill > self.high:
@@ -109,49 +113,50 @@ class Ledger:
         return 0
 
     @property
-    def fact(self) -> str:
-        stand = self.stand
-        return f"{stand.name}: {stand.bikes} of {stand.size}"
+    def summary(self) -> str:
+        station = self.station
+        return f"{station.name}: {station.bikes} of {station.size}"
 
 
 def plan_moves(
-    stands: Collection[Stand],
+    stations: Collection[StationState],
     rules: Rules,
     *,
-    barred: Collection[Pair] = (),
+    excluded: Collection[Pair] = (),
     proposed: Collection[Pair] = (),
 ) -> list[PlannedMove]:
-    """The moves, most urgent first. The same stands give the same moves, in any order.
+    """The moves, most urgent first. The order of `stations` does not matter.
 
-    `barred`: pairs of stations (from, to) that are not to be proposed. `proposed`: those of the
-    last plan; they are favoured.
+    `excluded`: pairs of stations (from, to) that must not be proposed. `proposed`: pairs of the
+    last plan, which are preferred.
     """
-    able = sorted(
-        (stand for stand in stands if stand.in_service and stand.size), key=lambda each: each.number
+    usable = sorted(
+        (station for station in stations if station.in_service and station.size),
+        key=lambda station: station.number,
     )
-    return Plan(able, rules, set(barred), set(proposed)).moves()
+    return Plan(usable, rules, set(excluded), set(proposed)).moves()
 
 
 class Plan:
     def __init__(
-        self, stands: list[Stand], rules: Rules, barred: set[Pair], proposed: set[Pair]
+        self, stations: list[StationState], rules: Rules, excluded: set[Pair], proposed: set[Pair]
     ) -> None:
         self.rules = rules
-        self.barred = barred
+        self.excluded = excluded
         self.proposed = proposed
-        self.points = [point(stand.lat, stand.lon) for stand in stands]
+        self.points = [point(station.lat, station.lon) for station in stations]
         self.areas = [
-            (stand.system, place)
-            for stand, place in zip(stands, areas(self.points, rules.area_gap), strict=True)
+            (station.system, place)
+            for station, place in zip(stations, areas(self.points, rules.area_gap), strict=True)
         ]
-        fills = fill_of_areas(stands, self.areas)
-        self.ledgers = [
-            Ledger(stand, rules, fills[area])
-            for stand, area in zip(stands, self.areas, strict=True)
+        fill = fill_of_areas(stations, self.areas)
+        self.balances = [
+            Balance(station, rules, fill[area])
+            for station, area in zip(stations, self.areas, strict=True)
         ]
-        # For the whole plan: what it promises only makes them fewer.
-        self.givers = self.partners([each.spare >= rules.min_qty for each in self.ledgers])
-        self.takers = self.partners([each.room >= rules.min_qty for each in self.ledgers])
+        # Found once: as the plan promises bikes, stations drop out but none is added.
+        self.givers = self.partners([each.surplus >= rules.min_qty for each in self.balances])
+        self.takers = self.partners([each.headroom >= rules.min_qty for each in self.balances])
 
     def partners(self, able: list[bool]) -> tuple[Grid, list[int]]:
         indexes = [index for index, is_able in enumerate(able) if is_able]
@@ -160,76 +165,78 @@ class Plan:
 
     def moves(self) -> list[PlannedMove]:
         moves: list[PlannedMove] = []
-        # Of two that are equally bad the larger one turns more riders away.
+        # Among equally bad stations the largest comes first: it turns away the most riders.
         queue = [
-            (-each.severity, -each.stand.size, index)
-            for index, each in enumerate(self.ledgers)
+            (-each.severity, -each.station.size, index)
+            for index, each in enumerate(self.balances)
             if each.severity
         ]
         heapq.heapify(queue)
         while queue:
             noted, size, index = heapq.heappop(queue)
-            station = self.ledgers[index]
-            # A move for another station may have helped this one meanwhile.
-            if station.severity == -noted:
+            balance = self.balances[index]
+            # Unless a move for another station has changed this one in the meantime.
+            if balance.severity == -noted:
                 move = self.best_move(index)
                 if move is None:
                     continue
                 moves.append(move)
-            if station.severity:
-                heapq.heappush(queue, (-station.severity, size, index))
+            if balance.severity:
+                heapq.heappush(queue, (-balance.severity, size, index))
         return moves
 
     def best_move(self, index: int) -> PlannedMove | None:
-        """Plan the move that does a station most good for its way; None: nothing can be done."""
+        """Plan the most useful move for a station. None: no partner can help."""
         best = max(self.candidates(index), default=None)
         if best is None:
             return None
         _, nearness, other, qty = best
-        source, target = (index, -other) if self.ledgers[index].spare > 0 else (-other, index)
-        return self.promise(self.ledgers[source], self.ledgers[target], qty, -nearness)
+        source, target = (index, -other) if self.balances[index].surplus > 0 else (-other, index)
+        return self.commit_bikes(self.balances[source], self.balances[target], qty, -nearness)
 
     def candidates(self, index: int) -> Iterator[tuple[float, float, int, int]]:
-        """Of each partner: the gain, then what decides between equals, and how many bikes."""
-        station = self.ledgers[index]
-        gives = station.spare > 0
-        most = min(station.spare if gives else station.room, self.rules.van_capacity)
+        """For each partner: the gain, two tie-breakers, and the number of bikes."""
+        station = self.balances[index]
+        gives = station.surplus > 0
+        most = min(station.surplus if gives else station.headroom, self.rules.van_capacity)
         grid, indexes = self.takers if gives else self.givers
         for found, distance in grid.near(self.points[index]):
             other = indexes[found]
-            partner = self.ledgers[other]
-            qty = min(most, partner.room if gives else partner.spare)
+            partner = self.balances[other]
+            qty = min(most, partner.headroom if gives else partner.surplus)
             if qty < self.rules.min_qty or self.areas[other] != self.areas[index]:
                 continue
             source, target = (station, partner) if gives else (partner, station)
-            pair = source.stand.number, target.stand.number
-            if pair in self.barred:
+            pair = source.station.number, target.station.number
+            if pair in self.excluded:
                 continue
-            # A partner that is out of balance itself is helped by the same move.
+            # A partner that is out of balance, too, is helped by the same move.
             gain = qty * (1 + bool(partner.severity)) / (STOP_KM + distance)
-            yield gain * (FAVOUR if pair in self.proposed else 1), -distance, -other, qty
+            yield gain * (HYSTERESIS if pair in self.proposed else 1), -distance, -other, qty
 
-    def promise(self, source: Ledger, target: Ledger, qty: int, distance: float) -> PlannedMove:
+    def commit_bikes(
+        self, source: Balance, target: Balance, qty: int, distance: float
+    ) -> PlannedMove:
         severity = max(source.severity, target.severity)
         worse, other = sorted((source, target), key=lambda each: -each.severity)
         move = PlannedMove(
-            from_station_id=source.stand.number,
-            to_station_id=target.stand.number,
+            from_station_id=source.station.number,
+            to_station_id=target.station.number,
             qty=qty,
             priority=LEAST_PRIORITY + round((MOST_PRIORITY - LEAST_PRIORITY) * severity),
-            reason=f"{worse.fact} bikes; {other.fact}",
+            reason=f"{worse.summary} bikes; {other.summary}",
             distance=distance,
         )
         source.promised_out += qty
         target.promised_in += qty
-        self.barred.add((source.stand.number, target.stand.number))
+        self.excluded.add((source.station.number, target.station.number))
         return move
 
 
-def fill_of_areas(stands: list[Stand], areas: list[Area]) -> dict[Area, float]:
+def fill_of_areas(stations: list[StationState], areas: list[Area]) -> dict[Area, float]:
     bikes: dict[Area, int] = defaultdict(int)
     sizes: dict[Area, int] = defaultdict(int)
-    for stand, area in zip(stands, areas, strict=True):
-        bikes[area] += stand.bikes
-        sizes[area] += stand.size
+    for station, area in zip(stations, areas, strict=True):
+        bikes[area] += station.bikes
+        sizes[area] += station.size
     return {area: bikes[area] / sizes[area] for area in sizes}

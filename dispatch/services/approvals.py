@@ -8,15 +8,17 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from baywheels.database.pipeline import Row, Statement
+
 from ..exceptions import Conflict, NotFound, Refusal
 from ..models import EventKind, Move, Suggestion, Task
 from ..models.tasks import OPEN_STATUSES
 from ..planning import inventory
-from ..planning.inventory import Room
+from ..planning.inventory import StationCapacity
 from .events import record_task
-from .guard import rooms_from, rooms_statement
-from .rows import TASK_COLUMNS, Row, Statement, run, task_from
-from .suggestions import decision_on, lock_statement, locked_suggestions
+from .guard import capacities_from, capacities_statement
+from .rows import TASK_COLUMNS, run, task_from
+from .suggestions import lock_statement, locked_suggestions, what_became_of
 
 MOST_NAMED = 3
 
@@ -102,26 +104,26 @@ def approve_suggestions(
 
 
 def decide(ids: Sequence[int], actor: str, fit: bool) -> dict[int, Approval | Refusal]:
-    locked, *seen = run((lock_statement(), [ids]), *look(OF_SUGGESTIONS, [ids]))
+    locked, *seen = run((lock_statement(), [ids]), *lock_and_read(OF_SUGGESTIONS, [ids]))
     suggestions = locked_suggestions(locked)
     decisions: dict[int, Approval | Refusal] = {}
     if len(suggestions) < len(ids):
-        gone = decision_on([each for each in ids if each not in suggestions])
+        gone = what_became_of([each for each in ids if each not in suggestions])
         decisions = {suggestion_id: NotFound(sentence) for suggestion_id, sentence in gone.items()}
     if not suggestions:
         return decisions
-    situation = situation_from(seen, fit)
+    context = context_from(seen, fit)
     approvable = []
     for suggestion in suggestions.values():
         try:
-            approvable.append(situation.judge(suggestion, fit))
+            approvable.append(context.evaluate(suggestion, fit))
         except Refusal as refusal:
             decisions[suggestion.pk] = refusal
     return {**decisions, **write(approvable, actor)}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     suggestion_id: int
     qty: int
     warnings: list[str]
@@ -129,18 +131,18 @@ class Verdict:
 
 
 @dataclass
-class Situation:
+class ApprovalContext:
     """What bears upon moves that are to become tasks, and what those do that came before.
 
-    `rooms`: of all their ends. They are only looked at if `guarded`.
+    `capacities`: of all their ends. They are only looked at if `guarded`.
     """
 
-    rooms: dict[int, Room]
+    capacities: dict[int, StationCapacity]
     guarded: bool
     same: dict[tuple[int, int], list[str]] = field(default_factory=dict)
     used_ids: set[int] = field(default_factory=set)
 
-    def judge(self, suggestion: Suggestion, fit: bool) -> Verdict:
+    def evaluate(self, suggestion: Suggestion, fit: bool) -> Decision:
         """Refusal: it cannot become a task."""
         number, qty = suggestion.pk, suggestion.qty
         if suggestion.expires_at is not None and suggestion.expires_at <= suggestion.now:
@@ -151,31 +153,31 @@ class Situation:
             raise Conflict(
                 f"Suggestion {number} has the id of one that became a task: enter it anew."
             )
-        objections = self.objections(suggestion)
+        shortfalls = self.shortfalls(suggestion)
         details: dict[str, Any] = {}
-        if objections and fit:
-            qty = inventory.fitting(qty, *self.ends(suggestion))
+        if shortfalls and fit:
+            qty = inventory.feasible_qty(qty, *self.ends(suggestion))
             details["proposed_qty"] = suggestion.qty
-        if objections and (qty == 0 or (not fit and settings.INVENTORY_GUARD == "refuse")):
-            raise Conflict(" ".join(objections))
-        warnings = [*self.warnings(suggestion), *objections]
+        if shortfalls and (qty == 0 or (not fit and settings.INVENTORY_GUARD == "refuse")):
+            raise Conflict(" ".join(shortfalls))
+        warnings = [*self.warnings(suggestion), *shortfalls]
         if warnings:
             details["warnings"] = warnings
-        self.promise(suggestion, qty)
-        return Verdict(number, qty, warnings, details)
+        self.commit_bikes(suggestion, qty)
+        return Decision(number, qty, warnings, details)
 
-    def ends(self, move: Move) -> tuple[Room, Room]:
-        return self.rooms[move.from_station_id], self.rooms[move.to_station_id]
+    def ends(self, move: Move) -> tuple[StationCapacity, StationCapacity]:
+        return self.capacities[move.from_station_id], self.capacities[move.to_station_id]
 
-    def objections(self, move: Move) -> list[str]:
-        return inventory.objections(move.qty, *self.ends(move)) if self.guarded else []
+    def shortfalls(self, move: Move) -> list[str]:
+        return inventory.shortfalls(move.qty, *self.ends(move)) if self.guarded else []
 
     def warnings(self, move: Move) -> list[str]:
         source, target = self.ends(move)
         others = self.same.get((move.from_station_id, move.to_station_id), [])
         return [
             *(f"{who} already moves bikes from {source.name} to {target.name}." for who in others),
-            *(inventory.doubts(source, target) if self.guarded else []),
+            *(inventory.caveats(source, target) if self.guarded else []),
         ]
 
     def note(self, source: int, target: int, who: str) -> None:
@@ -183,14 +185,14 @@ class Situation:
         if len(others) < MOST_NAMED:
             others.append(who)
 
-    def promise(self, suggestion: Suggestion, qty: int) -> None:
+    def commit_bikes(self, suggestion: Suggestion, qty: int) -> None:
         source, target = suggestion.from_station_id, suggestion.to_station_id
         self.note(source, target, f"Suggestion {suggestion.pk}, approved with it,")
-        self.rooms[source] = self.rooms[source].giving(qty)
-        self.rooms[target] = self.rooms[target].taking(qty)
+        self.capacities[source] = self.capacities[source].after_pickup(qty)
+        self.capacities[target] = self.capacities[target].after_dropoff(qty)
 
 
-def look(moves: str, parameters: Sequence[Any]) -> list[Statement]:
+def lock_and_read(moves: str, parameters: Sequence[Any]) -> list[Statement]:
     """Wait for whoever else makes tasks of the ends of these moves, then see what is there.
 
     `moves`: a query of them.
@@ -198,38 +200,38 @@ def look(moves: str, parameters: Sequence[Any]) -> list[Statement]:
     ends = ENDS.format(moves=moves)
     return [
         (TURNS.format(ends=ends), parameters),
-        (rooms_statement(ends), parameters),
+        (capacities_statement(ends), parameters),
         (RELATED.format(moves=moves), parameters),
     ]
 
 
-def situation_from(seen: Sequence[list[Row]], fit: bool) -> Situation:
-    """Of what `look` saw. `fit` looks at the rooms also where nobody guards them."""
-    _, rooms, related = seen
-    situation = Situation(rooms_from(rooms), guarded=fit or settings.INVENTORY_GUARD != "off")
+def context_from(seen: Sequence[list[Row]], fit: bool) -> ApprovalContext:
+    """Of what `lock_and_read` saw. `fit` looks at the capacities also where nobody guards them."""
+    _, capacities, related = seen
+    context = ApprovalContext(capacities_from(capacities), guarded=fit or settings.INVENTORY_GUARD != "off")
     for task_id, status, source, target, suggestion_id in related:
         if status in OPEN_STATUSES:
-            situation.note(source, target, f"Task {task_id}, {status},")
-        situation.used_ids.add(suggestion_id)
-    return situation
+            context.note(source, target, f"Task {task_id}, {status},")
+        context.used_ids.add(suggestion_id)
+    return context
 
 
-def write(verdicts: Sequence[Verdict], actor: str) -> dict[int, Approval | Refusal]:
-    if not verdicts:
+def write(decisions: Sequence[Decision], actor: str) -> dict[int, Approval | Refusal]:
+    if not decisions:
         return {}
     [rows] = run(
         (
             APPROVE.format(columns=", ".join(TASK_COLUMNS)),
             [
-                [verdict.suggestion_id for verdict in verdicts],
-                [verdict.qty for verdict in verdicts],
-                [json.dumps(verdict.details) for verdict in verdicts],
+                [decision.suggestion_id for decision in decisions],
+                [decision.qty for decision in decisions],
+                [json.dumps(decision.details) for decision in decisions],
                 actor,
             ],
         )
     )
     tasks = [task_from(row) for row in rows]
-    warnings = {verdict.suggestion_id: verdict.warnings for verdict in verdicts}
+    warnings = {decision.suggestion_id: decision.warnings for decision in decisions}
     return {
         task.suggestion_id: Approval(task, warnings[task.suggestion_id])
         for task in tasks
@@ -244,9 +246,9 @@ def create_task(task: Task, *, actor: str) -> Approval:
     The guard warns but does not refuse: who writes a task means it. Not durable: the console's
     form has a transaction.
     """
-    seen = run(*look(BY_HAND, [task.from_station_id, task.to_station_id]))
-    situation = situation_from(seen, fit=False)
-    warnings = [*situation.warnings(task), *situation.objections(task)]
+    seen = run(*lock_and_read(BY_HAND, [task.from_station_id, task.to_station_id]))
+    context = context_from(seen, fit=False)
+    warnings = [*context.warnings(task), *context.shortfalls(task)]
     task.save(force_insert=True)
     details = {"warnings": warnings} if warnings else {}
     record_task(EventKind.CREATED, task, actor, **details)

@@ -1,22 +1,56 @@
-"""What is known of the stations that a move touches."""
+"""What is known of the stations that moves touch, and the locks that keep it true.
 
-from collections.abc import Collection, Iterable
+Approvals must not promise the same bikes or docks twice, so two of them may not decide on one
+station's count at the same time. Each holds an advisory lock on its stations until it commits:
+exclusive where a station has a recent status, shared where it has none. Approvals of stations
+without counts have nothing to share out and do not wait for each other.
+
+A poll may bring a count after an approval chose a shared lock. Counts are read after the locks, so
+the approval sees it (`StaleLocks`) and starts over with exclusive locks: it must not decide on a
+count without one, nor ignore the count, because others may have promised its bikes already. If the
+count comes even later, it is as if the approval came first: whoever reads the count needs the
+exclusive lock, waits for that approval, and finds its task.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 
 from django.conf import settings
 
-from ..planning.inventory import Room
-from .rows import Row, run
+from ..planning.inventory import StationCapacity
+from .rows import Row, Statement, run
 
-# Bikes that an ended task moved after the count are promised still: the count has not seen them.
-# Without a count nothing is added up: of what is not known nothing can be promised.
-# No fresh count is older than max_age: that bound alone is one that an index of completions
-# can use, without which each station's whole past is read (500 stations: 11 ms instead of 450).
-ROOMS = """
-    SELECT wanted.id, coalesce(stations.name, '#' || wanted.id),
+# Moves of one pair take turns, too: the second must see the first one's task to warn of it.
+# The order of all locks is that of their names, so approvals cannot deadlock.
+LOCK_MOVES = """
+    SELECT station_id, exclusive,
+           CASE WHEN exclusive THEN pg_advisory_xact_lock(hashtextextended(name, 0))
+                ELSE pg_advisory_xact_lock_shared(hashtextextended(name, 0)) END
+    FROM (
+        SELECT NULL AS station_id, 'move ' || source || ' ' || target AS name, true AS exclusive
+        FROM unnest(%s::integer[], %s::integer[]) AS pairs (source, target)
+        UNION
+        SELECT wanted.id, 'station ' || wanted.id,
+               %s OR EXISTS (
+                   SELECT FROM station_status
+                   WHERE station_id = wanted.id
+                     AND as_of >= clock_timestamp() - interval '{max_age}'
+               )
+        FROM unnest(%s::integer[]) AS wanted (id)
+        ORDER BY name
+    ) AS locks
+"""
+# A completed task still counts until a status is newer than it: that count has not seen its bikes.
+# Without a recent status nothing is added up, as there is nothing to subtract from.
+# Any recent status is younger than max_age. Bounding completions by it, too, lets an index serve:
+# otherwise each station's whole history is read (500 stations: 450 ms instead of 11).
+CAPACITIES = """
+    SELECT wanted.id, coalesce(stations.name, 'Station ' || wanted.id),
            known.bikes, known.docks, coalesce(going_out, 0), coalesce(coming_in, 0),
-           coalesce(known.in_service, true), EXISTS (SELECT FROM station_status) AS counted
-    FROM ({stations}) AS wanted (id)
+           coalesce(known.in_service, true),
+           stations.id IS NOT NULL AND stations.gone_at IS NULL AS in_feed,
+           EXISTS (SELECT FROM station_status) AS monitored
+    FROM unnest(%s::integer[]) AS wanted (id)
     LEFT JOIN stations USING (id)
     LEFT JOIN station_status AS known
         ON known.station_id = wanted.id AND known.as_of >= clock_timestamp() - interval '{max_age}'
@@ -43,16 +77,18 @@ def max_age() -> timedelta:
     return timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
 
 
-def rooms_statement(stations: str = "SELECT unnest(%s::integer[])") -> str:
-    """`stations`: a query of their ids."""
-    return ROOMS.format(stations=stations, max_age=f"{settings.STATUS_MAX_AGE_MINUTES} minutes")
+def capacities_statement(station_ids: Collection[int]) -> Statement:
+    # The age stands in the text: as a parameter of a prepared statement it would tell the planner
+    # nothing about how few completions are that young.
+    text = CAPACITIES.format(max_age=f"{settings.STATUS_MAX_AGE_MINUTES} minutes")
+    return text, [list(station_ids)]
 
 
-def rooms_of(station_ids: Collection[int]) -> dict[int, Room]:
-    """One for each, in one query; its numbers are None without a count that is fresh enough."""
-    [rows] = run((rooms_statement(), [list(station_ids)]))
-    return rooms_from(rows)
+def capacities_of(station_ids: Collection[int]) -> dict[int, StationCapacity]:
+    """The capacity of each station, in one query."""
+    [rows] = run(capacities_statement(station_ids))
+    return capacities_from(rows)
 
 
-def rooms_from(rows: Iterable[Row]) -> dict[int, Room]:
-    return {station_id: Room(*of) for station_id, *of in rows}
+def capacities_from(rows: Iterable[Row]) -> dict[int, StationCapacity]:
+    return {station_id: StationCapacity(*values) for station_id, *values in rows}

@@ -1,4 +1,4 @@
-"""How full the stations are, and what is promised of it: what a plan of moves starts from."""
+"""The state of all stations at one moment: what a plan of moves starts from."""
 
 from dataclasses import dataclass
 
@@ -6,66 +6,66 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
 from ..models import Station, Suggestion, Task
-from ..planning.inventory import Room
-from ..planning.planner import Pair, Stand
-from .guard import rooms_of
+from ..planning.inventory import StationCapacity
+from ..planning.planner import Pair, StationState
+from .guard import capacities_of
 
 
 @dataclass(frozen=True)
-class Standing:
-    """`open`: moves that others propose or tasks make, `own`: those that only the asker proposes.
+class Snapshot:
+    """`stations`: those with a recent status. `unknown`: how many others the feeds have.
 
-    `unknown`: how many present stations have no fresh status.
+    `open`: moves of open tasks and of other sources' suggestions. `own`: the planner's own ones.
     """
 
-    stands: list[Stand]
+    stations: list[StationState]
     open: set[Pair]
     own: set[Pair]
     unknown: int
 
 
-def read_standing(asker: str) -> Standing:
-    """In four queries. What the source that asks proposes itself promises nothing."""
-    # Suggestions before tasks: what is approved between the two is counted twice, not missed.
+def read_snapshot(planner: str) -> Snapshot:
+    """Four queries. Open suggestions count as promised, except those whose source is `planner`."""
+    # Suggestions before tasks: one approved in between is counted twice rather than missed.
     suggested = open_suggestions()
-    others = [(start, end, qty) for start, end, source, qty in suggested if source != asker]
+    others = [(start, end, qty) for start, end, source, qty in suggested if source != planner]
     tasks = Task.objects.open().values_list("from_station_id", "to_station_id").distinct()
-    stations = list(Station.objects.present())
-    rooms = rooms_of([station.pk for station in stations])
+    present = list(Station.objects.present())
+    capacities = capacities_of([station.pk for station in present])
     for start, end, qty in others:
-        if start in rooms:
-            rooms[start] = rooms[start].giving(qty)
-        if end in rooms:
-            rooms[end] = rooms[end].taking(qty)
-    stands = [stand for each in stations if (stand := stand_at(each, rooms[each.pk]))]
-    return Standing(
-        stands=stands,
+        if start in capacities:
+            capacities[start] = capacities[start].after_pickup(qty)
+        if end in capacities:
+            capacities[end] = capacities[end].after_dropoff(qty)
+    states = [state for each in present if (state := state_of(each, capacities[each.pk]))]
+    return Snapshot(
+        stations=states,
         open={(start, end) for start, end, _ in others} | set(tasks),
-        own={(start, end) for start, end, source, _ in suggested if source == asker},
-        unknown=len(stations) - len(stands),
+        own={(start, end) for start, end, source, _ in suggested if source == planner},
+        unknown=len(present) - len(states),
     )
 
 
-def stand_at(station: Station, room: Room) -> Stand | None:
-    """None: nobody knows how full it is."""
-    if room.bikes is None or room.docks is None:
+def state_of(station: Station, capacity: StationCapacity) -> StationState | None:
+    """None: the station has no recent status."""
+    if capacity.bikes is None or capacity.docks is None:
         return None
-    return Stand(
+    return StationState(
         number=station.pk,
         name=station.name,
         lat=station.lat,
         lon=station.lon,
-        bikes=room.bikes,
-        docks=room.docks,
-        in_service=room.in_service,
-        promised_in=room.promised_in,
-        promised_out=room.promised_out,
+        bikes=capacity.bikes,
+        docks=capacity.docks,
+        in_service=capacity.in_service,
+        promised_in=capacity.promised_in,
+        promised_out=capacity.promised_out,
         system=station.system,
     )
 
 
 def open_suggestions() -> list[tuple[int, int, str, int]]:
-    """From, to, source, and how many bikes in all suggestions of that move together."""
-    lasting = Suggestion.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
-    moves = lasting.values_list("from_station_id", "to_station_id", "source")
+    """From, to, source and total bikes of each move that is suggested and has not expired."""
+    unexpired = Suggestion.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
+    moves = unexpired.values_list("from_station_id", "to_station_id", "source")
     return list(moves.annotate(Sum("qty")))

@@ -1,4 +1,4 @@
-"""Moves that the service proposes itself, from how full the stations are."""
+"""Moves that the service itself suggests, from how full the stations are."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,17 +12,20 @@ from ..models import EventKind, TaskEvent
 from ..planning.planner import Pair, PlannedMove, Rules, plan_moves
 from .guard import max_age
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
-from .station_snapshot import read_standing
+from .station_snapshot import read_snapshot
 from .stations.feeds import database_now
 
 SOURCE = "suggester"
-# A move that a dispatcher has rejected is not proposed again for a while.
+# How long a rejected move is not suggested again.
 REJECTION_HOLDS = timedelta(hours=2)
 
 
 @dataclass
 class Suggested:
-    """`stations`: those with a fresh status, `unknown`: the others. `result` None: a dry run."""
+    """`stations`: how many have a recent status; `unknown`: how many do not.
+
+    `result`: None after a dry run.
+    """
 
     moves: list[PlannedMove] = field(default_factory=list)
     stations: int = 0
@@ -38,10 +41,11 @@ def suggest_moves(
     min_qty: int = 3,
     dry_run: bool = False,
 ) -> Suggested:
-    """Plan moves and put them in the place of the suggester's open suggestions, all or none.
+    """Plan moves and replace the suggester's open suggestions with them, all or none.
 
-    Nobody else's are touched: like open tasks, they count as promised. Where the suggester stops,
-    its suggestions expire after STATUS_MAX_AGE_MINUTES. Conflict: no station has a fresh status.
+    Other sources' suggestions are left alone and, like open tasks, count as promised. The new ones
+    expire after STATUS_MAX_AGE_MINUTES, in case the suggester stops running. `max_distance` is in
+    kilometres. Conflict: no station has a recent status.
     """
     suggested = Suggested()
     rules = Rules(
@@ -65,8 +69,11 @@ def suggest_moves(
 
 
 def planned_rows(suggested: Suggested, rules: Rules) -> Iterator[SuggestionRow]:
-    """Planned when the first one is asked for: in the turn of this source's ingest, and when it
-    knows what is open, so that no other plan and no rejection comes between look and entry."""
+    """Rows for the ingest, planned when it asks for the first one.
+
+    By then it holds this source's lock and has noted the open suggestions, so no other plan and
+    no rejection can come between the snapshot and the entry.
+    """
     plan(suggested, rules)
     expires_at = database_now() + max_age()
     for move in suggested.moves:
@@ -81,18 +88,20 @@ def planned_rows(suggested: Suggested, rules: Rules) -> Iterator[SuggestionRow]:
 
 
 def plan(suggested: Suggested, rules: Rules) -> None:
-    standing = read_standing(SOURCE)
-    if not standing.stands:
+    snapshot = read_snapshot(SOURCE)
+    if not snapshot.stations:
         raise Conflict(
-            f"No station has a status of the last {settings.STATUS_MAX_AGE_MINUTES} minutes:"
-            " nothing was planned or changed."
+            f"No station has a status from the last {settings.STATUS_MAX_AGE_MINUTES} minutes."
+            " Nothing was planned or changed."
         )
-    barred = standing.open | rejected_lately()
-    suggested.stations, suggested.unknown = len(standing.stands), standing.unknown
-    suggested.moves = plan_moves(standing.stands, rules, barred=barred, proposed=standing.own)
+    excluded = snapshot.open | recently_rejected()
+    suggested.stations, suggested.unknown = len(snapshot.stations), snapshot.unknown
+    suggested.moves = plan_moves(
+        snapshot.stations, rules, excluded=excluded, proposed=snapshot.own
+    )
 
 
-def rejected_lately() -> set[Pair]:
+def recently_rejected() -> set[Pair]:
     rejections = TaskEvent.objects.filter(
         source=SOURCE, kind=EventKind.REJECTED, at__gte=Now() - REJECTION_HOLDS
     )

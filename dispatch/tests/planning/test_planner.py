@@ -13,15 +13,15 @@ from dispatch.planning.planner import (
     MOST_PRIORITY,
     PlannedMove,
     Rules,
-    Stand,
+    StationState,
     plan_moves,
 )
 
 KM = 1 / 111.195  # degrees of latitude
 
 
-def stand(number, bikes, docks, km=0.0, **more):
-    return Stand(number, f"Station {number}", 45 + km * KM, 7.0, bikes, docks, **more)
+def station(number, bikes, docks, km=0.0, **more):
+    return StationState(number, f"Station {number}", 45 + km * KM, 7.0, bikes, docks, **more)
 
 
 def routes(moves):
@@ -32,18 +32,18 @@ def pairs(moves):
     return [(move.from_station_id, move.to_station_id) for move in moves]
 
 
-def stands_of(stations, seed, hour=9):
+def stations_of(stations, seed, hour=9):
     city = City(create_places(stations, seed=seed), seed=seed, minute=3 * 60)
     city.ride((hour - 3) * 60)
-    fills = city.inventories()
+    inventories = city.inventories()
     return [
-        Stand(
+        StationState(
             place.number,
             place.name,
             place.lat,
             place.lon,
-            fills[place.number].bikes,
-            fills[place.number].docks,
+            inventories[place.number].bikes,
+            inventories[place.number].docks,
             in_service=not place.closed,
         )
         for place in city.places
@@ -51,7 +51,7 @@ def stands_of(stations, seed, hour=9):
 
 
 def test_an_empty_station_is_filled_from_a_full_one_up_to_the_fill_of_the_area():
-    (move,) = plan_moves([stand(1, 0, 20), stand(2, 20, 0, km=1)], Rules())
+    (move,) = plan_moves([station(1, 0, 20), station(2, 20, 0, km=1)], Rules())
 
     assert (move.from_station_id, move.to_station_id, move.qty) == (2, 1, 10)
     assert move.priority == MOST_PRIORITY
@@ -60,141 +60,141 @@ def test_an_empty_station_is_filled_from_a_full_one_up_to_the_fill_of_the_area()
 
 
 def test_the_reason_names_the_worse_station_first():
-    (move,) = plan_moves([stand(1, 1, 19), stand(2, 15, 5, km=1)], Rules())
+    (move,) = plan_moves([station(1, 1, 19), station(2, 15, 5, km=1)], Rules())
 
     assert move.reason == "Station 1: 1 of 20 bikes; Station 2: 15 of 20"
 
 
 def test_stations_between_the_limits_are_left_alone():
-    assert plan_moves([stand(1, 4, 16), stand(2, 16, 4, km=1)], Rules()) == []
-    assert len(plan_moves([stand(1, 3, 17), stand(2, 16, 4, km=1)], Rules())) == 1
+    assert plan_moves([station(1, 4, 16), station(2, 16, 4, km=1)], Rules()) == []
+    assert len(plan_moves([station(1, 3, 17), station(2, 16, 4, km=1)], Rules())) == 1
 
 
 def test_the_limits_are_shares_of_the_working_size():
-    stands = [stand(1, 5, 15), stand(2, 20, 20, km=1)]
+    stations = [station(1, 5, 15), station(2, 20, 20, km=1)]
 
-    assert plan_moves(stands, Rules()) == []
-    assert len(plan_moves(stands, Rules(low=30))) == 1
+    assert plan_moves(stations, Rules()) == []
+    assert len(plan_moves(stations, Rules(low=30))) == 1
 
 
 def test_the_worst_station_gets_the_bikes_and_its_move_the_higher_priority():
     # Station 3 has bikes for one of them only.
-    stands = [stand(1, 3, 17), stand(2, 0, 20, km=0.2), stand(3, 12, 8, km=0.4)]
+    stations = [station(1, 3, 17), station(2, 0, 20, km=0.2), station(3, 12, 8, km=0.4)]
 
-    moves = plan_moves(stands, Rules())
+    moves = plan_moves(stations, Rules())
 
     assert [move.to_station_id for move in moves] == [2]
-    both = plan_moves([*stands, stand(4, 18, 2, km=0.6)], Rules())
+    both = plan_moves([*stations, station(4, 18, 2, km=0.6)], Rules())
     assert [move.to_station_id for move in both] == [2, 1]
     assert both[0].priority > both[1].priority > LEAST_PRIORITY
 
 
 def test_of_two_that_are_equally_bad_the_larger_one_comes_first():
-    moves = plan_moves([stand(1, 0, 10), stand(2, 0, 30), stand(3, 60, 40, km=1)], Rules())
+    moves = plan_moves([station(1, 0, 10), station(2, 0, 30), station(3, 60, 40, km=1)], Rules())
 
     assert [move.to_station_id for move in moves] == [2, 1]
 
 
 def test_the_nearer_of_two_like_partners_is_chosen():
-    moves = plan_moves([stand(1, 0, 20), stand(2, 16, 4, km=3), stand(3, 16, 4, km=2)], Rules())
+    moves = plan_moves([station(1, 0, 20), station(2, 16, 4, km=3), station(3, 16, 4, km=2)], Rules())
 
     assert pairs(moves)[0] == (3, 1)
 
 
 def test_a_partner_that_is_out_of_balance_itself_is_worth_a_longer_way():
-    stands = [stand(1, 0, 20), stand(2, 15, 5, km=1), stand(3, 17, 3, km=2)]
+    stations = [station(1, 0, 20), station(2, 15, 5, km=1), station(3, 17, 3, km=2)]
 
-    assert pairs(plan_moves(stands, Rules(van_capacity=4)))[0] == (3, 1)
+    assert pairs(plan_moves(stations, Rules(van_capacity=4)))[0] == (3, 1)
 
 
 def test_nobody_moves_farther_than_allowed_nor_to_another_area():
-    far = [stand(1, 0, 20), stand(2, 20, 0, km=1.9)]
-    over_the_bay = [stand(1, 0, 20), stand(2, 20, 0, km=2.1)]
+    far = [station(1, 0, 20), station(2, 20, 0, km=1.9)]
+    over_the_bay = [station(1, 0, 20), station(2, 20, 0, km=2.1)]
 
     assert plan_moves(far, Rules(max_distance=1.8)) == []
     assert len(plan_moves(far, Rules(max_distance=2))) == 1
     assert plan_moves(over_the_bay, Rules()) == []
-    assert len(plan_moves([*over_the_bay, stand(3, 10, 10, km=1)], Rules())) == 1
+    assert len(plan_moves([*over_the_bay, station(3, 10, 10, km=1)], Rules())) == 1
 
 
 def test_a_bay_is_not_crossed_though_both_sides_have_bikes_to_move():
-    here = [stand(1, 0, 20), stand(2, 10, 10, km=-1.5)]
-    there = [stand(3, 20, 0, km=2.2), stand(4, 8, 12, km=2.3)]
+    here = [station(1, 0, 20), station(2, 10, 10, km=-1.5)]
+    there = [station(3, 20, 0, km=2.2), station(4, 8, 12, km=2.3)]
 
     assert set(pairs(plan_moves([*here, *there], Rules()))) == {(2, 1), (3, 4)}
     assert (3, 1) in pairs(plan_moves([*here, *there], Rules(area_gap=3)))
 
 
 def test_bikes_of_another_system_do_not_fit():
-    stands = [stand(1, 0, 20, system="ours"), stand(2, 20, 0, km=1, system="theirs")]
+    stations = [station(1, 0, 20, system="ours"), station(2, 20, 0, km=1, system="theirs")]
 
-    assert plan_moves(stands, Rules()) == []
+    assert plan_moves(stations, Rules()) == []
 
 
 def test_closed_stations_and_those_without_a_dock_take_no_part():
-    stands = [stand(1, 0, 20), stand(2, 20, 0, in_service=False), stand(3, 0, 0)]
+    stations = [station(1, 0, 20), station(2, 20, 0, in_service=False), station(3, 0, 0)]
 
-    assert plan_moves(stands, Rules()) == []
+    assert plan_moves(stations, Rules()) == []
 
 
 def test_a_van_holds_so_many_and_a_second_one_comes_from_elsewhere():
-    stands = [stand(1, 0, 60), stand(2, 50, 10, km=1), stand(3, 50, 10, km=1.5)]
+    stations = [station(1, 0, 60), station(2, 50, 10, km=1), station(3, 50, 10, km=1.5)]
 
-    moves = plan_moves(stands, Rules(van_capacity=12))
+    moves = plan_moves(stations, Rules(van_capacity=12))
 
     assert [move.qty for move in moves] == [12, 12]
     assert {move.from_station_id for move in moves} == {2, 3}
 
 
 def test_a_move_of_fewer_than_the_minimum_is_none():
-    stands = [stand(1, 0, 5), stand(2, 5, 0, km=1)]
+    stations = [station(1, 0, 5), station(2, 5, 0, km=1)]
 
-    assert plan_moves(stands, Rules(min_qty=3)) == []
-    assert routes(plan_moves(stands, Rules(min_qty=2))) == [(2, 1, 2)]
+    assert plan_moves(stations, Rules(min_qty=3)) == []
+    assert routes(plan_moves(stations, Rules(min_qty=2))) == [(2, 1, 2)]
 
 
 def test_bikes_on_their_way_help_a_station_but_cannot_be_given_on():
-    empty, full = stand(1, 0, 20, promised_in=10), stand(2, 20, 0, km=1)
+    empty, full = station(1, 0, 20, promised_in=10), station(2, 20, 0, km=1)
     assert 1 not in {move.to_station_id for move in plan_moves([empty, full], Rules())}
 
-    lender = stand(3, 4, 16, km=1, promised_in=12)
-    assert plan_moves([stand(1, 0, 20), lender], Rules()) == []
+    lender = station(3, 4, 16, km=1, promised_in=12)
+    assert plan_moves([station(1, 0, 20), lender], Rules()) == []
 
 
 def test_what_is_promised_away_is_not_promised_twice_and_its_docks_are_not_free_yet():
-    assert routes(plan_moves([stand(1, 0, 20), stand(2, 20, 0, promised_out=6)], Rules())) == [
+    assert routes(plan_moves([station(1, 0, 20), station(2, 20, 0, promised_out=6)], Rules())) == [
         (2, 1, 4)
     ]
-    busy = stand(3, 18, 2, promised_out=12)
-    assert plan_moves([busy, stand(2, 20, 0, km=1)], Rules()) == []
+    busy = station(3, 18, 2, promised_out=12)
+    assert plan_moves([busy, station(2, 20, 0, km=1)], Rules()) == []
 
 
 def test_a_move_that_is_made_already_is_not_proposed_but_another_way_is():
-    stands = [stand(1, 0, 20), stand(2, 20, 0, km=1), stand(3, 20, 0, km=1.5)]
+    stations = [station(1, 0, 20), station(2, 20, 0, km=1), station(3, 20, 0, km=1.5)]
 
-    assert pairs(plan_moves(stands, Rules())) == [(2, 1), (3, 1)]
-    assert pairs(plan_moves(stands, Rules(), barred={(2, 1)})) == [(3, 1)]
+    assert pairs(plan_moves(stations, Rules())) == [(2, 1), (3, 1)]
+    assert pairs(plan_moves(stations, Rules(), excluded={(2, 1)})) == [(3, 1)]
 
 
 def test_a_move_that_was_proposed_stays_unless_another_is_much_better():
-    stands = [stand(1, 0, 20), stand(2, 16, 4, km=1.4), stand(3, 16, 4, km=1.5)]
-    much_nearer = [*stands, stand(4, 16, 4, km=0.1)]
+    stations = [station(1, 0, 20), station(2, 16, 4, km=1.4), station(3, 16, 4, km=1.5)]
+    much_nearer = [*stations, station(4, 16, 4, km=0.1)]
 
-    assert pairs(plan_moves(stands, Rules()))[0] == (2, 1)
-    assert pairs(plan_moves(stands, Rules(), proposed={(3, 1)}))[0] == (3, 1)
+    assert pairs(plan_moves(stations, Rules()))[0] == (2, 1)
+    assert pairs(plan_moves(stations, Rules(), proposed={(3, 1)}))[0] == (3, 1)
     assert pairs(plan_moves(much_nearer, Rules(), proposed={(3, 1)}))[0] == (4, 1)
 
 
 def test_the_order_of_the_stations_does_not_matter():
-    stands = stands_of(120, seed=3)
-    shuffled = Random(1).sample(stands, len(stands))
+    stations = stations_of(120, seed=3)
+    shuffled = Random(1).sample(stations, len(stations))
 
-    assert plan_moves(shuffled, Rules()) == plan_moves(stands, Rules())
+    assert plan_moves(shuffled, Rules()) == plan_moves(stations, Rules())
 
 
-def check(stands: list[Stand], rules: Rules, moves: list[PlannedMove]) -> None:
+def check(stations: list[StationState], rules: Rules, moves: list[PlannedMove]) -> None:
     """What must hold of every plan."""
-    by_number = {each.number: each for each in stands}
+    by_number = {each.number: each for each in stations}
     given, taken = defaultdict(int), defaultdict(int)
     for move in moves:
         assert rules.min_qty <= move.qty <= rules.van_capacity
@@ -221,7 +221,7 @@ def check(stands: list[Stand], rules: Rules, moves: list[PlannedMove]) -> None:
 def some_stands(draw):
     few = st.integers(0, 40)
     return [
-        Stand(
+        StationState(
             number,
             f"Station {number}",
             draw(st.floats(45, 45.06)),
@@ -251,34 +251,34 @@ def some_rules(draw):
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(some_stands(), some_rules())
-def test_no_plan_over_fills_or_empties_a_station_whatever_is_promised_and_ruled(stands, rules):
-    check(stands, rules, plan_moves(stands, rules))
+def test_no_plan_over_fills_or_empties_a_station_whatever_is_promised_and_ruled(stations, rules):
+    check(stations, rules, plan_moves(stations, rules))
 
 
-def out(stands: list[Stand], moves: list[PlannedMove]) -> int:
+def out(stations: list[StationState], moves: list[PlannedMove]) -> int:
     """How many stations are empty or full after the moves."""
     change = defaultdict(int)
     for move in moves:
         change[move.from_station_id] -= move.qty
         change[move.to_station_id] += move.qty
     return sum(
-        each.bikes + change[each.number] in (0, each.size) for each in stands if each.in_service
+        each.bikes + change[each.number] in (0, each.size) for each in stations if each.in_service
     )
 
 
 @pytest.mark.parametrize("hour", [9, 12, 18, 22])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_in_a_city_at_any_hour_at_least_half_of_the_empty_and_full_stations_are_helped(seed, hour):
-    stands = stands_of(200, seed, hour)
+    stations = stations_of(200, seed, hour)
 
-    moves = plan_moves(stands, Rules())
+    moves = plan_moves(stations, Rules())
 
-    check(stands, Rules(), moves)
-    assert out(stands, []) > 0
-    assert out(stands, moves) <= out(stands, []) / 2
+    check(stations, Rules(), moves)
+    assert out(stations, []) > 0
+    assert out(stations, moves) <= out(stations, []) / 2
 
 
 def test_a_city_of_2200_stations_is_planned_by_the_same_rules():
-    stands = stands_of(2200, seed=1)
+    stations = stations_of(2200, seed=1)
 
-    check(stands, Rules(), plan_moves(stands, Rules()))
+    check(stations, Rules(), plan_moves(stations, Rules()))

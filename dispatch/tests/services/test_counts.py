@@ -13,7 +13,7 @@ from django.utils import timezone
 from dispatch import services
 from dispatch.models import Suggestion, Task
 from dispatch.services.claims import claim_statement, lease
-from dispatch.services.guard import rooms_statement
+from dispatch.services.guard import capacities_statement
 
 from ..support.factories import (
     StationFactory,
@@ -184,7 +184,7 @@ def test_guard_reads_only_tasks_completed_since_a_fresh_status():
     with connection.cursor() as cursor:
         cursor.execute(FILL, {"behind": 20_000, "stations": 500, "apart": timedelta(minutes=10)})
 
-    assert buffers(explain(rooms_statement(), [[1, 501]])) <= GUARD_BUFFERS
+    assert buffers(explain(*capacities_statement([1, 501]))) <= GUARD_BUFFERS
 
 
 def texts(captured):

@@ -12,8 +12,8 @@ from django.utils import timezone
 from dispatch import services
 from dispatch.exceptions import Conflict, Refusal
 from dispatch.models import Station, StationStatus, Suggestion, Task, TaskEvent
-from dispatch.planning.inventory import Room, doubts, fitting, objections
-from dispatch.services.guard import rooms_of
+from dispatch.planning.inventory import StationCapacity, caveats, feasible_qty, shortfalls
+from dispatch.services.guard import capacities_of
 
 from ..support.concurrency import background, wait_until_blocked
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
@@ -42,7 +42,7 @@ def refusing(settings):
 
 
 def room(bikes, docks, promised_out=0, promised_in=0):
-    return Room("Here", bikes, docks, promised_out, promised_in)
+    return StationCapacity("Here", bikes, docks, promised_out, promised_in)
 
 
 @pytest.mark.parametrize(
@@ -63,17 +63,17 @@ def room(bikes, docks, promised_out=0, promised_in=0):
     ],
 )
 def test_as_many_bikes_fit_as_both_stations_can_bear(source, target, fits):
-    assert fitting(5, source, target) == fits
-    assert bool(objections(5, source, target)) == (fits < 5)
+    assert feasible_qty(5, source, target) == fits
+    assert bool(shortfalls(5, source, target)) == (fits < 5)
 
 
 def test_what_is_not_known_and_what_is_closed_is_a_doubt_but_no_objection():
-    unknown, closed = Room("#7"), Room("Pier", 5, 5, in_service=False)
-    assert doubts(unknown, closed) == [
+    unknown, closed = StationCapacity("#7"), StationCapacity("Pier", 5, 5, in_service=False)
+    assert caveats(unknown, closed) == [
         "Whether #7 has room is not known.",
         "Pier is out of service.",
     ]
-    assert objections(5, unknown, closed) == []
+    assert shortfalls(5, unknown, closed) == []
 
 
 # Rooms
@@ -92,9 +92,9 @@ def test_open_tasks_promise_and_ended_ones_only_until_the_next_count():
     TaskFactory(from_station_id=TARGET, to_station_id=SOURCE, qty=1)
     TaskFactory(qty=8, cancelled=True)
 
-    assert rooms_of([SOURCE, TARGET]) == {
-        SOURCE: Room("Source St", 20, 15, promised_out=2 + 3 + 4, promised_in=1),
-        TARGET: Room("#200", None, None, promised_out=0, promised_in=0),
+    assert capacities_of([SOURCE, TARGET]) == {
+        SOURCE: StationCapacity("Source St", 20, 15, promised_out=2 + 3 + 4, promised_in=1),
+        TARGET: StationCapacity("#200", None, None, promised_out=0, promised_in=0),
     }
 
 
@@ -104,12 +104,12 @@ def test_a_count_that_is_too_old_or_was_never_made_is_not_known(settings):
     station(2, "Old", 5, 5, age_minutes=61)
     station(3, "Never", 5, 5, as_of=None)
 
-    rooms = rooms_of([1, 2, 3])
+    rooms = capacities_of([1, 2, 3])
     assert [rooms[number].bikes for number in (1, 2, 3)] == [5, None, None]
 
 
 def test_where_no_station_has_ever_told_there_is_nothing_to_guard():
-    assert rooms_of([SOURCE]) == {SOURCE: Room("#100", counted=False)}
+    assert capacities_of([SOURCE]) == {SOURCE: StationCapacity("#100", counted=False)}
     assert approve(SuggestionFactory().id).warnings == []
 
 
@@ -268,7 +268,7 @@ def test_eight_approvers_of_the_same_suggestions_never_over_fill_a_station(refus
         for call in [*many, *single]:
             call.result(timeout=60)
 
-    after = rooms_of(range(1, 21))
+    after = capacities_of(range(1, 21))
     assert Task.objects.count() > 20
     assert all(each.promised_out <= 10 and each.promised_in <= 10 for each in after.values())
 

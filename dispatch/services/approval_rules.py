@@ -1,0 +1,97 @@
+"""Decides whether a suggestion becomes a task. Pure: no database, no settings, no clock."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..exceptions import Conflict
+from ..models import Move, Suggestion
+from ..planning.inventory import StationCapacity, caveats, feasible_qty, shortfalls
+
+# A warning names at most this many tasks that already make the same move.
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An approval of `qty` bikes, with what its approver should know and what the event keeps."""
+
+    suggestion_id: int
+    qty: int
+    warnings: list[str]
+    details: dict[str, Any]
+
+
+@dataclass
+class ApprovalContext:
+    """What bears on new tasks, including the approvals made earlier in the same batch.
+
+    `guard`: "off", "warn" or "refuse". `capacities`: of every station of the moves.
+    `carriers`: for a pair of stations (from, to), the names of what already makes that move.
+    `used_ids`: suggestion ids that tasks refer to.
+    """
+
+    guard: str
+    capacities: dict[int, StationCapacity]
+    carriers: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    used_ids: set[int] = field(default_factory=set)
+
+    def add_carrier(self, source: int, target: int, name: str) -> None:
+        self.carriers.setdefault((source, target), []).append(name)
+
+    def commit_bikes(self, suggestion: Suggestion, qty: int) -> None:
+        """Make an approval count for the suggestions that follow it."""
+        source, target = suggestion.from_station_id, suggestion.to_station_id
+        self.capacities[source] = self.capacities[source].after_pickup(qty)
+        self.capacities[target] = self.capacities[target].after_dropoff(qty)
+        self.add_carrier(source, target, f"Suggestion {suggestion.pk} (just approved)")
+
+
+def evaluate(context: ApprovalContext, suggestion: Suggestion, *, fit: bool) -> Decision:
+    """Decide on a suggestion that is locked. Conflict: it cannot become a task.
+
+    `fit`: approve only as many bikes as both stations have room for, even if the guard is off.
+    """
+    check_can_be_approved(context, suggestion)
+    qty = suggestion.qty
+    details: dict[str, Any] = {}
+    guarded = fit or context.guard != "off"
+    missing = shortfalls(qty, *ends(context, suggestion)) if guarded else []
+    if missing and fit:
+        qty = feasible_qty(qty, *ends(context, suggestion))
+        details["proposed_qty"] = suggestion.qty
+    if missing and (qty == 0 or (context.guard == "refuse" and not fit)):
+        raise Conflict(" ".join(missing))
+    warnings = warnings_about(context, suggestion, guarded=guarded)
+    if warnings:
+        details["warnings"] = warnings
+    context.commit_bikes(suggestion, qty)
+    return Decision(suggestion.pk, qty, warnings, details)
+
+
+def warnings_about(context: ApprovalContext, move: Move, *, guarded: bool) -> list[str]:
+    """What the approver of a move should know; with `guarded`, also about its stations."""
+    source, target = ends(context, move)
+    names = context.carriers.get((move.from_station_id, move.to_station_id), [])
+    same = [
+        f"{name} already moves bikes from {source.name} to {target.name}."
+        for name in names[:MOST_NAMED]
+    ]
+    if not guarded:
+        return same
+    return [*same, *caveats(source, target), *shortfalls(move.qty, source, target)]
+
+
+def check_can_be_approved(context: ApprovalContext, suggestion: Suggestion) -> None:
+    if suggestion.expires_at is not None and suggestion.expires_at <= suggestion.now:
+        raise Conflict(
+            f"Suggestion {suggestion.pk} expired at {suggestion.expires_at:%Y-%m-%d %H:%M:%S %Z}."
+        )
+    if suggestion.pk in context.used_ids:
+        raise Conflict(
+            f"Suggestion {suggestion.pk} reuses the id of one that became a task."
+            " Insert it again under a new id."
+        )
+
+
+def ends(context: ApprovalContext, move: Move) -> tuple[StationCapacity, StationCapacity]:
+    return context.capacities[move.from_station_id], context.capacities[move.to_station_id]
