@@ -10,7 +10,7 @@ from baywheels.environment import env, whole_number
 bind = env.str("BIND", default="127.0.0.1:8000")
 # Each thread of each worker holds a connection, and PostgreSQL allows 100 by default.
 workers = whole_number("WEB_CONCURRENCY", min(multiprocessing.cpu_count() + 1, 10), least=1)
-worker_class = "baywheels.web_worker.TurnTakingWorker"
+worker_class = "baywheels.web_worker.WebWorker"
 # Loaded once, before the fork: a killed worker is replaced at once, and a wrong setting is one
 # line and exit 1 instead of a loop of dying workers. Loading must not query the database.
 preload_app = True

@@ -1,4 +1,4 @@
-"""How django-axes is told whose failed attempts count together, and what it answers to too many."""
+"""Callables of django-axes: the address that failed logins count for, and the lockout response."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
@@ -8,15 +8,15 @@ from django.http import HttpRequest, HttpResponse
 
 from .errors import error_response
 
-# A Unix socket's peer has no address, and axes can't count what is null.
+# The peer of a Unix socket has no address, and axes cannot count null.
 NO_ADDRESS = "0.0.0.0"  # noqa: S104
 
 
 def client_address(request: HttpRequest) -> str:
-    """An IPv4 address or an IPv6 network: who has one address there has 2^64.
+    """Return an IPv4 address, or an IPv6 /64 network: a host there can choose among 2^64 addresses.
 
-    Behind a proxy it is what the proxy added last to X-Forwarded-For. What a client writes there
-    itself stands further left, or is not looked at.
+    Behind a proxy this is the last entry of X-Forwarded-For, which the proxy added. Entries from
+    the client come before it. Without a proxy the header is ignored.
     """
     text: str = request.META.get("REMOTE_ADDR", "")
     if settings.BEHIND_PROXY:
@@ -33,10 +33,10 @@ def client_address(request: HttpRequest) -> str:
 
 
 def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
-    """The same for a name that there is not."""
+    """The same response whether or not the account exists."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     detail = (
-        "Signing in with this name failed too often from where you are. "
+        "Too many failed attempts to sign in with this name from your network. "
         f"Try again in {seconds // 60} minutes."
     )
     response = error_response(request, 429, detail)

@@ -17,7 +17,7 @@ request_log = logging.getLogger("baywheels.request")
 
 
 class RequestIdFilter(logging.Filter):
-    """Puts the id of the request that is being answered on every log record."""
+    """Add the id of the current request to every log record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
@@ -25,16 +25,19 @@ class RequestIdFilter(logging.Filter):
 
 
 class RequestLogMiddleware:
-    """One log line a request, and `X-Request-ID` to find it by: the caller's own if it is sane."""
+    """Log one line per request, with the `X-Request-ID` of the response.
 
-    SANE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+    The id is the client's own if it is well-formed.
+    """
+
+    WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         offered = request.headers.get("X-Request-ID", "")
-        token = request_id.set(offered if self.SANE.fullmatch(offered) else token_hex(16))
+        token = request_id.set(offered if self.WELL_FORMED.fullmatch(offered) else token_hex(16))
         started = time.monotonic()
         try:
             response = self.get_response(request)
@@ -44,7 +47,7 @@ class RequestLogMiddleware:
                 logging.WARNING if response.status_code >= 500 else logging.INFO,
                 "%s %s %s %sms",
                 request.method,
-                # repr: a path may hold line breaks, and a log line must stay one line.
+                # repr escapes line breaks, so that a path cannot forge a log line.
                 repr(request.path)[1:-1],
                 response.status_code,
                 milliseconds,
@@ -55,8 +58,10 @@ class RequestLogMiddleware:
 
 
 class BrowserHeadersMiddleware:
-    """What Django has no setting for. A page loads nothing from other hosts and runs no inline
-    script; what a view does not say otherwise is true for this moment and this caller only."""
+    """Security headers that Django has no setting for, unless the view set them.
+
+    Pages load nothing from other hosts and run no inline scripts. Responses are not cached.
+    """
 
     HEADERS = {
         "Content-Security-Policy": (
@@ -78,7 +83,7 @@ class BrowserHeadersMiddleware:
 
 
 class LengthRequiredMiddleware:
-    """WSGI knows no body without a length: it would be dropped without a word."""
+    """WSGI ignores a body without Content-Length, so reject it."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -90,7 +95,7 @@ class LengthRequiredMiddleware:
 
 
 class DatabaseUnavailableMiddleware:
-    """503 while the database is away, or a lock or a statement took longer than we wait."""
+    """503 while the database is unavailable, or when a lock or a statement timed out."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -103,6 +108,6 @@ class DatabaseUnavailableMiddleware:
             return None
         logging.getLogger("baywheels.database").warning("%s", " ".join(str(error).split()))
         response = database_unavailable(request)
-        # Once is enough: Django would log it again, without the request's id.
+        # Otherwise Django logs it a second time, without the request id.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response

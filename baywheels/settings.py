@@ -1,6 +1,6 @@
-"""All settings. What differs between machines comes from the environment; `.env.example` lists it.
+"""All settings. `.env.example` lists those that come from the environment.
 
-Without DATABASE_URL this is a local trial on the embedded PostgreSQL; with it, production.
+With DATABASE_URL this is production; without it, a local trial on the embedded PostgreSQL.
 """
 
 import sys
@@ -34,7 +34,7 @@ ALLOWED_HOSTS = (
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# What the service itself is told.
+# The service
 
 API_TITLE = "Bay Wheels Orchestration & Dispatch Service"
 API_VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
@@ -87,7 +87,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "baywheels.urls"
 WSGI_APPLICATION = "baywheels.wsgi.application"
-# A slash added by redirect would lose the body of a POST.
+# A redirect to the path with a slash would lose the body of a POST.
 APPEND_SLASH = False
 CSRF_FAILURE_VIEW = "baywheels.errors.csrf_failure"
 
@@ -106,7 +106,7 @@ TEMPLATES = [
     },
 ]
 
-# In transaction mode: what one session prepared, opened or set would be another's.
+# In transaction mode clients share sessions: nothing may be prepared, kept open or set in one.
 BEHIND_PGBOUNCER = yes_or_no("BEHIND_PGBOUNCER", False)
 DATABASES = {"default": database(DATABASE_URL)}
 DATABASES["default"].update(
@@ -118,7 +118,7 @@ DATABASES["default"].update(
 BATCH_STATEMENTS = yes_or_no("BATCH_STATEMENTS", True)
 PREPARE_STATEMENTS = not BEHIND_PGBOUNCER
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
-# A database host that has vanished is noticed within 10 s.
+# Detect a vanished database host within 10 s.
 for name, value in {
     "keepalives_idle": 4,
     "keepalives_interval": 2,
@@ -129,7 +129,7 @@ for name, value in {
 # None: wsgi.py adds the server's timeouts, and management commands have none.
 DB_OPTIONS = env.str("DB_OPTIONS", default=None)
 if not BEHIND_PGBOUNCER:
-    # To plan prepared statements for each call takes a quarter of an approval.
+    # Planning prepared statements for every call takes a quarter of an approval's time.
     DATABASES["default"]["OPTIONS"]["options"] = (
         f"-c plan_cache_mode=force_generic_plan {DB_OPTIONS or ''}"
     )
@@ -153,17 +153,17 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# Without collectstatic they are found where the packages keep them, so nothing breaks; with it
-# (the image runs it) their compressed copies are served.
+# Serves the compressed copies that collectstatic makes (the image runs it); without them, the files
+# in the packages.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 
-# Bytes of a request's body; a bulk page of the console needs 1,000 fields of some 30 bytes.
+# In bytes. A bulk action of the console sends 1,000 fields of about 30 bytes.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
-# Browsers: HTTPS only in production, unless a closed network is said to be without it.
+# Browsers must use HTTPS in production, unless HTTPS_ONLY=false (closed networks without TLS).
 HTTPS_ONLY = yes_or_no("HTTPS_ONLY", PRODUCTION)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
@@ -177,19 +177,19 @@ BEHIND_PROXY = yes_or_no("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# Signing in to the console. A name is locked only where it was tried: nobody locks out a colleague
-# from elsewhere.
+# Signing in to the console. Lockouts apply to a name at one address, so that no one can lock out a
+# colleague from elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "baywheels.lockout.client_address"
 AXES_LOCKOUT_CALLABLE = "baywheels.lockout.locked_out"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
-# What is tried while locked neither prolongs the lock nor fills the table.
+# Attempts during a lockout neither extend it nor fill the table.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
-# Besides passwords. Who mistakes the field types the password as the name.
+# Users sometimes type the password into the username field.
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]
 AXES_VERBOSE = False
 
@@ -215,7 +215,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": API_TITLE,
     "VERSION": API_VERSION,
-    "DESCRIPTION": "Suggestions in, tasks out: approve, dispatch and complete the moves of bikes.",
+    "DESCRIPTION": "Turn rebalancing suggestions into tasks, and dispatch the tasks to crews.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -251,10 +251,10 @@ LOGGING = {
         "level": LOG_LEVEL,
     },
     "loggers": {
-        # The request log says each 4xx and 5xx once, in its own line.
+        # baywheels.request already logs each 4xx and 5xx.
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # Failures and locks; not each look into its table.
+        # Failures and lockouts, but not every query of its table.
         "axes": {"level": "WARNING"},
         # Its warnings about retries show the whole address, and the query may hold a key.
         "urllib3": {"level": "ERROR"},

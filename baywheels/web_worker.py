@@ -1,35 +1,41 @@
-"""gunicorn's threaded worker, taking turns with its siblings at new connections."""
+"""gunicorn's threaded worker with two changes that its settings cannot make."""
 
 import time
 from socket import socket
 
 from gunicorn.workers.gthread import ThreadWorker
 
-PAUSE = 0.002
+PAUSE_SECONDS = 0.002
 
 
-class TurnTakingWorker(ThreadWorker):
-    """Leaves the next connection to the others for 2 ms after it took one.
+class WebWorker(ThreadWorker):
+    """Shares new connections with the other workers, and loses none when it stops.
 
-    Clients keep their connections. Without the pause the process that wakes first may take a whole
-    burst of them, and the others stay idle for as long as those last (docs/performance.md).
+    Clients keep their connections, so a worker that accepts a whole burst leaves the others idle
+    until those clients leave. `reuse_port` balances less evenly, and the kernel resets connections
+    that a killed worker has not accepted.
+
+    A stock worker that stops keeps its listener open without accepting from it: a proxy still
+    connects, and its requests are reset at the end.
     """
 
-    pauses_until = 0.0
-
     def accept(self, listener: socket) -> None:
-        held = self.nr_conns
+        connections = self.nr_conns
         super().accept(listener)
-        # Another process may have been sooner.
-        if self.nr_conns > held and self.cfg.workers > 1:
-            self.pauses_until = time.monotonic() + PAUSE
-            self.set_accept_enabled(False)
+        # Not if another worker was faster, or there is no other.
+        if self.nr_conns > connections and self.cfg.workers > 1:
+            time.sleep(PAUSE_SECONDS)
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        super().set_accept_enabled(bool(enabled) and not self.pauses_until)
+        super().set_accept_enabled(enabled)
+        if not (enabled or (self.alive and self.is_parent_alive())):
+            for listener in self.sockets:
+                self.drain(listener)
+                listener.close()
 
-    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
-        super().wait_for_and_dispatch_events(PAUSE if self.pauses_until else timeout)
-        # Looked at nowhere else: it must not wait for long while it does not accept.
-        if time.monotonic() >= self.pauses_until:
-            self.pauses_until = 0.0
+    def drain(self, listener: socket) -> None:
+        """Accept the connections that are in the backlog."""
+        connections = -1
+        while self.nr_conns > connections:
+            connections = self.nr_conns
+            super().accept(listener)

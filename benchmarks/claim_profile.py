@@ -68,7 +68,7 @@ def layers() -> dict[str, tuple[Any, str]]:
     from baywheels.database.batch import BatchClient
     from baywheels.middleware import RequestLogMiddleware
     from dispatch import services
-    from dispatch.api.serializers.answers import TaskSerializer
+    from dispatch.api.serializers.responses import TaskSerializer
     from dispatch.api.views import dispatch as view
 
     return {

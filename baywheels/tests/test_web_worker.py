@@ -1,4 +1,4 @@
-"""How web processes share the connections that clients keep open."""
+"""How workers share new connections, and how they stop."""
 
 import os
 import selectors
@@ -11,47 +11,27 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from baywheels import web_worker
-from baywheels.web_worker import PAUSE, TurnTakingWorker
+from baywheels.web_worker import PAUSE_SECONDS, WebWorker
 
 CLIENTS = 3
 
 
-class Clock:
-    now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(web_worker, "time", clock)
-    return clock
-
-
 class Process:
-    """One of so many that listen together, with clients who have connected already."""
+    """One of several worker processes, with clients that have already connected."""
 
     def __init__(self, stack, workers, clients=CLIENTS):
         cfg = Config()
         cfg.set("workers", workers)
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.address = self.listener.getsockname()
         for _ in range(clients):
-            stack.enter_context(socket.create_connection(listener.getsockname()))
+            stack.enter_context(socket.create_connection(self.address))
         self.accepted = []
-        self.worker = TurnTakingWorker(0, os.getppid(), [listener], None, 30, cfg, Logger(cfg))
+        self.worker = WebWorker(0, os.getppid(), [self.listener], None, 30, cfg, Logger(cfg))
         stack.callback(self.worker.tmp.close)
         self.worker.poller = stack.enter_context(selectors.DefaultSelector())
         self.worker.enqueue_req = lambda conn: self.accepted.append(stack.enter_context(conn.sock))
-
-    def look(self, times):
-        """As the worker's own loop does, without its wait."""
-        for _ in range(times):
-            if not self.worker._accepting:
-                self.worker.set_accept_enabled(True)
-            self.worker.wait_for_and_dispatch_events(0)
-        return len(self.accepted)
+        self.worker.set_accept_enabled(True)
 
 
 @pytest.fixture
@@ -60,41 +40,59 @@ def process():
         yield partial(Process, stack)
 
 
-def test_after_each_new_connection_the_next_is_left_to_the_other_processes(process, clock):
-    one_of_two = process(2)
-
-    assert one_of_two.look(5) == 1
-    clock.now += PAUSE
-    assert one_of_two.look(5) == 2
-    clock.now += PAUSE
-    assert one_of_two.look(5) == 3
+@pytest.fixture
+def pauses(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(web_worker.time, "sleep", pauses.append)
+    return pauses
 
 
-def test_while_it_pauses_it_wakes_up_in_time_for_the_next(process, clock, monkeypatch):
-    one_of_two = process(2)
-    one_of_two.look(1)
-    waits = []
-    monkeypatch.setattr(one_of_two.worker.poller, "select", lambda wait: waits.append(wait) or [])
+def test_worker_leaves_the_next_connection_to_the_others(process, pauses):
+    one_of_two = process(workers=2)
 
-    for _ in range(3):
-        one_of_two.worker.wait_for_and_dispatch_events(1.0)
-        clock.now += PAUSE / 2
+    one_of_two.worker.wait_for_and_dispatch_events(0)
 
-    assert waits == [PAUSE, PAUSE, PAUSE]
-    one_of_two.look(1)
-    assert waits[3:] == [0]
-    assert one_of_two.worker._accepting
+    assert len(one_of_two.accepted) == 1
+    assert pauses == [PAUSE_SECONDS]
 
 
-def test_it_does_not_pause_for_a_connection_that_another_process_took(process, clock):
-    one_of_two = process(2, clients=0)
-    (listener,) = one_of_two.worker.sockets
-    listener.setblocking(False)
+def test_worker_does_not_pause_when_another_was_faster(process, pauses):
+    one_of_two = process(workers=2, clients=0)
 
-    one_of_two.worker.accept(listener)
+    one_of_two.worker.accept(one_of_two.listener)
 
-    assert not one_of_two.worker.pauses_until
+    assert not pauses
 
 
-def test_a_process_alone_takes_all_at_once(process, clock):
-    assert process(1).look(CLIENTS) == CLIENTS
+def test_only_worker_does_not_pause(process, pauses):
+    alone = process(workers=1)
+
+    alone.worker.wait_for_and_dispatch_events(0)
+
+    assert len(alone.accepted) == 1
+    assert not pauses
+
+
+@pytest.mark.parametrize("reason", ["stopped", "orphaned"])
+def test_stopping_worker_accepts_its_backlog_and_refuses_others(process, pauses, reason):
+    one_of_two = process(workers=2)
+    if reason == "stopped":
+        one_of_two.worker.alive = False
+    else:
+        one_of_two.worker.ppid = -1
+
+    one_of_two.worker.set_accept_enabled(False)
+
+    assert len(one_of_two.accepted) == CLIENTS
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(one_of_two.address)
+
+
+def test_worker_with_too_many_connections_keeps_listening(process, pauses):
+    one_of_two = process(workers=2)
+
+    one_of_two.worker.set_accept_enabled(False)
+
+    assert not one_of_two.accepted
+    with socket.create_connection(one_of_two.address):
+        pass

@@ -7,12 +7,12 @@ from rest_framework.request import Request
 from .. import services
 from ..models import ApiToken, User
 
-# Longer than any token, so that nobody makes us hash a megabyte.
+# Longer than any token; limits what a client can make us hash.
 LONGEST_SECRET = 200
 
 
 class ApiTokenAuthentication(TokenAuthentication):
-    """`Authorization: Token ...`, or Bearer."""
+    """`Authorization: Token ...` or `Authorization: Bearer ...`."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         scheme = get_authorization_header(request).partition(b" ")[0].lower()

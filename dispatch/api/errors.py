@@ -9,9 +9,8 @@ from rest_framework.views import set_rollback
 from .. import exceptions
 from .parsers import BodyTooLarge
 
-# While the queue is empty: seconds until asking again makes sense.
+# Seconds after which a crew may ask an empty queue again.
 EMPTY_QUEUE_RETRY_AFTER = 15
-
 
 REFUSALS = {
     exceptions.NotFound: 404,
@@ -27,10 +26,10 @@ class NoTaskReady(APIException):
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
-    """Every refusal is `{"detail": "..."}`; fields that are wrong stand beside it in `errors`.
+    """Turn every refusal into `{"detail": "..."}`, with the invalid fields in `errors`.
 
-    None, for what nobody foresaw: Django then answers 500, or 503 if the database is away.
-    A JsonResponse, because the pages of the documentation would render their errors as HTML.
+    None: the error is unexpected, and Django responds with 500, or 503 if it is the database's.
+    JsonResponse, because the documentation pages would render a DRF response as HTML.
     """
     set_rollback()
     if isinstance(error, exceptions.Refusal):

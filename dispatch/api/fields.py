@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 INT8_MAX = 9_223_372_036_854_775_807
 DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
-# Django reads much more than this as a time, and a time without a zone as the server's.
+# Django accepts many more formats, and assumes the server's time zone where none is given.
 RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -20,7 +20,7 @@ def one_line(text: str) -> None:
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A JSON integer, or ASCII digits as a form sends them: not true, 1.0 or Arabic digits."""
+    """A JSON integer, or ASCII digits from a form; not true, 1.0 or other scripts' digits."""
 
     def to_internal_value(self, data: Any) -> int:
         if type(data) is int or (isinstance(data, str) and DIGITS.fullmatch(data)):
@@ -29,7 +29,7 @@ class StrictIntegerField(serializers.IntegerField):
 
 
 class StrictBooleanField(serializers.BooleanField):
-    """true or false, as JSON or as a form's text; DRF would take "y", 1 and "on" too."""
+    """true or false, in JSON or as text from a form; DRF also accepts "y", 1 and "on"."""
 
     def to_internal_value(self, data: Any) -> bool:
         if data in ("true", "false"):
@@ -40,7 +40,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictCharField(serializers.CharField):
-    """A string; DRF would take numbers too, so that 1e400 became the worker "inf"."""
+    """A string; DRF also accepts numbers, which turned 1e400 into the worker "inf"."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -49,7 +49,7 @@ class StrictCharField(serializers.CharField):
 
 
 class StrictDateTimeField(serializers.DateTimeField):
-    """RFC 3339, with its zone."""
+    """RFC 3339 with a time zone."""
 
     default_error_messages = {"format": "Must be like 2026-05-04T08:30:00Z, with a time zone."}
 
@@ -61,7 +61,7 @@ class StrictDateTimeField(serializers.DateTimeField):
 
 class WorkerIdField(StrictCharField):
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("help_text", "The van crew, by any name of the operator's choosing.")
+        kwargs.setdefault("help_text", "The crew, by any name that you choose.")
         super().__init__(max_length=LONGEST_WORKER_ID, validators=[one_line], **kwargs)
 
 

@@ -9,14 +9,14 @@ from rest_framework.request import Request
 
 
 class NameOnly(BaseMetadata):
-    """What OPTIONS answers: the `Allow` header says the rest, and /docs all of it."""
+    """The body of an OPTIONS response; methods are in the `Allow` header, details in /docs."""
 
     def determine_metadata(self, request: Request, view: Any) -> dict[str, str]:
         return {"name": view.get_view_name()}
 
 
 class AlwaysFirstRenderer(BaseContentNegotiation):
-    """JSON whatever `Accept` says: a phone with an odd header still gets its task."""
+    """Ignore `Accept`, so that a phone with an odd header still gets its task."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         content_type = request.content_type.partition(";")[0].strip().lower()

@@ -11,10 +11,10 @@ DEFAULT_LIMIT = 100
 
 
 class LinkCursorPagination(CursorPagination):
-    """Pages by `limit` and `cursor`, in id order; the next page's address is a Link header.
+    """Pages by `limit` and `cursor`, in id order, with the next page in the Link header.
 
-    The body stays a bare array. Without `limit` and `cursor` there is one page: of everything,
-    unless there is a `default_limit`.
+    The body is always a bare array. Without `limit` and `cursor` it holds `default_limit` rows;
+    None: all rows.
     """
 
     ordering = "id"
@@ -29,7 +29,7 @@ class LinkCursorPagination(CursorPagination):
         if limit is None:
             return DEFAULT_LIMIT if "cursor" in request.query_params else self.default_limit
         if not re.fullmatch(r"[0-9]{1,4}", limit, re.ASCII) or not 1 <= int(limit) <= MAX_LIMIT:
-            raise ValidationError({"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
+            raise ValidationError({"limit": [f"Must be a whole number from 1 to {MAX_LIMIT}."]})
         return int(limit)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
@@ -42,20 +42,20 @@ class LinkCursorPagination(CursorPagination):
         return cursor
 
     def invalid_cursor(self) -> ValidationError:
-        return ValidationError({"cursor": ["Take the cursor from the Link header, unchanged."]})
+        return ValidationError({"cursor": ["Use the cursor from the Link header unchanged."]})
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [
             {
                 "name": "limit",
                 "in": "query",
-                "description": "Answer at most so many; the rest is behind the Link header.",
+                "description": "The most rows to return. The Link header leads to the next page.",
                 "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
             },
             {
                 "name": "cursor",
                 "in": "query",
-                "description": "Where to go on: taken from the Link header, not to be made up.",
+                "description": "The position of the next page, copied from the Link header.",
                 "schema": {"type": "string", "minLength": 1},
             },
         ]
@@ -71,7 +71,7 @@ class LinkCursorPagination(CursorPagination):
 
 
 class AlwaysPaged(LinkCursorPagination):
-    """For what only grows: `limit` has a default."""
+    """For lists that only grow."""
 
     default_limit = DEFAULT_LIMIT
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says beyond what it can read off the code."""
+"""Examples, status descriptions and security of the OpenAPI schema."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
-from .serializers.answers import ErrorSerializer, TaskInFullSerializer
+from .serializers.responses import ErrorSerializer, TaskInFullSerializer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,38 +87,38 @@ REJECTED = {
         "rejection": "Road works at station 200",
     },
 }
-SUGGESTION_DECIDED = "Suggestion not found; if it was decided already, `detail` says how."
+SUGGESTION_DECIDED = "Suggestion not found. If it was already decided, `detail` names the decision."
 
 MEANINGS = {
     400: "The request is malformed, or a value is missing or out of range. Nothing changed.",
     401: "`API_AUTH=required`, and the request has no valid token.",
     403: (
-        "The token may not do this, or names another worker; without tokens: a browser sent it for "
-        "a page of another site. Nothing changed."
+        "The token does not permit this, or is for another crew. With `API_AUTH=open`: a browser "
+        "sent the request for a page of another site. Nothing changed."
     ),
-    404: "It does not exist. Nothing changed.",
-    409: "Its state does not allow this. Nothing changed.",
-    411: "The body came without a Content-Length.",
-    413: "The body is too large.",
+    404: "Not found. Nothing changed.",
+    409: "The current state does not allow this. Nothing changed.",
+    411: "The request has a body but no Content-Length.",
+    413: "The request body is too large.",
     415: "The body is neither JSON nor a form.",
-    422: "The `Idempotency-Key` was used for another request. Nothing changed.",
-    503: "The database is busy or away. Try again after `Retry-After` seconds.",
+    422: "The `Idempotency-Key` was used for a different request. Nothing changed.",
+    503: "The database is busy or unavailable. Try again after `Retry-After` seconds.",
 }
 
 
-def answers(
+def responses(
     success: Any,
     *statuses: int,
     examples: list[OpenApiExample] | None = None,
     **meanings: str,
 ) -> dict[int, OpenApiResponse]:
-    """A response for each status; `_404="..."` says what a status means at this endpoint."""
-    responses = {200: OpenApiResponse(success, examples=examples or [])}
+    """Return the description of each status; `_404="..."` overrides the general meaning."""
+    described = {200: OpenApiResponse(success, examples=examples or [])}
     always = {401, 403, 503} if settings.API_AUTH == "required" else {503}
     for status in sorted({*always, *statuses}):
         description = meanings.get(f"_{status}", MEANINGS[status])
-        responses[status] = OpenApiResponse(ErrorSerializer, description=description)
-    return responses
+        described[status] = OpenApiResponse(ErrorSerializer, description=description)
+    return described
 
 
 BODY = (400, 403, 411, 413, 415)
@@ -131,11 +131,11 @@ def example(value: Any, name: str = "Example", **kwargs: Any) -> OpenApiExample:
 def changes_task(
     summary: str, request: type, body: dict[str, Any], answer: dict[str, Any], **meanings: str
 ) -> Callable[[F], F]:
-    """The schema of an operation on one task that answers with the task in full."""
+    """Describe an operation on one task that returns the task with all fields."""
     decorate: Callable[[F], F] = extend_schema(
         summary=summary,
         request=request,
-        responses=answers(
+        responses=responses(
             TaskInFullSerializer,
             404,
             409,

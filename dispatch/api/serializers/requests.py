@@ -1,4 +1,4 @@
-"""What the API is sent: bodies, and query parameters that are as strict."""
+"""Request bodies and query parameters of the API."""
 
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ class ApproveSerializer(serializers.Serializer[None]):
     suggestion_id = StrictIntegerField(min_value=1, max_value=INT8_MAX)
     as_much_as_fits = StrictBooleanField(
         default=False,
-        help_text="Only as many of the bikes as the two stations can give and take.",
+        help_text="Approve only as many bikes as the stations can give and take.",
     )
 
 
@@ -43,12 +43,13 @@ class HolderSerializer(serializers.Serializer[None]):
         required=False,
         allow_null=True,
         default=None,
-        help_text="Who says so. Another one than the holder is refused; without it, no check.",
+        help_text="The crew that reports. The request is refused if another crew holds the task; "
+        "without this field there is no check.",
     )
 
 
 class ReleaseSerializer(HolderSerializer):
-    reason = ReasonField(help_text="Why the worker gives it back; the dispatcher reads it.")
+    reason = ReasonField(help_text="Why the crew returns the task; shown to the dispatcher.")
 
 
 class ReportSerializer(HolderSerializer):
@@ -58,7 +59,7 @@ class ReportSerializer(HolderSerializer):
         default=None,
         min_value=0,
         max_value=INT4_MAX,
-        help_text="Bikes really moved, at most the task's `qty`. Without it: all of them.",
+        help_text="Bikes actually moved, at most the task's `qty`. Without it: all of them.",
     )
     note = StrictCharField(
         required=False, allow_null=True, allow_blank=True, default="", max_length=LONGEST_TEXT
@@ -67,7 +68,7 @@ class ReportSerializer(HolderSerializer):
         required=False,
         allow_null=True,
         default=None,
-        help_text="When it really was, if it is reported later; not before the claim.",
+        help_text="When the move was completed, if it is reported later; not before the claim.",
     )
 
     def validate_note(self, note: str | None) -> str:
@@ -95,7 +96,7 @@ class ProposalSerializer(serializers.Serializer[None]):
         required=False,
         allow_null=True,
         default=None,
-        help_text="After this it can no longer be approved. Null: never.",
+        help_text="The suggestion cannot be approved after this time. Null: it does not expire.",
     )
     source = StrictCharField(  # type: ignore[assignment]  # not the argument of Field
         required=False,
@@ -103,7 +104,7 @@ class ProposalSerializer(serializers.Serializer[None]):
         allow_blank=True,
         max_length=100,
         validators=[one_line],
-        help_text="The job that proposes it: the same in all rows of a request.",
+        help_text="The job that proposes the move; the same in all rows of a request.",
     )
 
     def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
@@ -118,46 +119,50 @@ class ProposalSerializer(serializers.Serializer[None]):
 
 
 class RejectSerializer(serializers.Serializer[None]):
-    reason = ReasonField(help_text="The team behind the job that proposed it reads this.")
+    reason = ReasonField(help_text="Why; shown to the team that owns the proposing job.")
 
 
 class PrioritySerializer(serializers.Serializer[None]):
     priority = StrictIntegerField(min_value=PRIORITY_MIN, max_value=PRIORITY_MAX)
 
 
-# Filters: query parameters, strict as bodies are
-
-
 class TaskFilterSerializer(serializers.Serializer[None]):
     status = serializers.ChoiceField(TaskStatus.choices, required=False)
-    worker_id = WorkerIdField(required=False, help_text="Tasks of this worker.")
+    worker_id = WorkerIdField(required=False, help_text="Tasks of this crew.")
     station_id = StrictIntegerField(
         required=False, min_value=0, max_value=INT4_MAX, help_text="Tasks from or to this station."
     )
     created_before = StrictDateTimeField(required=False)
     created_after = StrictDateTimeField(required=False)
     overdue = serializers.ChoiceField(
-        ["true"], required=False, help_text="On the way for TASK_OVERDUE_MINUTES or longer."
+        ["true"],
+        required=False,
+        help_text="Tasks assigned at least TASK_OVERDUE_MINUTES ago.",
     )
 
 
 class EventFilterSerializer(serializers.Serializer[None]):
     kind = serializers.ChoiceField(EventKind.choices, required=False)
     source = StrictCharField(  # type: ignore[assignment]  # not the argument of Field
-        required=False, max_length=100, help_text="What became of this job's suggestions."
+        required=False,
+        max_length=100,
+        help_text="Events of this job's suggestions and tasks.",
     )
     suggestion_id = StrictIntegerField(required=False, min_value=1, max_value=INT8_MAX)
     after_id = StrictIntegerField(
-        required=False, min_value=0, max_value=INT8_MAX, help_text="Only events behind this one."
+        required=False, min_value=0, max_value=INT8_MAX, help_text="Only events with a higher id."
     )
 
 
 def valid_query(request: Request, filters: type[serializers.Serializer[None]]) -> dict[str, Any]:
-    """The query parameters that the serializer names; 400 if one is wrong or there twice."""
+    """Return the query parameters that the serializer names.
+
+    ValidationError: one of them is wrong, or any parameter is given twice.
+    """
     for name, values in request.query_params.lists():
         if len(values) > 1:
             raise serializers.ValidationError({name: ["Given more than once."]})
-    # A plain dict: of a form's data, empty values would pass for missing ones.
+    # A plain dict: in a QueryDict, DRF would take an empty value for a missing one.
     return valid(filters, request.query_params.dict())
 
 

@@ -11,9 +11,9 @@ from ... import services
 from ...models import Task
 from ..authority import OWN_TASKS, authority_of
 from ..errors import NoTaskReady
-from ..schema import BODY, TASK, answers, example
-from ..serializers.answers import TaskSerializer
+from ..schema import BODY, TASK, example, responses
 from ..serializers.requests import ClaimSerializer, valid
+from ..serializers.responses import TaskSerializer
 
 KEY_HEADER = "Idempotency-Key"
 KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
@@ -34,26 +34,26 @@ class DispatchViewSet(GenericViewSet[Task]):
     @extend_schema(
         summary="Claim the next task",
         description=(
-            "Assigns the ready task with the highest priority, the oldest among equals, to the "
-            "worker. Two requests never get the same task. With an `Idempotency-Key` a request "
-            "whose answer was lost can be repeated: it gets its task again, not a second one."
+            "Assigns the ready task with the highest priority to the crew; the oldest comes first "
+            "among equals. Two requests never get the same task. If the response is lost, repeat "
+            "the request with the same `Idempotency-Key`: it returns the same task."
         ),
         parameters=[
             OpenApiParameter(
                 KEY_HEADER,
                 {"type": "string", "pattern": "^[!-~]{1,255}$"},
                 OpenApiParameter.HEADER,
-                description="New for each task that is wanted, the same for each repetition.",
+                description="A new key for each task; the same key to repeat a request.",
             )
         ],
         request=ClaimSerializer,
-        responses=answers(
+        responses=responses(
             TaskSerializer,
             404,
             422,
             *BODY,
             examples=[example({**TASK, "status": "assigned", "worker_id": "user_456"})],
-            _404="No available tasks. `Retry-After` says when to ask again, in seconds.",
+            _404="No available tasks. Ask again after `Retry-After` seconds.",
         ),
         examples=[example({"worker_id": "user_456"}, request_only=True)],
         tags=["dispatch"],
@@ -63,7 +63,7 @@ class DispatchViewSet(GenericViewSet[Task]):
         data = valid(ClaimSerializer, request.data)
         key = idempotency_key(request)
         caller = authority_of(request)
-        # Who may give tasks to anybody may also claim for anybody.
+        # A caller that may assign tasks to any crew may also claim for any crew.
         worker_id = caller.resolve_worker(data["worker_id"], unrestricted_with="reassign_task")
         task = services.claim_next_task(str(worker_id), actor=caller.actor, key=key)
         if task is None:

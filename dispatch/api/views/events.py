@@ -5,22 +5,22 @@ from rest_framework.viewsets import GenericViewSet
 
 from ...models import TaskEvent
 from ..pagination import AlwaysPaged
-from ..schema import REJECTED, answers, example
-from ..serializers.answers import EventSerializer
+from ..schema import REJECTED, example, responses
 from ..serializers.requests import EventFilterSerializer, valid_query
+from ..serializers.responses import EventSerializer
 
 
 @extend_schema_view(
     list=extend_schema(
-        summary="What happened, oldest first",
+        summary="Events, oldest first",
         description=(
-            "For ML jobs: `source` gives all that became of a job's suggestions, `kind=rejected` "
-            "with it the rejections and their reasons. To follow, ask again with `after_id`. An "
-            "event may appear some seconds after one with a higher id: go back a little each time "
-            "and pass over the ids that you have."
+            "ML jobs can filter by their `source`, and add `kind=rejected` for rejections and "
+            "their reasons. To follow new events, ask again with `after_id`. An event may appear a "
+            "few seconds after one with a higher id, so start a little earlier each time and skip "
+            "the ids that you already have."
         ),
         parameters=[EventFilterSerializer],
-        responses=answers(EventSerializer(many=True), 400, examples=[example(REJECTED)]),
+        responses=responses(EventSerializer(many=True), 400, examples=[example(REJECTED)]),
         tags=["events"],
     )
 )

@@ -14,11 +14,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ..schema import example
-from ..serializers.answers import HealthSerializer
+from ..serializers.responses import HealthSerializer
 
 
 class PublicView(APIView):
-    """Answers whoever asks, also with `API_AUTH=required`."""
+    """Open to everyone, also with `API_AUTH=required`."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
@@ -27,7 +27,7 @@ class PublicView(APIView):
 class HealthView(PublicView):
     @extend_schema(
         summary="Health check",
-        description="Answers whoever asks, and without the database.",
+        description="Needs neither a token nor the database.",
         responses={200: HealthSerializer},
         examples=[example({"message": settings.API_TITLE})],
         tags=["health"],
@@ -38,7 +38,7 @@ class HealthView(PublicView):
 
 @extend_schema(exclude=True)
 class ReadinessView(PublicView):
-    """For balancers: 503 while the database does not answer."""
+    """For load balancers: 503 while the database is unavailable."""
 
     def get(self, request: Request) -> Response:
         with connection.cursor() as cursor:
@@ -47,7 +47,7 @@ class ReadinessView(PublicView):
 
 
 class RedocScriptView(View):
-    """Redoc's script without the one picture that it would load from another host."""
+    """Redoc's script without the logo that it would load from another host."""
 
     LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 
@@ -66,8 +66,8 @@ class RedocScriptView(View):
 
 
 class RedocView(SpectacularRedocView):
-    # Redoc fills a style element that it inserts empty, and has one of its own (for its scroll
-    # bar): both by their hashes. Its search runs in a worker.
+    # Redoc inserts an empty style element, which it fills later, and one for its scroll bar: both
+    # are allowed by hash. Its search runs in a web worker.
     POLICY = (
         "default-src 'self'; img-src 'self' data:; worker-src blob:; style-src 'self' "
         "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "

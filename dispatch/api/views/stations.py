@@ -6,24 +6,24 @@ from rest_framework.viewsets import GenericViewSet
 from ... import exceptions
 from ...models import Station
 from ..pagination import LinkCursorPagination
-from ..schema import STATION, answers, example
-from ..serializers.answers import StationSerializer
+from ..schema import STATION, example, responses
+from ..serializers.responses import StationSerializer
 
 
 @extend_schema_view(
     list=extend_schema(
         summary="Stations",
         description=(
-            "All of them in id order with their latest status, or page by page with `limit` and "
-            "`cursor`. Moves name stations by these ids, and may name one that is not here. With "
-            "`gone_at`, a station was in its feed until then."
+            "All stations in id order with their latest status, or pages of them with `limit` and "
+            "`cursor`. Suggestions and tasks refer to these ids, but may also name a station that "
+            "is not listed. A station left its feed at `gone_at`."
         ),
-        responses=answers(StationSerializer(many=True), 400, examples=[example(STATION)]),
+        responses=responses(StationSerializer(many=True), 400, examples=[example(STATION)]),
         tags=["stations"],
     ),
     retrieve=extend_schema(
         summary="One station",
-        responses=answers(StationSerializer, 404, examples=[example(STATION)]),
+        responses=responses(StationSerializer, 404, examples=[example(STATION)]),
         tags=["stations"],
     ),
 )

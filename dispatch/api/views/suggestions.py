@@ -23,14 +23,22 @@ from ...models import Suggestion
 from ...services import SuggestionRow
 from ..authority import authority_of
 from ..pagination import LinkCursorPagination
-from ..schema import BODY, PROPOSED_MOVE, REJECTED, SUGGESTION, SUGGESTION_DECIDED, answers, example
-from ..serializers.answers import (
+from ..schema import (
+    BODY,
+    PROPOSED_MOVE,
+    REJECTED,
+    SUGGESTION,
+    SUGGESTION_DECIDED,
+    example,
+    responses,
+)
+from ..serializers.requests import PrioritySerializer, ProposalSerializer, RejectSerializer, valid
+from ..serializers.responses import (
     EventSerializer,
     PrioritizedSuggestionSerializer,
     ProposedSerializer,
     SuggestionSerializer,
 )
-from ..serializers.requests import PrioritySerializer, ProposalSerializer, RejectSerializer, valid
 
 ROWS_AT_ONCE = 2_000
 LONGEST_IN_MEMORY = 2_000_000
@@ -40,9 +48,10 @@ MOST_PROPOSED = 1000
 def all_in_one(
     rows: QuerySet[Suggestion, dict[str, Any]],
 ) -> HttpResponse | FileResponse:
-    """All rows as one JSON array, of one moment, however many: what is long goes through a file.
+    """Return any number of rows as one JSON array, from a single snapshot.
 
-    Sent only when the database is done with it, so that a slow reader keeps no snapshot open.
+    Long arrays go through a temporary file. Sending starts after the query has ended, so that a
+    slow client does not keep a snapshot open.
     """
     file = SpooledTemporaryFile(max_size=LONGEST_IN_MEMORY)  # noqa: SIM115
     write_array(rows, file)
@@ -77,8 +86,8 @@ def proposed_rows(data: Any) -> list[dict[str, Any]]:
 @extend_schema_view(
     list=extend_schema(
         summary="Open suggestions",
-        description="All of them in id order, or page by page with `limit` and `cursor`.",
-        responses=answers(SuggestionSerializer(many=True), 400, examples=[example(SUGGESTION)]),
+        description="All open suggestions in id order, or pages of them with `limit` and `cursor`.",
+        responses=responses(SuggestionSerializer(many=True), 400, examples=[example(SUGGESTION)]),
         tags=["suggestions"],
     )
 )
@@ -101,10 +110,11 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         return all_in_one(self.get_queryset().values(*SuggestionSerializer.Meta.fields))
 
     @extend_schema(
-        summary="Propose suggestions: one, or up to 1,000",
+        summary="Create one suggestion, or up to 1,000",
         description=(
-            "All of them or, if one is wrong, none. A move that the source has open is refreshed "
-            "and keeps its id and age; one that an open task makes already is passed over."
+            "Creates all of them, or none if one is invalid. A move that the source already "
+            "suggests is refreshed and keeps its id and age. A move that an open task already "
+            "makes is skipped."
         ),
         request=PolymorphicProxySerializer(
             "ProposalOneOrMany",
@@ -112,7 +122,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
             resource_type_field_name=None,
             many=False,
         ),
-        responses=answers(
+        responses=responses(
             PolymorphicProxySerializer(
                 "ProposedOneOrMany",
                 [ProposedSerializer, ProposedSerializer(many=True)],
@@ -134,7 +144,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         rows = proposed_rows(request.data)
         sources = {row.pop("source") for row in rows}
         if len(sources) > 1:
-            raise ValidationError({"source": ["All rows of a request are of one source."]})
+            raise ValidationError({"source": ["All rows of a request must have the same source."]})
         caller = authority_of(request)
         proposals = services.propose_suggestions(
             [SuggestionRow(**row) for row in rows],
@@ -149,9 +159,9 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
 
     @extend_schema(
         summary="Reject a suggestion",
-        description="It leaves the table. The event that is answered keeps it, and the reason.",
+        description="Deletes the suggestion; the returned event keeps it and the reason.",
         request=RejectSerializer,
-        responses=answers(
+        responses=responses(
             EventSerializer, 404, *BODY, examples=[example(REJECTED)], _404=SUGGESTION_DECIDED
         ),
         examples=[example({"reason": "Road works at station 200"}, request_only=True)],
@@ -165,9 +175,9 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
 
     @extend_schema(
         summary="Set a suggestion's priority",
-        description="The higher one is shown first, and its task goes out first.",
+        description="Higher priorities are listed first, and their tasks are dispatched first.",
         request=PrioritySerializer,
-        responses=answers(
+        responses=responses(
             PrioritizedSuggestionSerializer,
             404,
             *BODY,

@@ -12,25 +12,24 @@ from ..authority import OWN_TASKS, authority_of
 from ..pagination import NewestFirst
 from ..schema import (
     TASK_IN_FULL,
-    answers,
     example,
+    responses,
 )
-from ..serializers.answers import TaskInFullSerializer
 from ..serializers.requests import (
     TaskFilterSerializer,
     valid_query,
 )
+from ..serializers.responses import TaskInFullSerializer
 
 
 @extend_schema_view(
     list=extend_schema(
         summary="Tasks, newest first",
         description=(
-            "A worker's own open tasks: `?worker_id=user_456&status=assigned`. All filters may be "
-            "combined."
+            "A crew's open tasks: `?worker_id=user_456&status=assigned`. Filters can be combined."
         ),
         parameters=[TaskFilterSerializer],
-        responses=answers(TaskInFullSerializer(many=True), 400, examples=[example(TASK_IN_FULL)]),
+        responses=responses(TaskInFullSerializer(many=True), 400, examples=[example(TASK_IN_FULL)]),
         tags=["tasks"],
     )
 )
@@ -49,7 +48,7 @@ class TaskListViewSet(ListModelMixin, GenericViewSet[Task]):
 
 
 def visible_tasks(request: Request) -> TaskQuerySet:
-    """All of them, or of a worker's token its own."""
+    """All tasks, or only those of the token's own worker."""
     caller = authority_of(request)
     if caller.may("view_task"):
         return Task.objects.all()

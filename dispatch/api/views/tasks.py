@@ -20,11 +20,10 @@ from ..schema import (
     SUGGESTION_DECIDED,
     TASK,
     TASK_IN_FULL,
-    answers,
     changes_task,
     example,
+    responses,
 )
-from ..serializers.answers import EventSerializer, TaskInFullSerializer, TaskSerializer
 from ..serializers.requests import (
     ApproveSerializer,
     CancelSerializer,
@@ -35,20 +34,21 @@ from ..serializers.requests import (
     ReportSerializer,
     valid,
 )
+from ..serializers.responses import EventSerializer, TaskInFullSerializer, TaskSerializer
 from .task_list import visible_tasks
 
 MOST_IN_HEADER = 500
 
 
 def one_line(sentences: list[str]) -> str:
-    """For a header: only what can be printed, and no more than a proxy takes, however encoded."""
+    """Return printable text for a header, short enough for any proxy after encoding."""
     return "".join(each for each in " ".join(sentences) if each.isprintable())[:MOST_IN_HEADER]
 
 
 @extend_schema_view(
     retrieve=extend_schema(
         summary="One task",
-        responses=answers(TaskInFullSerializer, 404, examples=[example(TASK_IN_FULL)]),
+        responses=responses(TaskInFullSerializer, 404, examples=[example(TASK_IN_FULL)]),
         tags=["tasks"],
     )
 )
@@ -76,7 +76,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         return task
 
     @extend_schema(
-        summary="Approve a suggestion: it becomes a ready task",
+        summary="Approve a suggestion, which becomes a ready task",
         parameters=[
             OpenApiParameter(
                 "X-Warning",
@@ -84,13 +84,13 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
                 OpenApiParameter.HEADER,
                 response=[200],
                 description=(
-                    "What to know about it: an open task makes the same move already, or the "
-                    "stations cannot give or take so many bikes."
+                    "An open task already makes the same move, or the stations cannot give or take "
+                    "that many bikes."
                 ),
             )
         ],
         request=ApproveSerializer,
-        responses=answers(
+        responses=responses(
             TaskSerializer,
             404,
             409,
@@ -98,8 +98,8 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
             examples=[example(TASK)],
             _404=SUGGESTION_DECIDED,
             _409=(
-                "The suggestion has expired, or its bikes do not fit and `INVENTORY_GUARD` refuses "
-                "that; `detail` says the numbers."
+                "The suggestion has expired, or `INVENTORY_GUARD=refuse` and the stations cannot "
+                "give or take the bikes; `detail` has the numbers."
             ),
         ),
         examples=[example({"suggestion_id": 123}, request_only=True)],
@@ -121,19 +121,19 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @extend_schema(
         summary="Complete an assigned task",
         description=(
-            "Without a body: whoever holds it has moved all bikes. Completing it again changes "
-            "nothing and answers the same. A former holder is refused; the report is kept all the "
-            "same, for the dispatcher to see."
+            "Without a body, the crew that holds the task has moved all bikes. Repeating the "
+            "request changes nothing and returns the same response. A report from a former holder "
+            "is refused but recorded for the dispatcher."
         ),
         request=ReportSerializer,
-        responses=answers(
+        responses=responses(
             TaskSerializer,
             404,
             409,
             *BODY,
             examples=[example({**TASK, "status": "completed", "worker_id": "user_456"})],
             _404="Task not found.",
-            _409="The task is ready or cancelled, or held or completed by another worker.",
+            _409="The task is ready or cancelled, or another crew holds or completed it.",
         ),
         examples=[
             example(
@@ -155,11 +155,11 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         return Response(TaskSerializer(task).data)
 
     @changes_task(
-        "Renew the lease: the holder's sign of life",
+        "Renew the lease",
         HolderSerializer,
         {"worker_id": "user_456"},
         CLAIMED,
-        _409="The task is not assigned, or to another worker.",
+        _409="The task is not assigned, or is assigned to another crew.",
     )
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, task_id: int) -> Response:
@@ -169,11 +169,11 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
 
     @changes_task(
-        "Give a task back to the queue",
+        "Release a task to the queue",
         ReleaseSerializer,
         {"worker_id": "user_456", "reason": "The van broke down"},
         TASK_IN_FULL,
-        _409="The task is not assigned, or to another worker.",
+        _409="The task is not assigned, or is assigned to another crew.",
     )
     @action(detail=True, methods=["post"])
     def release(self, request: Request, task_id: int) -> Response:
@@ -183,7 +183,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
 
     @changes_task(
-        "Hand an open task to another worker",
+        "Reassign an open task to another crew",
         ReassignSerializer,
         {"worker_id": "user_456", **REASON},
         CLAIMED,
@@ -197,11 +197,11 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
 
     @changes_task(
-        "Take an open task off the plan",
+        "Cancel an open task",
         CancelSerializer,
         REASON,
         {**TASK_IN_FULL, "status": "cancelled", "cancelled_at": "2024-01-15T10:45:00Z"},
-        _409="The task has ended already.",
+        _409="The task has already ended.",
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, task_id: int) -> Response:
@@ -227,7 +227,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     def as_worker(
         self, serializer: type[HolderSerializer], *, unrestricted_with: str | None
     ) -> dict[str, Any]:
-        """The request's body, with the worker that the caller may speak for."""
+        """Return the valid body, with the worker that the caller may act for."""
         data = valid(serializer, self.request.data)
         worker_id = authority_of(self.request).resolve_worker(
             data["worker_id"], unrestricted_with=unrestricted_with
@@ -239,8 +239,8 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
 
     @extend_schema(
         summary="A task's history, oldest first",
-        description="Kept also when the task itself was pruned.",
-        responses=answers(EventSerializer(many=True), 400, 404, _404="Nothing is known of it."),
+        description="The history remains after the task itself is pruned.",
+        responses=responses(EventSerializer(many=True), 400, 404, _404="Task not found."),
         tags=["events"],
     )
     @action(detail=True, methods=["get"], pagination_class=AlwaysPaged)

@@ -296,7 +296,7 @@ STAFF = {
     ("group", "add"): set(),
 }
 CONSOLE_CELLS = [(*door, role) for door in STAFF for role in (*sorted(EVERYBODY), None)]
-ANSWERS = {"answered": "1", "reason": "Because", "worker_id": "van-9", "moved_qty": "1"}
+ANSWERS = {"confirmed": "1", "reason": "Because", "worker_id": "van-9", "moved_qty": "1"}
 
 
 def filled_in(kind):

@@ -24,7 +24,9 @@ PASSWORD = "a long enough password"
 WRONG = "hunter2-is-not-it"
 HERE, ELSEWHERE = "203.0.113.9", "198.51.100.7"
 LIMIT = 5
-LOCKED = "Signing in with this name failed too often from where you are. Try again in 15 minutes."
+LOCKED = (
+    "Too many failed attempts to sign in with this name from your network. Try again in 15 minutes."
+)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_a_lock_that_is_held_too_long_is_503_and_changes_nothing():
         answer = requests.post(f"{server.url}/task/{task.id}/complete", timeout=10)
 
     assert answer.status_code == 503
-    assert answer.json() == {"detail": "The database is busy or away; try again."}
+    assert answer.json() == {"detail": "The database is busy or unavailable; try again."}
     assert int(answer.headers["Retry-After"]) > 0
     assert Task.objects.get().status == "assigned"
 
@@ -102,7 +102,7 @@ def test_an_old_schema_is_not_served_and_a_database_that_was_away_is_served_agai
         for path in ("/suggestions", "/readyz"):
             away = requests.get(server.url + path, timeout=10)
             assert away.status_code == 503
-            assert away.json() == {"detail": "The database is busy or away; try again."}
+            assert away.json() == {"detail": "The database is busy or unavailable; try again."}
         console = requests.get(server.url + "/admin/", cookies={"sessionid": "s" * 32}, timeout=10)
         assert console.status_code == 503
         assert "<h1>Service Unavailable</h1>" in console.text

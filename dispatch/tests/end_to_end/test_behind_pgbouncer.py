@@ -120,7 +120,7 @@ def complete(url, task):
 def is_busy(answer):
     return (
         answer.status_code == 503
-        and answer.json() == {"detail": "The database is busy or away; try again."}
+        and answer.json() == {"detail": "The database is busy or unavailable; try again."}
         and answer.headers["Retry-After"] == "2"
     )
 

@@ -57,10 +57,10 @@ class Server:
 
 
 @contextmanager
-def serve(workers: int = 1, **environment: str) -> Iterator[Server]:
+def serve(workers: int = 1, port: int | None = None, **environment: str) -> Iterator[Server]:
     """Run gunicorn as production does. Needs `transactional_db`: it sees only committed rows."""
     # Port 0 would give each worker that binds for itself a port of its own.
-    port = free_port()
+    port = port or free_port()
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", f"127.0.0.1:{port}"],
