@@ -10,7 +10,7 @@ class StationCapacity:
 
     `bikes`, `docks`: None without a recent status; then promises are not added up.
     `in_feed`: False if no feed has this station, or no longer.
-    `monitored`: False if no status of any station was ever recorded, so a missing one means nothing.
+    `monitored`: False if no station ever had a status, so that a missing one means nothing.
     """
 
     name: str
@@ -52,14 +52,15 @@ def shortfalls(qty: int, source: StationCapacity, target: StationCapacity) -> li
     if bikes is not None and qty > bikes:
         there = f"{source.bikes} there{promised(source.promised_out)}"
         sentences.append(
-            f"Only {bikes} of {counted(qty, 'bike')} can leave {source.name} ({there})."
+            f"Only {bikes} of {qty} bikes can leave {source.name} ({there})."
             if bikes
             else f"{source.name} has no bike to give ({there}; {qty} wanted)."
         )
     if docks is not None and qty > docks:
-        free = f"{counted(target.docks or 0, 'dock')} free{promised(target.promised_in)}"
+        noun = "dock" if target.docks == 1 else "docks"
+        free = f"{target.docks} {noun} free{promised(target.promised_in)}"
         sentences.append(
-            f"Only {docks} of {counted(qty, 'bike')} fit at {target.name} ({free})."
+            f"Only {docks} of {qty} bikes fit at {target.name} ({free})."
             if docks
             else f"{target.name} has no dock to spare ({free}; {qty} wanted)."
         )
@@ -68,10 +69,6 @@ def shortfalls(qty: int, source: StationCapacity, target: StationCapacity) -> li
 
 def promised(bikes: int) -> str:
     return f", {bikes} already promised" if bikes else ""
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def caveats(source: StationCapacity, target: StationCapacity) -> list[str]:

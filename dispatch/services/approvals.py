@@ -1,48 +1,37 @@
-"""How a move becomes a task: of a suggestion, or written by hand."""
+"""How a move becomes a task: from suggestions, or written by a dispatcher."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
 
-from baywheels.database.pipeline import Row, Statement
-
-from ..exceptions import Conflict, NotFound, Refusal
-from ..models import EventKind, Move, Suggestion, Task
-from ..models.tasks import OPEN_STATUSES
-from ..planning import inventory
-from ..planning.inventory import StationCapacity
+from ..exceptions import NotFound, Refusal
+from ..models import OPEN_STATUSES, EventKind, Move, Task
+from .approval_rules import ApprovalContext, Decision, evaluate, warnings_about
 from .events import record_task
-from .guard import capacities_from, capacities_statement
+from .guard import (
+    StaleLocks,
+    capacities_from,
+    capacities_statement,
+    check_locks_cover,
+    columns,
+    lock_statement,
+    stations_of,
+)
 from .rows import TASK_COLUMNS, run, task_from
-from .suggestions import lock_statement, locked_suggestions, what_became_of
+from .suggestions import decision_on, lock_suggestions
 
-MOST_NAMED = 3
-
-OF_SUGGESTIONS = """
-    SELECT id, from_station_id, to_station_id FROM suggestions WHERE id = ANY(%s::bigint[])
-"""
-BY_HAND = "SELECT NULL::bigint AS id, %s::integer AS from_station_id, %s::integer AS to_station_id"
-ENDS = """
-    WITH moves AS ({moves}) SELECT from_station_id FROM moves UNION SELECT to_station_id FROM moves
-"""
-# Of two approvals of one move, or for the last docks, the second must see the first's task.
-TURNS = """
-    SELECT pg_advisory_xact_lock(hashtextextended('station ' || id, 0))
-    FROM ({ends} ORDER BY 1) AS ends (id)
-"""
-# What open tasks do, and what became of suggestions that had the same ids.
-RELATED = """
-    WITH moves AS ({moves})
-    SELECT tasks.id, status, from_station_id, to_station_id, suggestion_id
-    FROM tasks JOIN moves USING (from_station_id, to_station_id)
+# Open tasks that make one of the moves, and all tasks of suggestions with these ids.
+RELATED_TASKS = """
+    SELECT id, status, from_station_id, to_station_id, suggestion_id
+    FROM tasks JOIN unnest(%s::integer[], %s::integer[]) AS moves (from_station_id, to_station_id)
+        USING (from_station_id, to_station_id)
     WHERE status IN ('ready', 'assigned')
     UNION
-    SELECT tasks.id, status, tasks.from_station_id, tasks.to_station_id, suggestion_id
-    FROM tasks JOIN moves ON suggestion_id = moves.id
+    SELECT id, status, from_station_id, to_station_id, suggestion_id
+    FROM tasks WHERE suggestion_id = ANY(%s::bigint[])
     ORDER BY id
 """
 APPROVE = """
@@ -72,183 +61,105 @@ APPROVE = """
 
 @dataclass(frozen=True)
 class Approval:
-    """A new task, and what its approver should know about it: a sentence each."""
+    """A new task, and a sentence for each thing that its approver should know about it."""
 
     task: Task
     warnings: list[str]
 
 
-@transaction.atomic(durable=True)
 def approve_suggestion(suggestion_id: int, *, actor: str, fit: bool = False) -> Approval:
     """Turn a suggestion into a ready task. NotFound names the task if it already became one.
 
-    Conflict: it has expired, its row was given the id of an earlier one, or its bikes do not fit
-    and INVENTORY_GUARD refuses that. `fit`: only as many bikes as do; Conflict if none does.
+    `fit`: only as many bikes as both stations have room for. Conflict: the suggestion has expired
+    or reuses an id, or its bikes do not fit and INVENTORY_GUARD is "refuse" (with `fit`: none do).
     """
-    decision = decide([suggestion_id], actor, fit)[suggestion_id]
-    if isinstance(decision, Refusal):
-        raise decision
-    return decision
+    result = approve_suggestions([suggestion_id], actor=actor, fit=fit)[suggestion_id]
+    if isinstance(result, Refusal):
+        raise result
+    return result
 
 
-@transaction.atomic(durable=True)
 def approve_suggestions(
     suggestion_ids: Iterable[int], *, actor: str, fit: bool = False
 ) -> dict[int, Approval | Refusal]:
-    """Many at once, in id order, with a few statements: what approve_suggestion would say of each.
+    """Approve many, in id order, with as few statements as one. A refusal stops no other.
 
-    A refusal leaves the others alone. Its stations and suggestions are locked until it returns:
-    better several calls of some hundreds than one of many thousands.
+    All their suggestions and stations stay locked until it returns, so prefer several calls of some
+    hundreds to one of many thousands.
     """
-    return decide(sorted(set(suggestion_ids)), actor, fit)
+    ids = sorted(set(suggestion_ids))
+    try:
+        return approve_all(ids, actor, fit, exclusive=False)
+    except StaleLocks:
+        return approve_all(ids, actor, fit, exclusive=True)
 
 
-def decide(ids: Sequence[int], actor: str, fit: bool) -> dict[int, Approval | Refusal]:
-    locked, *seen = run((lock_statement(), [ids]), *lock_and_read(OF_SUGGESTIONS, [ids]))
-    suggestions = locked_suggestions(locked)
-    decisions: dict[int, Approval | Refusal] = {}
-    if len(suggestions) < len(ids):
-        gone = what_became_of([each for each in ids if each not in suggestions])
-        decisions = {suggestion_id: NotFound(sentence) for suggestion_id, sentence in gone.items()}
+@transaction.atomic(durable=True)
+def approve_all(
+    ids: Sequence[int], actor: str, fit: bool, *, exclusive: bool
+) -> dict[int, Approval | Refusal]:
+    suggestions = lock_suggestions(ids)
+    missing = [each for each in ids if each not in suggestions]
+    results: dict[int, Approval | Refusal] = {
+        suggestion_id: NotFound(sentence)
+        for suggestion_id, sentence in decision_on(missing).items()
+    }
     if not suggestions:
-        return decisions
-    context = context_from(seen, fit)
-    approvable = []
+        return results
+    context = lock_and_read(suggestions.values(), ids, exclusive=exclusive)
+    decisions = []
     for suggestion in suggestions.values():
         try:
-            approvable.append(context.evaluate(suggestion, fit))
+            decisions.append(evaluate(context, suggestion, fit=fit))
         except Refusal as refusal:
-            decisions[suggestion.pk] = refusal
-    return {**decisions, **write(approvable, actor)}
+            results[suggestion.pk] = refusal
+    return {**results, **write(decisions, actor)}
 
 
-@dataclass(frozen=True)
-class Decision:
-    suggestion_id: int
-    qty: int
-    warnings: list[str]
-    details: dict[str, Any]
-
-
-@dataclass
-class ApprovalContext:
-    """What bears upon moves that are to become tasks, and what those do that came before.
-
-    `capacities`: of all their ends. They are only looked at if `guarded`.
-    """
-
-    capacities: dict[int, StationCapacity]
-    guarded: bool
-    same: dict[tuple[int, int], list[str]] = field(default_factory=dict)
-    used_ids: set[int] = field(default_factory=set)
-
-    def evaluate(self, suggestion: Suggestion, fit: bool) -> Decision:
-        """Refusal: it cannot become a task."""
-        number, qty = suggestion.pk, suggestion.qty
-        if suggestion.expires_at is not None and suggestion.expires_at <= suggestion.now:
-            raise Conflict(
-                f"Suggestion {number} expired at {suggestion.expires_at:%Y-%m-%d %H:%M:%S %Z}."
-            )
-        if number in self.used_ids:
-            raise Conflict(
-                f"Suggestion {number} has the id of one that became a task: enter it anew."
-            )
-        shortfalls = self.shortfalls(suggestion)
-        details: dict[str, Any] = {}
-        if shortfalls and fit:
-            qty = inventory.feasible_qty(qty, *self.ends(suggestion))
-            details["proposed_qty"] = suggestion.qty
-        if shortfalls and (qty == 0 or (not fit and settings.INVENTORY_GUARD == "refuse")):
-            raise Conflict(" ".join(shortfalls))
-        warnings = [*self.warnings(suggestion), *shortfalls]
-        if warnings:
-            details["warnings"] = warnings
-        self.commit_bikes(suggestion, qty)
-        return Decision(number, qty, warnings, details)
-
-    def ends(self, move: Move) -> tuple[StationCapacity, StationCapacity]:
-        return self.capacities[move.from_station_id], self.capacities[move.to_station_id]
-
-    def shortfalls(self, move: Move) -> list[str]:
-        return inventory.shortfalls(move.qty, *self.ends(move)) if self.guarded else []
-
-    def warnings(self, move: Move) -> list[str]:
-        source, target = self.ends(move)
-        others = self.same.get((move.from_station_id, move.to_station_id), [])
-        return [
-            *(f"{who} already moves bikes from {source.name} to {target.name}." for who in others),
-            *(inventory.caveats(source, target) if self.guarded else []),
-        ]
-
-    def note(self, source: int, target: int, who: str) -> None:
-        others = self.same.setdefault((source, target), [])
-        if len(others) < MOST_NAMED:
-            others.append(who)
-
-    def commit_bikes(self, suggestion: Suggestion, qty: int) -> None:
-        source, target = suggestion.from_station_id, suggestion.to_station_id
-        self.note(source, target, f"Suggestion {suggestion.pk}, approved with it,")
-        self.capacities[source] = self.capacities[source].after_pickup(qty)
-        self.capacities[target] = self.capacities[target].after_dropoff(qty)
-
-
-def lock_and_read(moves: str, parameters: Sequence[Any]) -> list[Statement]:
-    """Wait for whoever else makes tasks of the ends of these moves, then see what is there.
-
-    `moves`: a query of them.
-    """
-    ends = ENDS.format(moves=moves)
-    return [
-        (TURNS.format(ends=ends), parameters),
-        (capacities_statement(ends), parameters),
-        (RELATED.format(moves=moves), parameters),
-    ]
-
-
-def context_from(seen: Sequence[list[Row]], fit: bool) -> ApprovalContext:
-    """Of what `lock_and_read` saw. `fit` looks at the capacities also where nobody guards them."""
-    _, capacities, related = seen
-    context = ApprovalContext(capacities_from(capacities), guarded=fit or settings.INVENTORY_GUARD != "off")
+def lock_and_read(
+    moves: Iterable[Move], suggestion_ids: Sequence[int], *, exclusive: bool
+) -> ApprovalContext:
+    """Wait for other approvals of these moves and stations, then read what bears on them."""
+    pairs = sorted({(move.from_station_id, move.to_station_id) for move in moves})
+    locks, capacities, related = run(
+        lock_statement(pairs, exclusive=exclusive),
+        capacities_statement(stations_of(pairs)),
+        (RELATED_TASKS, [*columns(pairs), suggestion_ids]),
+    )
+    context = ApprovalContext(settings.INVENTORY_GUARD, capacities_from(capacities))
+    check_locks_cover(locks, context.capacities)
     for task_id, status, source, target, suggestion_id in related:
         if status in OPEN_STATUSES:
-            context.note(source, target, f"Task {task_id}, {status},")
+            context.add_carrier(source, target, f"Task {task_id} ({status})")
         context.used_ids.add(suggestion_id)
     return context
 
 
-def write(decisions: Sequence[Decision], actor: str) -> dict[int, Approval | Refusal]:
+def write(decisions: Collection[Decision], actor: str) -> dict[int, Approval | Refusal]:
+    """Replace the suggestions by tasks, and record the events."""
     if not decisions:
         return {}
-    [rows] = run(
-        (
-            APPROVE.format(columns=", ".join(TASK_COLUMNS)),
-            [
-                [decision.suggestion_id for decision in decisions],
-                [decision.qty for decision in decisions],
-                [json.dumps(decision.details) for decision in decisions],
-                actor,
-            ],
-        )
-    )
-    tasks = [task_from(row) for row in rows]
-    warnings = {decision.suggestion_id: decision.warnings for decision in decisions}
+    ids = [decision.suggestion_id for decision in decisions]
+    quantities = [decision.qty for decision in decisions]
+    details = [json.dumps(decision.details) for decision in decisions]
+    statement = APPROVE.format(columns=", ".join(TASK_COLUMNS))
+    [rows] = run((statement, [ids, quantities, details, actor]))
+    tasks = {task.suggestion_id: task for task in map(task_from, rows)}
     return {
-        task.suggestion_id: Approval(task, warnings[task.suggestion_id])
-        for task in tasks
-        if task.suggestion_id is not None
+        each.suggestion_id: Approval(tasks[each.suggestion_id], each.warnings) for each in decisions
     }
 
 
 @transaction.atomic
 def create_task(task: Task, *, actor: str) -> Approval:
-    """Save a ready task that a dispatcher wrote by hand, with no suggestion behind it.
+    """Save a ready task that a dispatcher wrote, without a suggestion.
 
-    The guard warns but does not refuse: who writes a task means it. Not durable: the console's
-    form has a transaction.
+    The guard warns but never refuses here: the dispatcher means it. Not durable, because the
+    console's form has a transaction of its own. Its locks are exclusive from the beginning: it
+    cannot start that transaction over.
     """
-    seen = run(*lock_and_read(BY_HAND, [task.from_station_id, task.to_station_id]))
-    context = context_from(seen, fit=False)
-    warnings = [*context.warnings(task), *context.shortfalls(task)]
+    context = lock_and_read([task], [], exclusive=True)
+    warnings = warnings_about(context, task, guarded=context.guard != "off")
     task.save(force_insert=True)
     details = {"warnings": warnings} if warnings else {}
     record_task(EventKind.CREATED, task, actor, **details)

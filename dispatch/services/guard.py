@@ -20,6 +20,8 @@ from django.conf import settings
 from ..planning.inventory import StationCapacity
 from .rows import Row, Statement, run
 
+Pair = tuple[int, int]
+
 # Moves of one pair take turns, too: the second must see the first one's task to warn of it.
 # The order of all locks is that of their names, so approvals cannot deadlock.
 LOCK_MOVES = """
@@ -29,7 +31,7 @@ LOCK_MOVES = """
     FROM (
         SELECT NULL AS station_id, 'move ' || source || ' ' || target AS name, true AS exclusive
         FROM unnest(%s::integer[], %s::integer[]) AS pairs (source, target)
-        UNION
+        UNION ALL
         SELECT wanted.id, 'station ' || wanted.id,
                %s OR EXISTS (
                    SELECT FROM station_status
@@ -77,11 +79,31 @@ def max_age() -> timedelta:
     return timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
 
 
+class StaleLocks(Exception):
+    """A station got a count after its lock was chosen."""
+
+
+def lock_statement(moves: Collection[Pair], *, exclusive: bool) -> Statement:
+    """Lock these moves and their stations; `exclusive`: all of them, with or without a count."""
+    sources, targets = columns(moves)
+    return with_max_age(LOCK_MOVES), [sources, targets, exclusive, stations_of(moves)]
+
+
 def capacities_statement(station_ids: Collection[int]) -> Statement:
-    # The age stands in the text: as a parameter of a prepared statement it would tell the planner
-    # nothing about how few completions are that young.
-    text = CAPACITIES.format(max_age=f"{settings.STATUS_MAX_AGE_MINUTES} minutes")
-    return text, [list(station_ids)]
+    return with_max_age(CAPACITIES), [list(station_ids)]
+
+
+def with_max_age(statement: str) -> str:
+    # In the text, because the planner estimates nothing from a prepared statement's parameter.
+    return statement.format(max_age=f"{settings.STATUS_MAX_AGE_MINUTES} minutes")
+
+
+def columns(moves: Collection[Pair]) -> tuple[list[int], list[int]]:
+    return [source for source, _ in moves], [target for _, target in moves]
+
+
+def stations_of(moves: Collection[Pair]) -> list[int]:
+    return sorted({station_id for move in moves for station_id in move})
 
 
 def capacities_of(station_ids: Collection[int]) -> dict[int, StationCapacity]:
@@ -92,3 +114,10 @@ def capacities_of(station_ids: Collection[int]) -> dict[int, StationCapacity]:
 
 def capacities_from(rows: Iterable[Row]) -> dict[int, StationCapacity]:
     return {station_id: StationCapacity(*values) for station_id, *values in rows}
+
+
+def check_locks_cover(locks: Iterable[Row], capacities: Mapping[int, StationCapacity]) -> None:
+    """StaleLocks: a count was read under a shared lock. `locks`: rows of `lock_statement`."""
+    for station_id, exclusive, _ in locks:
+        if not exclusive and capacities[station_id].bikes is not None:
+            raise StaleLocks

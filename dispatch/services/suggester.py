@@ -96,9 +96,7 @@ def plan(suggested: Suggested, rules: Rules) -> None:
         )
     excluded = snapshot.open | recently_rejected()
     suggested.stations, suggested.unknown = len(snapshot.stations), snapshot.unknown
-    suggested.moves = plan_moves(
-        snapshot.stations, rules, excluded=excluded, proposed=snapshot.own
-    )
+    suggested.moves = plan_moves(snapshot.stations, rules, excluded=excluded, proposed=snapshot.own)
 
 
 def recently_rejected() -> set[Pair]:

@@ -1,11 +1,13 @@
-from collections.abc import Iterable, Sequence
+"""Suggestions: locking them, and the decisions on them other than approval."""
+
+from collections.abc import Sequence
 
 from django.db import transaction
 
 from ..exceptions import NotFound
 from ..models import EventKind, Suggestion, TaskEvent
 from .events import record_suggestion
-from .rows import SUGGESTION_COLUMNS, Row, run, suggestion_from
+from .rows import SUGGESTION_COLUMNS, run, suggestion_from
 
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 LOCK = """
@@ -14,39 +16,37 @@ LOCK = """
 """
 
 
-def lock_statement() -> str:
-    return LOCK.format(columns=", ".join(SUGGESTION_COLUMNS))
-
-
-def locked_suggestions(rows: Iterable[Row]) -> dict[int, Suggestion]:
-    """Those that were found, in id order, as they are under their locks; each with its `now`."""
+def lock_suggestions(ids: Sequence[int]) -> dict[int, Suggestion]:
+    """Lock suggestions in id order. Those found come with `now`, the database's clock."""
+    [rows] = run((LOCK.format(columns=", ".join(SUGGESTION_COLUMNS)), [ids]))
     suggestions = {}
-    for *columns, now in rows:
-        suggestion = suggestion_from(columns)
+    for *values, now in rows:
+        suggestion = suggestion_from(values)
         suggestion.now = now
         suggestions[suggestion.pk] = suggestion
     return suggestions
 
 
 def lock_suggestion(suggestion_id: int) -> Suggestion:
-    """The row as it is under its lock, and `suggestion.now`: the database's clock."""
-    [rows] = run((lock_statement(), [[suggestion_id]]))
-    if found := locked_suggestions(rows):
+    """Lock a suggestion. NotFound says what was decided on it."""
+    if found := lock_suggestions([suggestion_id]):
         return found[suggestion_id]
     raise NotFound(decision_on([suggestion_id])[suggestion_id])
 
 
 def decision_on(ids: Sequence[int]) -> dict[int, str]:
-    """Of suggestions that are not there: a sentence about each."""
+    """A sentence about each of these missing suggestions: the last decision on it, if any."""
+    if not ids:
+        return {}
     decisions = TaskEvent.objects.filter(suggestion_id__in=ids, kind__in=DECIDED)
     last = {decision.suggestion_id: decision for decision in decisions.order_by("id")}
     return {
-        suggestion_id: in_a_sentence(suggestion_id, last.get(suggestion_id))
+        suggestion_id: describe_decision(suggestion_id, last.get(suggestion_id))
         for suggestion_id in ids
     }
 
 
-def in_a_sentence(suggestion_id: int, decision: TaskEvent | None) -> str:
+def describe_decision(suggestion_id: int, decision: TaskEvent | None) -> str:
     if decision is None:
         return f"Suggestion {suggestion_id} not found."
     match decision.kind:
@@ -60,7 +60,7 @@ def in_a_sentence(suggestion_id: int, decision: TaskEvent | None) -> str:
 
 @transaction.atomic(durable=True)
 def reject_suggestion(suggestion_id: int, *, actor: str, reason: str) -> TaskEvent:
-    """Remove a suggestion; the event keeps it and the reason, for the job that proposed it."""
+    """Remove a suggestion. The event keeps it and the reason, for the job that proposed it."""
     suggestion = lock_suggestion(suggestion_id)
     event = record_suggestion(EventKind.REJECTED, suggestion, actor, rejection=reason)
     suggestion.delete()
@@ -71,7 +71,7 @@ def reject_suggestion(suggestion_id: int, *, actor: str, reason: str) -> TaskEve
 def prioritize_suggestion(
     suggestion_id: int, *, actor: str, priority: int | None = None, by: int = 0
 ) -> Suggestion:
-    """Set the priority to a value, or shift the present one; it stays within its range."""
+    """Set the priority, or shift it by `by`. It is kept within its range."""
     suggestion = lock_suggestion(suggestion_id)
     former, suggestion.priority = suggestion.priority, suggestion.shifted_priority(priority, by)
     suggestion.changed = suggestion.priority != former
@@ -89,7 +89,10 @@ def prioritize_suggestion(
 
 @transaction.atomic
 def create_suggestion(suggestion: Suggestion, *, actor: str) -> Suggestion:
-    """Save a suggestion that a person wrote. Not durable: the console's form has a transaction."""
+    """Save a suggestion that a dispatcher wrote.
+
+    Not durable, because the console's form has a transaction of its own.
+    """
     suggestion.save(force_insert=True)
     record_suggestion(EventKind.SUGGESTED, suggestion, actor)
     return suggestion

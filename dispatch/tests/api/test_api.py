@@ -286,7 +286,7 @@ def test_approving_a_move_that_is_under_way_says_so_in_a_header(client):
     assert "X-Warning" not in approve(first).headers
     task = Task.objects.get()
     assert approve(second).headers["X-Warning"] == (
-        f"Task {task.id}, ready, already moves bikes from #100 to #200."
+        f"Task {task.id} (ready) already moves bikes from Station 100 to Station 200."
     )
 
 

@@ -43,7 +43,9 @@ def test_bulk_approval_reports_every_row(dispatcher):
         "2 approved, 1 not approved. "
         f"Suggestion {suggestions[1].id} was already approved as task {taken.id}."
     )
-    assert warning.startswith(f"Task {taken.id}, ready, already moves bikes from #100 to #200.")
+    assert warning.startswith(
+        f"Task {taken.id} (ready) already moves bikes from Station 100 to Station 200."
+    )
     approved = Task.objects.exclude(id=taken.id).order_by("id")
     assert [task.suggestion_id for task in approved] == [suggestions[0].id, suggestions[2].id]
     assert set(TaskEvent.objects.exclude(task_id=taken.id).values_list("actor", flat=True)) == {

@@ -96,7 +96,9 @@ def test_of_two_that_are_equally_bad_the_larger_one_comes_first():
 
 
 def test_the_nearer_of_two_like_partners_is_chosen():
-    moves = plan_moves([station(1, 0, 20), station(2, 16, 4, km=3), station(3, 16, 4, km=2)], Rules())
+    moves = plan_moves(
+        [station(1, 0, 20), station(2, 16, 4, km=3), station(3, 16, 4, km=2)], Rules()
+    )
 
     assert pairs(moves)[0] == (3, 1)
 

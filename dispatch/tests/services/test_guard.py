@@ -1,4 +1,4 @@
-"""No approval takes more bikes than there are, or brings more than there are docks for."""
+"""Approvals never promise more bikes or docks than a station was last known to have."""
 
 from datetime import timedelta
 from functools import partial
@@ -12,17 +12,18 @@ from django.utils import timezone
 from dispatch import services
 from dispatch.exceptions import Conflict, Refusal
 from dispatch.models import Station, StationStatus, Suggestion, Task, TaskEvent
-from dispatch.planning.inventory import StationCapacity, caveats, feasible_qty, shortfalls
+from dispatch.planning.inventory import StationCapacity
 from dispatch.services.guard import capacities_of
 
-from ..support.concurrency import background, wait_until_blocked
+from ..support.concurrency import background, open_transaction, wait_until_blocked
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 approve = partial(services.approve_suggestion, actor="maria")
 SOURCE, TARGET = 100, 200
-CANNOT_GIVE = "Source St can give 4 of 5 bikes: it has 4, 0 promised."
-CANNOT_TAKE = "Target St can take 3 of 5 bikes: it has 3 free docks, 0 promised."
+NOT_IN_FEED = "Station 200 is not in the feed. Check the number."
+CANNOT_GIVE = "Only 4 of 5 bikes can leave Source St (4 there)."
+CANNOT_TAKE = "Only 3 of 5 bikes fit at Target St (3 docks free)."
 
 
 def station(number, name, bikes, docks, age_minutes=1, **status):
@@ -38,48 +39,10 @@ def refusing(settings):
     settings.INVENTORY_GUARD = "refuse"
 
 
-# The rule
+# Capacities
 
 
-def room(bikes, docks, promised_out=0, promised_in=0):
-    return StationCapacity("Here", bikes, docks, promised_out, promised_in)
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "fits"),
-    [
-        (room(5, 0), room(0, 5), 5),
-        (room(4, 9), room(0, 9), 4),
-        (room(9, 0), room(9, 3), 3),
-        (room(9, 0, promised_out=7), room(0, 9), 2),
-        (room(9, 0), room(0, 9, promised_in=8), 1),
-        # Bikes on the way are not there yet, and docks that will become free are not free.
-        (room(2, 0, promised_in=9), room(0, 9), 2),
-        (room(9, 0), room(0, 2, promised_out=9), 2),
-        (room(3, 0, promised_out=4), room(0, 9), 0),
-        (room(None, None), room(0, 3), 3),
-        (room(4, 0), room(None, None), 4),
-        (room(None, None), room(None, None), 5),
-    ],
-)
-def test_as_many_bikes_fit_as_both_stations_can_bear(source, target, fits):
-    assert feasible_qty(5, source, target) == fits
-    assert bool(shortfalls(5, source, target)) == (fits < 5)
-
-
-def test_what_is_not_known_and_what_is_closed_is_a_doubt_but_no_objection():
-    unknown, closed = StationCapacity("#7"), StationCapacity("Pier", 5, 5, in_service=False)
-    assert caveats(unknown, closed) == [
-        "Whether #7 has room is not known.",
-        "Pier is out of service.",
-    ]
-    assert shortfalls(5, unknown, closed) == []
-
-
-# Rooms
-
-
-def test_open_tasks_promise_and_ended_ones_only_until_the_next_count():
+def test_completed_tasks_count_until_a_newer_status():
     station(SOURCE, "Source St", 20, 15, age_minutes=10)
     minutes_ago = {n: timezone.now() - timedelta(minutes=n) for n in (5, 15, 30)}
     TaskFactory(qty=2)
@@ -87,36 +50,38 @@ def test_open_tasks_promise_and_ended_ones_only_until_the_next_count():
     TaskFactory(qty=7, completed=True, assigned_at=minutes_ago[30], completed_at=minutes_ago[15])
     done = {"completed": True, "assigned_at": minutes_ago[30], "completed_at": minutes_ago[5]}
     TaskFactory(qty=6, moved_qty=4, **done)
-    # Entered late: its bikes were moved before the count.
+    # Reported late: its bikes were moved before the count.
     TaskFactory(qty=9, reported_completed_at=minutes_ago[15], **done)
     TaskFactory(from_station_id=TARGET, to_station_id=SOURCE, qty=1)
     TaskFactory(qty=8, cancelled=True)
 
     assert capacities_of([SOURCE, TARGET]) == {
         SOURCE: StationCapacity("Source St", 20, 15, promised_out=2 + 3 + 4, promised_in=1),
-        TARGET: StationCapacity("#200", None, None, promised_out=0, promised_in=0),
+        TARGET: StationCapacity("Station 200", in_feed=False),
     }
 
 
-def test_a_count_that_is_too_old_or_was_never_made_is_not_known(settings):
+def test_an_old_or_missing_status_leaves_the_count_unknown(settings):
     settings.STATUS_MAX_AGE_MINUTES = 60
     station(1, "Fresh", 5, 5, age_minutes=59)
     station(2, "Old", 5, 5, age_minutes=61)
     station(3, "Never", 5, 5, as_of=None)
 
-    rooms = capacities_of([1, 2, 3])
-    assert [rooms[number].bikes for number in (1, 2, 3)] == [5, None, None]
+    capacities = capacities_of([1, 2, 3])
+    assert [capacities[number].bikes for number in (1, 2, 3)] == [5, None, None]
 
 
-def test_where_no_station_has_ever_told_there_is_nothing_to_guard():
-    assert capacities_of([SOURCE]) == {SOURCE: StationCapacity("#100", counted=False)}
+def test_without_any_status_there_are_no_warnings():
+    assert capacities_of([SOURCE]) == {
+        SOURCE: StationCapacity("Station 100", in_feed=False, monitored=False)
+    }
     assert approve(SuggestionFactory().id).warnings == []
 
 
 # Approvals
 
 
-def test_warn_approves_and_says_the_numbers_to_the_approver_and_in_the_event():
+def test_warn_reports_shortfalls_to_the_approver_and_the_event():
     station(SOURCE, "Source St", 4, 20)
     station(TARGET, "Target St", 10, 3)
 
@@ -127,7 +92,7 @@ def test_warn_approves_and_says_the_numbers_to_the_approver_and_in_the_event():
     assert TaskEvent.objects.get().details == {"warnings": approval.warnings}
 
 
-def test_refuse_says_the_numbers_and_changes_nothing(refusing):
+def test_refuse_reports_shortfalls_and_changes_nothing(refusing):
     station(SOURCE, "Source St", 4, 20)
     station(TARGET, "Target St", 10, 30)
     suggestion = SuggestionFactory(qty=5)
@@ -141,23 +106,23 @@ def test_refuse_says_the_numbers_and_changes_nothing(refusing):
     assert not TaskEvent.objects.exists()
 
 
-def test_off_asks_nothing(settings):
+def test_guard_off_gives_no_warnings(settings):
     settings.INVENTORY_GUARD = "off"
     station(SOURCE, "Source St", 0, 20)
     assert approve(SuggestionFactory().id).warnings == []
 
 
-def test_what_cannot_be_known_passes_also_when_it_refuses(refusing):
+def test_refuse_lets_unknown_counts_pass_with_a_warning(refusing):
     station(SOURCE, "Source St", 0, 20, age_minutes=500)
 
     assert approve(SuggestionFactory().id).warnings == [
-        "Whether Source St has room is not known.",
-        "Whether #200 has room is not known.",
+        "Source St has no recent status.",
+        NOT_IN_FEED,
     ]
 
 
 @pytest.mark.parametrize("mode", ["off", "warn", "refuse"])
-def test_as_much_as_fits_is_a_smaller_task_and_the_event_keeps_what_was_proposed(settings, mode):
+def test_fit_shrinks_the_task_and_the_event_keeps_the_proposed_qty(settings, mode):
     settings.INVENTORY_GUARD = mode
     station(SOURCE, "Source St", 4, 20)
     station(TARGET, "Target St", 10, 3)
@@ -170,7 +135,7 @@ def test_as_much_as_fits_is_a_smaller_task_and_the_event_keeps_what_was_proposed
     assert details == {"proposed_qty": 5, "warnings": approval.warnings}
 
 
-def test_as_much_as_fits_leaves_alone_what_fits_whole():
+def test_fit_leaves_a_move_that_fits_as_it_is():
     station(SOURCE, "Source St", 9, 0)
     station(TARGET, "Target St", 0, 9)
 
@@ -179,7 +144,7 @@ def test_as_much_as_fits_leaves_alone_what_fits_whole():
 
 
 @pytest.mark.parametrize("mode", ["off", "warn"])
-def test_a_move_that_is_under_way_is_told_by_the_names_of_its_stations(settings, mode):
+def test_a_warning_of_the_same_move_uses_station_names(settings, mode):
     settings.INVENTORY_GUARD = mode
     station(SOURCE, "Source St", 20, 20)
     same = TaskFactory()
@@ -187,13 +152,11 @@ def test_a_move_that_is_under_way_is_told_by_the_names_of_its_stations(settings,
     warnings = approve(SuggestionFactory().id).warnings
 
     assert warnings[0] == (
-        f"Task {same.id}, ready, already moves bikes from Source St to #{TARGET}."
+        f"Task {same.id} (ready) already moves bikes from Source St to Station {TARGET}."
     )
 
 
-def test_the_names_of_many_moves_that_are_under_way_are_asked_for_once(
-    settings, django_assert_num_queries
-):
+def test_warnings_of_many_moves_take_no_extra_queries(settings, django_assert_num_queries):
     settings.INVENTORY_GUARD = "off"
     moves = [SuggestionFactory(to_station_id=TARGET + n % 5).id for n in range(20)]
     with CaptureQueriesContext(connection) as few:
@@ -205,23 +168,23 @@ def test_the_names_of_many_moves_that_are_under_way_are_asked_for_once(
 
 
 @pytest.mark.parametrize("mode", ["off", "warn", "refuse"])
-def test_where_nothing_fits_as_much_as_fits_is_refused(settings, mode):
+def test_fit_is_refused_if_no_bike_fits(settings, mode):
     settings.INVENTORY_GUARD = mode
     station(SOURCE, "Source St", 0, 20)
 
-    with pytest.raises(Conflict, match="Source St can give 0 of 5 bikes"):
+    with pytest.raises(Conflict, match="Source St has no bike to give"):
         approve(SuggestionFactory(qty=5).id, fit=True)
     assert not Task.objects.exists()
 
 
-def test_of_many_each_counts_on_what_those_before_it_left(refusing):
+def test_each_approval_of_a_batch_counts_for_the_next(refusing):
     station(SOURCE, "Source St", 12, 0)
     moves = [SuggestionFactory(qty=5, to_station_id=TARGET + n).id for n in range(3)]
 
     decisions = services.approve_suggestions(moves, actor="maria")
 
     assert str(decisions.pop(moves[2])) == (
-        "Source St can give 2 of 5 bikes: it has 12, 10 promised."
+        "Only 2 of 5 bikes can leave Source St (12 there, 10 already promised)."
     )
     assert {number: each.task.suggestion_id for number, each in decisions.items()} == {
         number: number for number in moves[:2]
@@ -229,29 +192,29 @@ def test_of_many_each_counts_on_what_those_before_it_left(refusing):
     assert sorted(Task.objects.values_list("suggestion_id", flat=True)) == moves[:2]
 
 
-def test_a_task_that_is_written_by_hand_is_warned_of_but_never_refused(refusing):
+def test_a_manual_task_is_warned_about_but_never_refused(refusing):
     station(SOURCE, "Source St", 4, 20)
     approval = services.create_task(TaskFactory.build(qty=5), actor="maria")
-    assert approval.warnings == ["Whether #200 has room is not known.", CANNOT_GIVE]
+    assert approval.warnings == [NOT_IN_FEED, CANNOT_GIVE]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_approvals_for_the_last_docks_the_second_waits_and_is_refused(refusing):
+def test_second_approval_of_the_last_docks_waits_and_is_refused(refusing):
     station(TARGET, "Target St", 10, 5)
     first, second = SuggestionFactory(from_station_id=1), SuggestionFactory(from_station_id=2)
 
     with background() as run:
-        with transaction.atomic():
-            services.approvals.approve_suggestion.__wrapped__(first.id, actor="maria")
+        with open_transaction():
+            approve(first.id)
             waiting = run(approve, second.id)
             wait_until_blocked(waiting)
-        with pytest.raises(Conflict, match="can take 0 of 5 bikes"):
+        with pytest.raises(Conflict, match="has no dock to spare"):
             waiting.result(timeout=10)
     assert Task.objects.get().suggestion_id == first.id
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eight_approvers_of_the_same_suggestions_never_over_fill_a_station(refusing):
+def test_eight_concurrent_approvers_never_overfill_a_station(refusing):
     for number in range(1, 21):
         station(number, f"{number}th St", 10, 10)
     moves = [
@@ -283,7 +246,7 @@ def approve_each(ids):
 
 @pytest.mark.own_connections
 @pytest.mark.django_db(transaction=True)
-def test_an_approval_whose_turn_does_not_come_in_time_changes_nothing_and_the_next_goes_on():
+def test_an_approval_that_times_out_changes_nothing():
     blocked, free = SuggestionFactory(), SuggestionFactory(from_station_id=5, to_station_id=6)
 
     def approve_both():
@@ -301,14 +264,14 @@ def test_an_approval_whose_turn_does_not_come_in_time_changes_nothing_and_the_ne
     assert Task.objects.get().suggestion_id == free.id
 
 
-# Through the doors
+# API and console
 
 
 def post(client, **body):
     return client.post("/task/approve", body, content_type="application/json")
 
 
-def test_over_http_it_is_a_header_or_409_with_the_numbers(client, settings):
+def test_api_sends_a_warning_header_or_409(client, settings):
     station(SOURCE, "Source St", 4, 20)
     station(TARGET, "Target St", 10, 30)
     first, second = SuggestionFactory.create_batch(2, qty=5)
@@ -317,26 +280,28 @@ def test_over_http_it_is_a_header_or_409_with_the_numbers(client, settings):
     settings.INVENTORY_GUARD = "refuse"
     answer = post(client, suggestion_id=second.id)
     assert answer.status_code == 409
-    assert answer.json() == {"detail": "Source St can give 0 of 5 bikes: it has 4, 5 promised."}
+    assert answer.json() == {
+        "detail": "Source St has no bike to give (4 there, 5 already promised; 5 wanted)."
+    }
     fit = post(client, suggestion_id=SuggestionFactory(from_station_id=5).id, as_much_as_fits=True)
     assert fit.json()["qty"] == 5
 
 
 @pytest.mark.parametrize("value", [1, "yes", "on", None, [], "True"])
-def test_as_much_as_fits_is_true_or_false(client, value):
+def test_api_accepts_only_booleans_for_as_much_as_fits(client, value):
     suggestion = SuggestionFactory()
     assert post(client, suggestion_id=suggestion.id, as_much_as_fits=value).status_code == 400
     assert Suggestion.objects.exists()
 
 
-def test_a_header_holds_a_stations_name_whatever_it_is(client):
+def test_warning_header_escapes_station_names(client):
     station(SOURCE, "São José\r\nX-Evil: 1", 4, 20)
     answer = post(client, suggestion_id=SuggestionFactory(qty=5).id)
     assert answer.status_code == 200
     assert "X-Evil" not in answer.headers
 
 
-def test_a_header_is_no_longer_than_a_proxy_takes(client):
+def test_warning_header_is_short_enough_for_proxies(client):
     station(SOURCE, "駅" * 200, 4, 20)
     station(TARGET, "港" * 200, 10, 3)
     TaskFactory.create_batch(3, qty=1)
@@ -346,7 +311,7 @@ def test_a_header_is_no_longer_than_a_proxy_takes(client):
     assert 500 < len(answer.headers["X-Warning"]) < 4000
 
 
-def test_the_console_approves_what_fits_and_says_so(client):
+def test_console_approves_what_fits_and_reports_it(client):
     station(SOURCE, "Source St", 4, 20)
     client.force_login(UserFactory())
     suggestion = SuggestionFactory(qty=5)

@@ -367,7 +367,7 @@ def test_approval_warns_of_an_open_task_with_the_same_move(state):
 
     approval = services.approve_suggestion(suggestion.id, actor="maria")
 
-    sentence = f"Task {same.id}, {state}, already moves bikes from #100 to #200."
+    sentence = f"Task {same.id} ({state}) already moves bikes from Station 100 to Station 200."
     assert approval.warnings == [sentence]
     assert TaskEvent.objects.get().details == {"warnings": [sentence]}
     assert approval.task.status == "ready"
@@ -383,7 +383,7 @@ def test_second_of_two_simultaneous_approvals_of_a_move_is_warned():
             waiting = run(services.approve_suggestion, second.id, actor="tom")
             wait_until_blocked(waiting)
         assert waiting.result(timeout=10).warnings == [
-            f"Task {task.id}, ready, already moves bikes from #100 to #200."
+            f"Task {task.id} (ready) already moves bikes from Station 100 to Station 200."
         ]
 
 
@@ -452,7 +452,7 @@ def test_suggestion_with_a_reused_id_is_refused():
     TaskFactory(suggestion_id=7)
     SuggestionFactory(id=7)
 
-    with pytest.raises(Conflict, match="has the id of one that became a task"):
+    with pytest.raises(Conflict, match="reuses the id of one that became a task"):
         services.approve_suggestion(7, actor="maria")
 
 

@@ -7,7 +7,7 @@ from dispatch import services
 from dispatch.models import Suggestion, TaskEvent
 from dispatch.services import SuggestionRow
 
-from ..support.concurrency import background, wait_until_blocked
+from ..support.concurrency import background, open_transaction, wait_until_blocked
 from ..support.factories import MORNING, SuggestionFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -141,8 +141,8 @@ def test_a_move_that_is_approved_meanwhile_is_not_refreshed_but_under_way_or_new
     row = SuggestionRow(**MOVE)
 
     with background() as run:
-        with transaction.atomic():
-            services.approvals.approve_suggestion.__wrapped__(suggestion.id, actor="maria")
+        with open_transaction():
+            services.approve_suggestion(suggestion.id, actor="maria")
             proposing = run(services.propose_suggestions, [row], source="ml-v2", actor="api")
             wait_until_blocked(proposing)
         (proposal,) = proposing.result(timeout=10)

@@ -14,6 +14,7 @@ from django.db.backends.signals import connection_created
 from dispatch.services import tasks
 
 ROW_LOCK = re.compile(r"\bFOR (NO KEY )?UPDATE( OF \w+)?( SKIP LOCKED)?")
+ADVISORY_LOCK = re.compile(r"\bpg_advisory_xact_lock(_shared)?")
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def without_row_locks() -> Iterator[None]:
 
 @contextmanager
 def without_advisory_locks() -> Iterator[None]:
-    with statements_rewritten(lambda sql: sql.replace("pg_advisory_xact_lock", "")):
+    with statements_rewritten(lambda sql: ADVISORY_LOCK.sub("", sql)):
         yield
 
 

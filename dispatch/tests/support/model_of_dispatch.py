@@ -256,7 +256,8 @@ class Model(Suggestions):
         same = self.under_way(task.move)[:3]
         self.change(kind, task)
         return [
-            f"Task {each.id}, {each.status}, already moves bikes from #{start} to #{end}."
+            f"Task {each.id} ({each.status}) already moves bikes"
+            f" from Station {start} to Station {end}."
             for each in same
         ]
 

@@ -1,0 +1,83 @@
+"""How many bikes fit, and the sentences about it."""
+
+import pytest
+
+from dispatch.planning.inventory import StationCapacity, caveats, feasible_qty, shortfalls
+
+
+def station(bikes, docks, promised_out=0, promised_in=0):
+    return StationCapacity("Here", bikes, docks, promised_out, promised_in)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "feasible"),
+    [
+        (station(5, 0), station(0, 5), 5),
+        (station(4, 9), station(0, 9), 4),
+        (station(9, 0), station(9, 3), 3),
+        (station(9, 0, promised_out=7), station(0, 9), 2),
+        (station(9, 0), station(0, 9, promised_in=8), 1),
+        # Bikes on their way have not arrived, and docks about to be freed are not free.
+        (station(2, 0, promised_in=9), station(0, 9), 2),
+        (station(9, 0), station(0, 2, promised_out=9), 2),
+        (station(3, 0, promised_out=4), station(0, 9), 0),
+        (station(None, None), station(0, 3), 3),
+        (station(4, 0), station(None, None), 4),
+        (station(None, None), station(None, None), 5),
+    ],
+)
+def test_both_stations_limit_how_many_bikes_fit(source, target, feasible):
+    assert feasible_qty(5, source, target) == feasible
+    assert bool(shortfalls(5, source, target)) == (feasible < 5)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "sentence"),
+    [
+        (station(4, 0), station(0, 9), "Only 4 of 5 bikes can leave Here (4 there)."),
+        (
+            station(9, 0, promised_out=7),
+            station(0, 9),
+            "Only 2 of 5 bikes can leave Here (9 there, 7 already promised).",
+        ),
+        (station(0, 0), station(0, 9), "Here has no bike to give (0 there; 5 wanted)."),
+        (
+            station(0, 0, promised_out=10),
+            station(0, 9),
+            "Here has no bike to give (0 there, 10 already promised; 5 wanted).",
+        ),
+        (station(9, 0), station(0, 3), "Only 3 of 5 bikes fit at Here (3 docks free)."),
+        (
+            station(9, 0),
+            station(0, 3, promised_in=2),
+            "Only 1 of 5 bikes fit at Here (3 docks free, 2 already promised).",
+        ),
+        (station(9, 0), station(0, 0), "Here has no dock to spare (0 docks free; 5 wanted)."),
+        (
+            station(9, 0),
+            station(0, 1, promised_in=1),
+            "Here has no dock to spare (1 dock free, 1 already promised; 5 wanted).",
+        ),
+    ],
+)
+def test_a_shortfall_gives_the_numbers(source, target, sentence):
+    assert shortfalls(5, source, target) == [sentence]
+
+
+def test_unknown_and_closed_stations_are_caveats_but_no_shortfalls():
+    missing = StationCapacity("Station 7", in_feed=False)
+    silent = StationCapacity("Pier 1")
+    closed = StationCapacity("Pier 2", 5, 5, in_service=False)
+
+    assert caveats(missing, silent) == [
+        "Station 7 is not in the feed. Check the number.",
+        "Pier 1 has no recent status.",
+    ]
+    assert caveats(closed, StationCapacity("Pier 3", 5, 5)) == ["Pier 2 is out of service."]
+    assert shortfalls(5, missing, silent) == []
+
+
+def test_no_caveats_where_no_station_ever_had_a_status():
+    unmonitored = StationCapacity("Station 7", in_feed=False, monitored=False)
+
+    assert caveats(unmonitored, unmonitored) == []
