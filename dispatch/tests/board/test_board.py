@@ -135,14 +135,14 @@ def test_suggestion_shows_shortfalls_and_how_many_bikes_fit(dispatcher, settings
 
     shown = parts(dispatcher)["suggestions"]
 
-    assert "Old Market can take 4 of 5 bikes" in words(row(shown, f"p{too_many.id}"))
+    assert "Only 4 of 5 bikes fit at Old Market" in words(row(shown, f"p{too_many.id}"))
     assert f"{SUGGESTIONS}{too_many.id}/fit/" in shown
     assert words(row(shown, f"p{too_many.id}")).endswith("Approve Approve 4 Reject")
-    assert "can take" not in row(shown, f"p{few.id}")
+    assert "fit at" not in row(shown, f"p{few.id}")
     assert "fit/" not in row(shown, f"p{few.id}")
 
     settings.INVENTORY_GUARD = "off"
-    assert "can take" not in parts(dispatcher)["suggestions"]
+    assert "fit at" not in parts(dispatcher)["suggestions"]
 
 
 def test_most_urgent_suggestions_are_listed_up_to_a_limit(dispatcher, monkeypatch):

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.django_db
 approve = partial(services.approve_suggestion, actor="maria")
 SOURCE, TARGET = 100, 200
 NOT_IN_FEED = "Station 200 is not in the feed. Check the number."
-CANNOT_GIVE = "Only 4 of 5 bikes can leave Source St (4 there)."
-CANNOT_TAKE = "Only 3 of 5 bikes fit at Target St (3 docks free)."
+TOO_FEW_BIKES = "Only 4 of 5 bikes can leave Source St (4 there)."
+TOO_FEW_DOCKS = "Only 3 of 5 bikes fit at Target St (3 docks free)."
 
 
 def station(number, name, bikes, docks, age_minutes=1, **status):
@@ -88,7 +88,7 @@ def test_warn_reports_shortfalls_to_the_approver_and_the_event():
     approval = approve(SuggestionFactory(qty=5).id)
 
     assert approval.task.qty == 5
-    assert approval.warnings == [CANNOT_GIVE, CANNOT_TAKE]
+    assert approval.warnings == [TOO_FEW_BIKES, TOO_FEW_DOCKS]
     assert TaskEvent.objects.get().details == {"warnings": approval.warnings}
 
 
@@ -100,7 +100,7 @@ def test_refuse_reports_shortfalls_and_changes_nothing(refusing):
     with pytest.raises(Conflict) as refusal:
         approve(suggestion.id)
 
-    assert str(refusal.value) == CANNOT_GIVE
+    assert str(refusal.value) == TOO_FEW_BIKES
     assert Suggestion.objects.get() == suggestion
     assert not Task.objects.exists()
     assert not TaskEvent.objects.exists()
@@ -130,7 +130,7 @@ def test_fit_shrinks_the_task_and_the_event_keeps_the_proposed_qty(settings, mod
     approval = approve(SuggestionFactory(qty=5).id, fit=True)
 
     assert approval.task.qty == 3
-    assert approval.warnings == [CANNOT_GIVE, CANNOT_TAKE]
+    assert approval.warnings == [TOO_FEW_BIKES, TOO_FEW_DOCKS]
     details = TaskEvent.objects.get().details
     assert details == {"proposed_qty": 5, "warnings": approval.warnings}
 
@@ -195,7 +195,7 @@ def test_each_approval_of_a_batch_counts_for_the_next(refusing):
 def test_a_manual_task_is_warned_about_but_never_refused(refusing):
     station(SOURCE, "Source St", 4, 20)
     approval = services.create_task(TaskFactory.build(qty=5), actor="maria")
-    assert approval.warnings == [NOT_IN_FEED, CANNOT_GIVE]
+    assert approval.warnings == [NOT_IN_FEED, TOO_FEW_BIKES]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -276,7 +276,7 @@ def test_api_sends_a_warning_header_or_409(client, settings):
     station(TARGET, "Target St", 10, 30)
     first, second = SuggestionFactory.create_batch(2, qty=5)
 
-    assert post(client, suggestion_id=first.id).headers["X-Warning"] == CANNOT_GIVE
+    assert post(client, suggestion_id=first.id).headers["X-Warning"] == TOO_FEW_BIKES
     settings.INVENTORY_GUARD = "refuse"
     answer = post(client, suggestion_id=second.id)
     assert answer.status_code == 409
@@ -321,5 +321,5 @@ def test_console_approves_what_fits_and_reports_it(client):
     task = Task.objects.get()
     assert task.qty == 4
     told = [str(message) for message in get_messages(answer.wsgi_request)]
-    assert told[0] == f"Suggestion {suggestion.id} approved as task {task.id}, 4 bikes."
-    assert CANNOT_GIVE in told[1]
+    assert told[0] == f"Suggestion {suggestion.id} approved as task {task.id}: 4 bikes."
+    assert TOO_FEW_BIKES in told[1]

@@ -155,7 +155,7 @@ def test_each_operation_sends_only_these_statements():
             "SELECT",
             "SELECT",
             "SELECT",
-            "WITH",
+            "SELECT",
             "WITH",
             "RELEASE",
         ],

@@ -262,7 +262,7 @@ def test_without_a_fresh_status_it_says_so_and_changes_nothing():
         suggest()
 
     assert str(failure.value) == (
-        "No station has a status of the last 60 minutes: nothing was planned or changed."
+        "No station has a status from the last 60 minutes. Nothing was planned or changed."
     )
     assert Suggestion.objects.get() == mine
     with pytest.raises(Conflict):
@@ -291,7 +291,8 @@ def test_json_is_one_object_on_failure_too():
         call_command("suggest_moves", "--json", stdout=out)
     assert json.loads(out.getvalue()) == {
         "ok": False,
-        "error": "No station has a status of the last 60 minutes: nothing was planned or changed.",
+        "error": "No station has a status from the last 60 minutes."
+        " Nothing was planned or changed.",
     }
 
     station(1, 20, 0)
