@@ -275,7 +275,9 @@ def test_charts_of_the_last_24_hours_show_totals(dispatcher):
     charts = parts(dispatcher)["charts"]
 
     shown = words(charts)
-    assert re.search(r"Stations empty or full 15.0 % .*Tasks completed 1 .*Bikes moved 4 ", shown), shown
+    assert re.search(
+        r"Stations empty or full 15.0 % .*Tasks completed 1 .*Bikes moved 4 ", shown
+    ), shown
     assert ":00: empty 5 %, full 10 %</title>" in charts
     assert ":00: bikes 4</title>" in charts
 

@@ -20,7 +20,7 @@ from ..support.factories import StationFactory, SuggestionFactory, TaskFactory
 from ..support.guards import statements_rewritten, without_advisory_locks
 from ..support.interleavings import explore, in_words
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.own_connections, pytest.mark.django_db(transaction=True)]
 A, B, C = 1, 2, 3
 
 
