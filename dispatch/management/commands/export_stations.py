@@ -8,9 +8,8 @@ from typing import Any, Protocol
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Prefetch
 
-from dispatch.models import Station, StationAlias
-from dispatch.tables import safe_cell
-
+from ...models import Station, StationAlias
+from ...tables import safe_cell
 from ..base import DispatchCommand
 
 COLUMNS = ("number", "system", "feed_ids", "name", "lat", "lon", "capacity", "gone_at")

@@ -5,12 +5,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from dispatch.exceptions import Refusal
-from dispatch.kpi import build_report, period_of
-from dispatch.kpi.document import to_csv, to_json
-from dispatch.kpi.periods import to_date
-from dispatch.kpi.text import to_text
-
+from ...exceptions import Refusal
+from ...kpi import build_report, period_of
+from ...kpi.document import to_csv, to_json
+from ...kpi.periods import to_date
+from ...kpi.text import to_text
 from ..base import DispatchCommand
 
 

@@ -5,11 +5,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from dispatch import services
-from dispatch.gbfs import Document, read_status
-from dispatch.models import FeedKind
-from dispatch.services import FeedReading, StatusResult
-
+from ... import services
+from ...gbfs import Document, read_status
+from ...models import FeedKind
+from ...services import FeedReading, StatusResult
 from ..feeds import enter_feed
 from ..periodic import PeriodicCommand
 

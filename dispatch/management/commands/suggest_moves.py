@@ -1,18 +1,17 @@
-import json
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.core.management.base import CommandParser
 
-from dispatch import services
-from dispatch.exceptions import DatabaseUnavailable, Refusal
-from dispatch.planning.planner import PlannedMove
-from dispatch.services import Suggested
-from dispatch.tables import aligned
+from ... import services
+from ...exceptions import Refusal
+from ...planning.planner import PlannedMove
+from ...services import Suggested
+from ...tables import aligned
+from ..base import DispatchCommand
 
 ACTOR = "suggest_moves"
 KM_PER_UNIT = {"km": 1, "m": 0.001, "mi": 1.609344}
@@ -35,12 +34,11 @@ def bikes(text: str) -> int:
     return int(text)
 
 
-class Command(BaseCommand):
+class Command(DispatchCommand):
     help = (
-        "Proposes moves from how full the stations are, in the place of those that it proposed"
-        " before and that are still open."
+        "Proposes moves from how full the stations are. They replace its own earlier suggestions"
+        " that are still open."
     )
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -51,24 +49,12 @@ class Command(BaseCommand):
         add("--json", action="store_true", help="print one JSON object, on failure too")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        dry_run, as_json = options["dry_run"], options["json"]
-        try:
-            suggested = suggest(options)
-        except Refusal as refusal:
-            self.fail(str(refusal), as_json)
-        except OperationalError as error:
-            self.fail(str(DatabaseUnavailable(error)), as_json)
-        if as_json:
-            self.stdout.write(json.dumps({"ok": True, "dry_run": dry_run, **asdict(suggested)}))
-            return
-        for line in table(suggested.moves) if dry_run else ():
-            self.stdout.write(line)
-        self.stdout.write(summary(suggested))
-
-    def fail(self, reason: str, as_json: bool) -> NoReturn:
-        if as_json:
-            self.stdout.write(json.dumps({"ok": False, "error": reason}))
-        raise CommandError(reason)
+        suggested = suggest(options)
+        if self.as_json:
+            self.report({"ok": True, "dry_run": options["dry_run"], **asdict(suggested)})
+        else:
+            moves = table(suggested.moves) if options["dry_run"] else ()
+            self.report("\n".join([*moves, summary(suggested)]))
 
 
 def suggest(options: dict[str, Any]) -> Suggested:

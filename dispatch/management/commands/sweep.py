@@ -1,8 +1,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from dispatch import services
-
+from ... import services
 from ..periodic import PeriodicCommand
 
 ACTOR = "sweep"

@@ -3,11 +3,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from dispatch import services
-from dispatch.gbfs import Document, read_information
-from dispatch.models import FeedKind
-from dispatch.services import FeedReading, SyncResult
-
+from ... import services
+from ...gbfs import Document, read_information
+from ...models import FeedKind
+from ...services import FeedReading, SyncResult
 from ..base import DispatchCommand
 from ..feeds import enter_feed
 
