@@ -1,9 +1,9 @@
-"""Where each millisecond of a claim goes, layer by layer.
+"""The time of a claim, layer by layer.
 
     python benchmarks/claim_profile.py [REQUESTS a round, default 300] [ROUNDS, default 9]
 
-Whole requests in one process, with a stopwatch around each layer: its own time, without that of
-the layers in it. And the same over HTTP on one kept-open connection, for what the web server, the
+Whole requests in one process, with a stopwatch around each layer that excludes the layers inside
+it. Then the same over HTTP on one persistent connection, which shows what the web server, the
 network and the client add. Medians of the rounds.
 """
 
@@ -58,7 +58,7 @@ class Stopwatch:
 
 
 def layers() -> dict[str, tuple[Any, str]]:
-    """The function with which each begins, from the outside to the inside."""
+    """The function at which each layer begins, from the outermost to the innermost."""
     from django.core.handlers.base import BaseHandler
     from django.core.handlers.wsgi import WSGIHandler
     from django.http.response import HttpResponseBase
@@ -68,6 +68,7 @@ def layers() -> dict[str, tuple[Any, str]]:
     from baywheels.database.batch import BatchClient
     from baywheels.middleware import RequestLogMiddleware
     from dispatch import services
+    from dispatch.api.renderers import MsgspecRenderer
     from dispatch.api.serializers.responses import TaskSerializer
     from dispatch.api.views import dispatch as view
 
@@ -80,11 +81,12 @@ def layers() -> dict[str, tuple[Any, str]]:
         "the claim's view": (view.DispatchViewSet, "next"),
         "parsing the body": (Request, "_load_data_and_files"),
         "validation": (view, "valid"),
-        "the claim's service, its instance": (services, "claim_next_task"),
-        "the statement, written": (DatabaseWrapper, "run_batch"),
-        "the one round trip": (psycopg.Connection, "wait"),
-        "its row, read": (BatchClient, "rows"),
-        "the answer as JSON": (TaskSerializer, "answer"),
+        "the claim's service": (services, "claim_next_task"),
+        "the statement is sent": (DatabaseWrapper, "run_batch"),
+        "the round trips": (psycopg.Connection, "wait"),
+        "the row is read": (BatchClient, "rows"),
+        "serialization": (TaskSerializer, "to_representation"),
+        "JSON": (MsgspecRenderer, "render"),
         "the end of the request": (HttpResponseBase, "close"),
     }
 
@@ -94,10 +96,7 @@ def profile(number: int, rounds: int) -> dict[str, list[float]]:
     taken: dict[str, list[float]] = defaultdict(list)
     for layer, (target, name) in layers().items():
         function = getattr(target, name)
-        # A class method comes bound to its class already.
-        timed = watch.around(layer, function)
-        static = staticmethod(timed) if hasattr(function, "__self__") else timed
-        mock.patch.object(target, name, static).start()
+        mock.patch.object(target, name, watch.around(layer, function)).start()
     from baywheels.wsgi import application
 
     for turn in range(rounds + 1):
@@ -145,7 +144,7 @@ def main() -> None:
     inside = sum(own.values())
     for layer in layers():
         print(f"{layer:36} {own[layer]:7.3f} ms {own[layer] / whole:6.1%}")
-    print(f"{'gunicorn, the network and the client':36} {whole - inside:7.3f} ms", end=" ")
+    print(f"{'gunicorn, network and client':36} {whole - inside:7.3f} ms", end=" ")
     print(f"{1 - inside / whole:6.1%}")
     print(f"{'a claim over HTTP':36} {whole:7.3f} ms")
 

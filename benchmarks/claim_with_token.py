@@ -1,8 +1,8 @@
-"""What a token costs a claim: API_AUTH=required beside open, on the same database, by turns.
+"""The cost of a token: claims with API_AUTH=required and open, in turn on the same database.
 
     python benchmarks/claim_with_token.py [CLAIMS a round, default 400] [ROUNDS, default 9]
 
-One connection, one process with one thread: the time of one request after the other.
+One connection to one process with one thread, one request after the other.
 """
 
 import json
@@ -23,7 +23,7 @@ FILL = """
 
 
 def claims(port: int, number: int, headers: dict[str, str]) -> list[float]:
-    """Milliseconds of each."""
+    """The milliseconds of each claim."""
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     times = []
     for _ in range(number):
@@ -33,7 +33,7 @@ def claims(port: int, number: int, headers: dict[str, str]) -> list[float]:
         answer.read()
         times.append((time.perf_counter() - start) * 1000)
         if answer.status != 200:
-            raise SystemExit(f"A claim answered {answer.status}.")
+            raise SystemExit(f"A claim returned {answer.status}.")
     connection.close()
     return times
 

@@ -26,7 +26,7 @@ DEAD = 100_000
 SOME = 100_000
 MILLION = 1_000_000
 
-# Ended tasks are half a minute apart: a million are a year.
+# A completed task every half minute: a million make a year.
 FILL = """
     INSERT INTO tasks (from_station_id, to_station_id, qty, reason, status, worker_id, attempt,
                        created_at, assigned_at, completed_at, moved_qty)
@@ -69,7 +69,7 @@ LISTS = {
     "console, waiting longest": "/admin/dispatch/task/?attention=waiting",
     "console, search a station": "/admin/dispatch/task/?q=77",
     "console, search a word": "/admin/dispatch/task/?q=empty",
-    "console, search a word in vain": "/admin/dispatch/task/?q=nowhere",
+    "console, search an unknown word": "/admin/dispatch/task/?q=nowhere",
     "console, search both": "/admin/dispatch/task/?q=77+full",
 }
 
@@ -121,7 +121,7 @@ def measure_claims(urls: dict[str, str], statement: str) -> None:
             if turn:
                 print("claims", turn, json.dumps({"behind": name, "ms": round(median, 3)}))
                 medians[name].append(median)
-    print(f"\n{'claims beside':32} {'ms':>8} {'buffers':>8}   to none")
+    print(f"\n{'claims among':32} {'ms':>8} {'buffers':>8}   compared")
     for name, each in medians.items():
         ratios = zip(each, medians["nothing"], strict=True)
         ratio = statistics.median(mine / none for mine, none in ratios)
@@ -163,7 +163,7 @@ def measure_lists(small: str, large: str) -> None:
     one = {"API_AUTH": "open", "WEB_CONCURRENCY": "1", "WEB_THREADS": "1"}
     with served(small, **one) as small_port, served(large, **one) as large_port:
         browsers = Browser(small, small_port), Browser(large, large_port)
-        print(f"{'ms, so many completed:':32} {SOME:>9,} {MILLION:>9,}   ratio")
+        print(f"{'ms, tasks completed:':32} {SOME:>9,} {MILLION:>9,}   ratio")
         for name, path in LISTS.items():
             measure_list(name, path, browsers)
     print()
