@@ -19,7 +19,7 @@ from ..kpi.stockouts import Episode
 REQUIRED_PERMISSIONS = ["dispatch.view_task", "dispatch.view_station"]
 CLUSTERS_SHOWN = 20
 # A year would keep a server thread busy for most of a minute.
-MOST_DAYS = 31
+MAX_DAYS = 31
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
 
@@ -57,7 +57,7 @@ def requested_period(request: HttpRequest) -> Period:
         to_date(text) if (text := request.GET.get(name)) else None for name in ("from", "to")
     )
     zone = timezone.get_default_timezone()
-    return period_of(first, last, timezone.localdate(), zone, MOST_DAYS)
+    return period_of(first, last, timezone.localdate(), zone, MAX_DAYS)
 
 
 def as_file(found: KpiReport) -> HttpResponse:

@@ -1,7 +1,6 @@
-"""Where stations and moves stand on the map: positions in, drawing coordinates out.
+"""The map's geometry: positions in degrees in, drawing coordinates out.
 
-The map has no ground: areas that lie far apart are drawn in panes of their own, so that none of
-them shrinks to a dot.
+Areas that are far apart get panes of their own, so that none of them shrinks to a dot.
 """
 
 from collections import defaultdict
@@ -17,9 +16,9 @@ APART_KM = 2.0
 # An area of fewer stations joins another, if one is not too far.
 FEWEST = 5
 JOIN_KM = 15.0
-MOST_PANES = 4
+MAX_PANES = 4
 WIDTH = 800
-LOWEST, HIGHEST = 480, 560
+MIN_HEIGHT, MAX_HEIGHT = 480, 560
 MARGIN = 16
 
 
@@ -30,7 +29,7 @@ class Place(NamedTuple):
 
 
 class Point(NamedTuple):
-    """In kilometres east and south on a plane; or in a pane, in its units from its top left."""
+    """Kilometres east and south on a plane, or units from the top left of a pane."""
 
     x: float
     y: float
@@ -45,16 +44,18 @@ class Pane:
 
 
 def panes_of(places: Iterable[Place]) -> list[Pane]:
-    """The largest area at the left in full height, the others below each other at its right.
+    """The largest area at full height on the left, the others stacked on the right.
 
-    Stations of areas beyond MOST_PANES are in none.
+    Areas beyond MAX_PANES are left out.
     """
-    first, *others = areas_of(project(places))[:MOST_PANES] or [{}]
+    first, *others = areas_of(project(places))[:MAX_PANES] or [{}]
     if not first:
         return []
     left, width = WIDTH * 3 // 5 if others else WIDTH, WIDTH
-    wanted = max(wish(first, left), sum(wish(area, width - left) for area in others))
-    height = min(max(wanted, LOWEST), HIGHEST)
+    wanted = max(
+        natural_height(first, left), sum(natural_height(area, width - left) for area in others)
+    )
+    height = min(max(wanted, MIN_HEIGHT), MAX_HEIGHT)
     return [
         fit(first, left, height),
         *(fit(area, width - left, height // len(others)) for area in others),
@@ -62,7 +63,7 @@ def panes_of(places: Iterable[Place]) -> list[Pane]:
 
 
 def project(places: Iterable[Place]) -> dict[int, Point]:
-    """Onto a plane: equirectangular, true to scale where most of the places are."""
+    """An equirectangular projection, to scale at the median latitude."""
     known = list(places)
     if not known:
         return {}
@@ -117,22 +118,22 @@ def distance(points: dict[int, Point], few: list[int], many: list[int]) -> float
 
 
 def extent(area: dict[int, Point]) -> tuple[Point, Point]:
-    """Its top left corner, and how wide and high it is."""
+    """The top left corner, and the size as a point."""
     left, top = min(p.x for p in area.values()), min(p.y for p in area.values())
     right, bottom = max(p.x for p in area.values()), max(p.y for p in area.values())
     return Point(left, top), Point(right - left, bottom - top)
 
 
-def wish(area: dict[int, Point], width: int) -> int:
-    """The height of a pane which that area fills."""
+def natural_height(area: dict[int, Point], width: int) -> int:
+    """The height at which the area fills a pane of that width."""
     _, size = extent(area)
     return round((width - 2 * MARGIN) * size.y / max(size.x, 1.0)) + 2 * MARGIN
 
 
 def fit(area: dict[int, Point], width: int, height: int) -> Pane:
-    """As large as the pane allows, in its middle."""
+    """Scale the area to the pane and centre it."""
     corner, size = extent(area)
-    # A single station, or a street of them, is not blown up beyond 1 km across the pane.
+    # At least 1 km across: a single street is not enlarged beyond that.
     scale = min((width - 2 * MARGIN) / max(size.x, 1.0), (height - 2 * MARGIN) / max(size.y, 1.0))
     x0, y0 = (width - size.x * scale) / 2, (height - size.y * scale) / 2
     points = {
@@ -143,7 +144,7 @@ def fit(area: dict[int, Point], width: int, height: int) -> Pane:
 
 
 def ruler(pane: Pane) -> tuple[str, float]:
-    """A round distance that is easy to see in the pane, and its length there."""
+    """A round distance as a label, and its length in the pane."""
     for km in (10, 5, 2, 1, 0.5):
         if km * pane.units_per_km <= pane.width / 3:
             break
@@ -151,7 +152,10 @@ def ruler(pane: Pane) -> tuple[str, float]:
 
 
 def arrow(start: Point, end: Point, gap: float = 6.0, head: float = 6.0) -> str:
-    """A path from near one point to near the other, bent so that the way back is another line."""
+    """An SVG path between two points, curved so that the opposite move has its own line.
+
+    Empty if the points are too close together.
+    """
     dx, dy = end.x - start.x, end.y - start.y
     length = hypot(dx, dy)
     if length <= 2 * gap + head:
@@ -159,7 +163,7 @@ def arrow(start: Point, end: Point, gap: float = 6.0, head: float = 6.0) -> str:
     ux, uy = dx / length, dy / length
     bend = min(length / 6, 24.0)
     middle = Point(start.x + dx / 2 - uy * bend, start.y + dy / 2 + ux * bend)
-    # The direction in which it arrives: along the bend, not along the straight line.
+    # The arrowhead follows the end of the curve, not the straight line.
     back = hypot(end.x - middle.x, end.y - middle.y)
     vx, vy = (end.x - middle.x) / back, (end.y - middle.y) / back
     tip = Point(end.x - vx * gap, end.y - vy * gap)
