@@ -49,7 +49,8 @@ class ConsoleAdmin(admin.ModelAdmin):
 
     def filled_fields(self, row: Any) -> list[str]:
         """The fields that have a value."""
-        return [name for name in self.fields or [] if self.value_of(row, name) not in (None, "")]
+        names = map(str, self.fields or [])
+        return [name for name in names if self.value_of(row, name) not in (None, "")]
 
     def value_of(self, row: Any, name: str) -> Any:
         computed = getattr(self, name, None)

@@ -1,8 +1,8 @@
 """What a dispatcher can do with rows: one at a time by a button, or many by the list's action."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -11,20 +11,17 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.text import capfirst
 
-from ..exceptions import Refusal
 from .base import ID, ConsoleAdmin
+from .results import Results, first_of, outcomes
 from .routes import attach_names
 
 MAX_LISTED = 20
-SENTENCES_SHOWN = 5
 # Time budget of one request for many rows. Rows that it does not reach are reported.
 BUDGET_SECONDS = 6
 # Rows in one transaction, which locks their stations and suggestions until it ends.
@@ -234,72 +231,3 @@ class OperationsAdmin(ConsoleAdmin):
         self.message_user(request, results.summary(), level)
         if results.warnings:
             self.message_user(request, first_of(results.warnings), messages.WARNING)
-
-
-def outcomes(
-    operation: Operation, ids: list[int], actor: str, answers: dict[str, Any]
-) -> Iterator[tuple[int, Any]]:
-    """Each id with the service's result or refusal."""
-    try:
-        if operation.run_many is not None and len(ids) > 1:
-            yield from operation.run_many(ids, actor=actor, **answers).items()
-        else:
-            for pk in ids:
-                yield pk, operation.run(pk, actor=actor, **answers)
-    except Refusal as refusal:
-        yield pk, refusal
-    except OperationalError:
-        # The connection may have been lost after the commit.
-        why = "The database did not respond. Check whether it was changed before you try again."
-        yield from ((pk, Refusal(why)) for pk in ids)
-
-
-@dataclass
-class Results:
-    """The results of one operation on some rows."""
-
-    operation: Operation
-    kind: Any
-    ids: list[int]
-    notes: list[str] = field(default_factory=list)
-    unchanged: int = 0
-    refusals: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    not_reached: int = 0
-
-    @property
-    def is_complete(self) -> bool:
-        return not self.refusals and not self.not_reached
-
-    def add(self, pk: int, result: Any) -> None:
-        if isinstance(result, Refusal):
-            row, reason = f"{capfirst(str(self.kind))} {pk}", str(result)
-            self.refusals.append(reason if reason.startswith(row) else f"{row}: {reason}")
-        elif getattr(result, "changed", True):
-            self.notes.append(self.operation.result_note(result))
-            self.warnings += self.operation.warnings(result)
-        else:
-            self.unchanged += 1
-
-    def summary(self) -> str:
-        done = self.operation.done
-        if len(self.ids) == 1:
-            row = f"{capfirst(str(self.kind))} {self.ids[0]}"
-            if self.notes:
-                return f"{row} {done}{self.notes[0]}."
-            if self.unchanged:
-                return f"{row} unchanged."
-            return f"Not {done}. {first_of(self.refusals)}"
-        counts = [f"{len(self.notes)} {done}"]
-        if self.unchanged:
-            counts.append(f"{self.unchanged} unchanged")
-        if self.refusals:
-            counts.append(f"{len(self.refusals)} not {done}")
-        if self.not_reached:
-            counts.append(f"{self.not_reached} not processed (time limit), select them again")
-        return " ".join([f"{', '.join(counts)}.", *filter(None, [first_of(self.refusals)])])
-
-
-def first_of(sentences: list[str]) -> str:
-    more = len(sentences) - SENTENCES_SHOWN
-    return " ".join(sentences[:SENTENCES_SHOWN]) + (f" And {more} more." * (more > 0))
