@@ -11,8 +11,9 @@
     no database  ours, with a claim that uses none (claims only)
     pgbench    our claim's statement, without HTTP or Python (claims only)
 
-Ours approves with no station's bikes known, as the contract does, and once more ("counts
-known") with those of all stations, so that its guard has its work.
+Ours approves with no station's bikes known, as the contract does. Two more turns are about the
+guard: "chain", without counts, where each move begins at the station where the last one ends, and
+"counts known", with those of all stations.
 
 Needs wrk. Figures are medians of the rounds, and ratios are medians of the rounds' ratios.
 """
@@ -56,6 +57,13 @@ BACKLOG = """
     INSERT INTO suggestions (from_station_id, to_station_id, qty, reason, created_at)
     SELECT 1 + n % 500, 501 + n % 499, 5, 'Station 100 is full, Station 200 needs bikes', now()
     FROM generate_series(1, {open}) AS n
+"""
+# From 2001 to 2002, from 2002 to 2003 ...: concurrent approvals share stations, but never a move.
+CHAIN = """
+    INSERT INTO suggestions (from_station_id, to_station_id, qty, reason, created_at)
+    SELECT 2001 + n %% 500, 2002 + n %% 500, 5, 'Each move begins where the last one ends', now()
+    FROM generate_series(1, %s) AS n
+    RETURNING id
 """
 HOLD = "UPDATE tasks SET status = 'assigned', worker_id = 'van-1' {also} WHERE status = 'ready'"
 OURS = {"ours": ", attempt, assigned_at, completed_at, moved_qty", "values": ", 1, at, at, 5"}
@@ -168,10 +176,10 @@ def then_vacuumed(url: str, turn: Turn) -> dict[str, Any]:
 class Ids:
     """The next ids to approve or complete at one server."""
 
-    def __init__(self, url: str, also: str) -> None:
+    def __init__(self, url: str, also: str, approved: int = 0) -> None:
         self.url = url
         self.also = also
-        self.approved = 0
+        self.approved = approved
 
     def first(self, operation: str) -> int:
         if operation == "approve":
@@ -231,27 +239,38 @@ def claims(
     print_table("claim", rounds_of("claim", turns, rounds))
 
 
+def add_chain(url: str) -> int:
+    """Insert the chain's suggestions. Return the id before the first one."""
+    with psycopg.connect(url, autocommit=True) as database:
+        first = min(number for [number] in database.execute(CHAIN, [OPEN]))
+        database.execute("VACUUM ANALYZE")
+    return int(first) - 1
+
+
 def by_id(urls: dict[str, str], ports: dict[str, int], seconds: int, rounds: int) -> None:
     also = {"ours": ", attempt = 1, assigned_at = now()"}
     ids = {name: Ids(urls[name], also.get(name, "")) for name in ports}
+    chain = {name: Ids(urls[name], "", approved=add_chain(urls[name])) for name in ports}
 
-    def take(name: str, operation: str) -> dict[str, Any]:
-        first = ids[name].first(operation)
-        turn = partial(wrk, ports[name], operation, seconds, first)
+    def take(name: str, operation: str, ids: Ids) -> dict[str, Any]:
+        turn = partial(wrk, ports[name], operation, seconds, ids.first(operation))
         measured = then_vacuumed(urls[name], turn)
-        ids[name].sent(operation, measured)
+        ids.sent(operation, measured)
         return measured
 
-    def turns(operation: str, *names: str) -> dict[str, Turn]:
-        return {name: partial(take, name, operation) for name in names}
+    def measure(title: str, operation: str, ids: dict[str, Ids]) -> None:
+        turns: dict[str, Turn] = {
+            name: partial(take, name, operation, each) for name, each in ids.items()
+        }
+        print_table(title, rounds_of(title, turns, rounds))
 
-    print_table("approve", rounds_of("approve", turns("approve", *ports), rounds))
+    measure("approve", "approve", ids)
+    measure("chain", "approve", chain)
     with psycopg.connect(urls["ours"], autocommit=True) as database:
         database.execute(STATIONS)
         database.execute("VACUUM ANALYZE")
-    known = turns("approve", "mended", "ours")
-    print_table("counts known", rounds_of("counts known", known, rounds))
-    print_table("complete", rounds_of("complete", turns("complete", *ports), rounds))
+    measure("counts known", "approve", {name: ids[name] for name in ("mended", "ours")})
+    measure("complete", "complete", ids)
 
 
 def main() -> None:

@@ -6,14 +6,15 @@ Areas that are far apart get panes of their own, so that none of them shrinks to
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import cos, floor, hypot, radians
+from math import cos, dist, hypot, radians
 from statistics import median
 from typing import NamedTuple
 
+from ..planning import geo
+from ..planning.geo import areas, point
+
 KM_PER_DEGREE = 111.195
-# Stations that are nearer than this to each other are always in one area.
-APART_KM = 2.0
-# An area of fewer stations joins another, if one is not too far.
+# A smaller area joins the nearest one within JOIN_KM.
 FEWEST = 5
 JOIN_KM = 15.0
 MAX_PANES = 4
@@ -48,9 +49,12 @@ def panes_of(places: Iterable[Place]) -> list[Pane]:
 
     Areas beyond MAX_PANES are left out.
     """
-    first, *others = areas_of(project(places))[:MAX_PANES] or [{}]
-    if not first:
+    known = list(places)
+    plane = project(known)
+    shown = [{pk: plane[pk] for pk in ids} for ids in areas_of(known)[:MAX_PANES]]
+    if not shown:
         return []
+    first, *others = shown
     left, width = WIDTH * 3 // 5 if others else WIDTH, WIDTH
     wanted = max(
         natural_height(first, left), sum(natural_height(area, width - left) for area in others)
@@ -62,59 +66,37 @@ def panes_of(places: Iterable[Place]) -> list[Pane]:
     ]
 
 
-def project(places: Iterable[Place]) -> dict[int, Point]:
+def project(places: list[Place]) -> dict[int, Point]:
     """An equirectangular projection, to scale at the median latitude."""
-    known = list(places)
-    if not known:
+    if not places:
         return {}
-    east = KM_PER_DEGREE * cos(radians(median(place.lat for place in known)))
-    return {place.id: Point(place.lon * east, -place.lat * KM_PER_DEGREE) for place in known}
+    east = KM_PER_DEGREE * cos(radians(median(place.lat for place in places)))
+    return {place.id: Point(place.lon * east, -place.lat * KM_PER_DEGREE) for place in places}
 
 
-def areas_of(points: dict[int, Point]) -> list[dict[int, Point]]:
-    """Groups that lie apart, the largest first."""
-    groups = sorted(connected(points), key=lambda ids: (-len(ids), min(ids)))
+def areas_of(places: list[Place]) -> list[list[int]]:
+    """The ids of each area's places, the largest area first."""
+    spots = {place.id: point(place.lat, place.lon) for place in places}
+    found: dict[int, list[int]] = defaultdict(list)
+    for pk, area in zip(spots, areas(list(spots.values())), strict=True):
+        found[area].append(pk)
+    groups = sorted(found.values(), key=lambda ids: (-len(ids), min(ids)))
     large = [ids for ids in groups if len(ids) >= FEWEST]
-    if groups and not large:
-        return [points]
+    if not large:
+        return [list(spots)] if spots else []
     alone = []
     for ids in groups[len(large) :]:
-        near = [group for group in large if distance(points, ids, group) <= JOIN_KM]
-        if near:
-            min(near, key=lambda group: distance(points, ids, group)).extend(ids)
+        gaps = [gap(spots, ids, group) for group in large]
+        if min(gaps) <= JOIN_KM:
+            large[gaps.index(min(gaps))].extend(ids)
         else:
             alone.append(ids)
-    return [{pk: points[pk] for pk in ids} for ids in [*large, *alone]]
+    return [*large, *alone]
 
 
-def connected(points: dict[int, Point]) -> list[list[int]]:
-    """Groups with an empty strip of APART_KM at least between them.
-
-    By squares of that side: those that touch belong together. Not by pairs of stations, of which a
-    large city has millions.
-    """
-    squares: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for pk, (x, y) in points.items():
-        squares[floor(x / APART_KM), floor(y / APART_KM)].append(pk)
-    groups = []
-    while squares:
-        square, ids = squares.popitem()
-        group, beside = list(ids), [square]
-        while beside:
-            column, row = beside.pop()
-            for near in [(column + i, row + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]:
-                if near in squares:
-                    group += squares.pop(near)
-                    beside.append(near)
-        groups.append(group)
-    return groups
-
-
-def distance(points: dict[int, Point], few: list[int], many: list[int]) -> float:
-    """Between the two that are nearest to each other."""
-    return min(
-        hypot(points[a].x - points[b].x, points[a].y - points[b].y) for a in few for b in many
-    )
+def gap(spots: dict[int, geo.Point], few: list[int], many: list[int]) -> float:
+    """The distance between the two nearest places of two areas, in kilometres."""
+    return min(dist(spots[a], spots[b]) for a in few for b in many)
 
 
 def extent(area: dict[int, Point]) -> tuple[Point, Point]:

@@ -1,11 +1,11 @@
-"""Where things are, how far apart, and which belong together. Kilometres throughout."""
+"""Where things are, how far apart, and which form an area. Distances are in kilometres."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 EARTH_RADIUS = 6371.0
-# Twice the walk that joins two stations of one town; a bay or a motorway's length is wider.
+# Twice the walk between neighbouring stations of one town. A bay or a motorway is wider.
 AREA_GAP = 2.0
 
 Point = tuple[float, float, float]
@@ -13,10 +13,10 @@ Cell = tuple[int, int, int]
 
 
 def point(lat: float, lon: float) -> Point:
-    """A place in space, its origin the earth's centre: `math.dist` of two is their distance.
+    """A position in space, with the earth's centre as origin.
 
-    The straight line is shorter than the way along the ground by a millimetre in 10 km. It knows no
-    date line and no shrinking of degrees towards the poles.
+    `math.dist` of two points is the straight line between them: a millimetre shorter than the way
+    along the ground in 10 km, and correct at the date line and near the poles.
     """
     north, east = math.radians(lat), math.radians(lon)
     across = EARTH_RADIUS * math.cos(north)
@@ -24,19 +24,19 @@ def point(lat: float, lon: float) -> Point:
 
 
 def kilometres(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    """Between two positions in degrees."""
+    """The distance between two positions in degrees."""
     return math.dist(point(lat, lon), point(other_lat, other_lon))
 
 
 class Grid:
-    """Points sorted into cubes, so that neighbours are found without looking at everybody."""
+    """Points sorted into cubes, to find the near ones without looking at all of them."""
 
     def __init__(self, points: Sequence[Point], within: float) -> None:
         self.points = points
         self.within = within
-        self.cells: dict[Cell, list[int]] = defaultdict(list)
+        self.cells: dict[Cell, set[int]] = defaultdict(set)
         for index, place in enumerate(points):
-            self.cells[self.cell(place)].append(index)
+            self.cells[self.cell(place)].add(index)
 
     def cell(self, place: Point) -> Cell:
         x, y, z = place
@@ -53,23 +53,27 @@ class Grid:
                 if distance <= self.within:
                     yield index, distance
 
+    def remove(self, index: int) -> None:
+        self.cells[self.cell(self.points[index])].discard(index)
+
 
 def areas(points: Sequence[Point], gap: float = AREA_GAP) -> list[int]:
-    """The area of each point: from one to the next of an area it is nowhere farther than `gap`.
+    """The area of each point. Within an area, every point has a neighbour at most `gap` away.
 
     Areas are numbered from 0 in the order of their first points.
     """
-    grid = Grid(points, gap)
+    unvisited = Grid(points, gap)
     found = [-1] * len(points)
-    number = 0
+    number = -1
     for start in range(len(points)):
         if found[start] >= 0:
             continue
-        found[start], edge = number, [start]
-        while edge:
-            for index, _ in grid.near(points[edge.pop()]):
-                if found[index] < 0:
-                    found[index] = number
-                    edge.append(index)
         number += 1
+        found[start], edge = number, [start]
+        unvisited.remove(start)
+        while edge:
+            for index, _ in list(unvisited.near(points[edge.pop()])):
+                found[index] = number
+                unvisited.remove(index)
+                edge.append(index)
     return found

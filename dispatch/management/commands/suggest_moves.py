@@ -20,7 +20,7 @@ MOST_BIKES = 1000
 
 
 def distance(text: str) -> float:
-    """In kilometres: `5km`, `800m`, `3mi`."""
+    """Kilometres, read from text such as `5km`, `800m` or `3mi`."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(km|m|mi)", text)
     km = float(found[1]) * KM_PER_UNIT[found[2]] if found else 0
     if not 0.001 <= km <= FARTHEST_KM:
@@ -46,7 +46,7 @@ class Command(DispatchCommand):
         add("--max-distance", type=distance, default=5.0, metavar="5km", help="or 800m, 3mi")
         add("--van-capacity", type=bikes, default=20, metavar="20", help="most bikes of a move")
         add("--min-qty", type=bikes, default=3, metavar="3", help="fewest bikes of a move")
-        add("--json", action="store_true", help="print one JSON object, on failure too")
+        add("--json", action="store_true", help="print one JSON object, even on failure")
 
     def handle(self, *args: Any, **options: Any) -> None:
         suggested = suggest(options)
@@ -59,7 +59,7 @@ class Command(DispatchCommand):
 
 def suggest(options: dict[str, Any]) -> Suggested:
     if options["min_qty"] > options["van_capacity"]:
-        raise Refusal("--min-qty is more than --van-capacity: no move could be both.")
+        raise Refusal("--min-qty is more than --van-capacity: no move could satisfy both.")
     names = ("max_distance", "van_capacity", "min_qty", "dry_run")
     return services.suggest_moves(actor=ACTOR, **{name: options[name] for name in names})
 
@@ -80,11 +80,18 @@ def table(moves: list[PlannedMove]) -> Iterator[str]:
     return aligned([titles, *rows], ">>>>><")
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def summary(suggested: Suggested) -> str:
     total = sum(move.qty for move in suggested.moves)
-    text = f"{len(suggested.moves):,} moves of {total:,} bikes for {suggested.stations:,} stations"
+    text = (
+        f"{counted(len(suggested.moves), 'move')} of {counted(total, 'bike')}"
+        f" for {counted(suggested.stations, 'station')}"
+    )
     if suggested.unknown:
-        text += f" ({suggested.unknown:,} more have no fresh status)"
+        text += f" ({suggested.unknown:,} more have no recent status)"
     if suggested.result is None:
         return f"Dry run, nothing was changed: {text}."
     result = suggested.result

@@ -61,9 +61,7 @@ def test_it_suggests_with_reason_and_priority_and_lets_it_expire_with_the_status
     station(1, 20, 0)
     station(2, 0, 20, km=1)
 
-    assert suggest() == (
-        "1 moves of 10 bikes for 2 stations: 1 inserted, 0 refreshed, 0 removed.\n"
-    )
+    assert suggest() == ("1 move of 10 bikes for 2 stations: 1 inserted, 0 refreshed, 0 removed.\n")
 
     suggestion = Suggestion.objects.get()
     assert (suggestion.from_station_id, suggestion.to_station_id, suggestion.qty) == (1, 2, 10)
@@ -242,7 +240,7 @@ def test_old_unknown_gone_and_closed_stations_take_no_part():
     station(5, 0, 20, km=1, in_service=False)
 
     assert suggest().startswith(
-        "0 moves of 0 bikes for 2 stations (2 more have no fresh status): 0 inserted"
+        "0 moves of 0 bikes for 2 stations (2 more have no recent status): 0 inserted"
     )
 
 
@@ -251,7 +249,7 @@ def test_the_settings_say_what_is_old_low_and_high():
     station(1, 11, 9, minutes_old=80)
     station(2, 8, 12, km=1, minutes_old=80)
 
-    assert suggest("--min-qty", "1").startswith("1 moves of 1 bikes")
+    assert suggest("--min-qty", "1").startswith("1 move of 1 bike ")
 
 
 def test_without_a_fresh_status_it_says_so_and_changes_nothing():
@@ -312,7 +310,7 @@ def test_the_distance_is_given_in_km_m_or_miles(text, moves):
     station(1, 20, 0)
     station(2, 0, 20, km=0.999)
 
-    assert suggest("--max-distance", text).startswith(f"{moves} moves")
+    assert suggest("--max-distance", text).startswith(f"{moves} move")
 
 
 @pytest.mark.parametrize(
