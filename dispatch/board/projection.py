@@ -50,11 +50,10 @@ def panes_of(places: Iterable[Place]) -> list[Pane]:
     Areas beyond MAX_PANES are left out.
     """
     known = list(places)
-    plane = project(known)
-    shown = [{pk: plane[pk] for pk in ids} for ids in areas_of(known)[:MAX_PANES]]
-    if not shown:
+    if not known:
         return []
-    first, *others = shown
+    plane = project(known)
+    first, *others = [{pk: plane[pk] for pk in ids} for ids in areas_of(known)[:MAX_PANES]]
     left, width = WIDTH * 3 // 5 if others else WIDTH, WIDTH
     wanted = max(
         natural_height(first, left), sum(natural_height(area, width - left) for area in others)
@@ -68,8 +67,6 @@ def panes_of(places: Iterable[Place]) -> list[Pane]:
 
 def project(places: list[Place]) -> dict[int, Point]:
     """An equirectangular projection, to scale at the median latitude."""
-    if not places:
-        return {}
     east = KM_PER_DEGREE * cos(radians(median(place.lat for place in places)))
     return {place.id: Point(place.lon * east, -place.lat * KM_PER_DEGREE) for place in places}
 
@@ -83,7 +80,7 @@ def areas_of(places: list[Place]) -> list[list[int]]:
     groups = sorted(found.values(), key=lambda ids: (-len(ids), min(ids)))
     large = [ids for ids in groups if len(ids) >= FEWEST]
     if not large:
-        return [list(spots)] if spots else []
+        return [list(spots)]
     alone = []
     for ids in groups[len(large) :]:
         gaps = [gap(spots, ids, group) for group in large]
