@@ -1,4 +1,4 @@
-"""Two gunicorn masters behind a real nginx with the shipped file."""
+"""Two gunicorn masters behind a real nginx with the shipped configuration."""
 
 import select
 import selectors
@@ -18,8 +18,11 @@ from ..support.upstreams import need, upstream
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 
+# nginx.conf's limits: simultaneous requests of an address, and a client's pause.
 AT_ONCE = 100
-LIMIT_SECONDS = 10
+PAUSE_SECONDS = 10
+# How long a test waits for what must happen after such a pause.
+PATIENCE_SECONDS = 3 * PAUSE_SECONDS
 ELSEWHERE = "127.0.0.2"
 HOST = "\r\nHost: localhost\r\n"
 POST = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
@@ -30,13 +33,13 @@ def port_of(url):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def nginx_is_here():
+def nginx_is_installed():
     need("nginx")
 
 
 @contextmanager
 def two_masters(workers=1):
-    """The URL of both, and each."""
+    """Yield nginx's URL and the two servers behind it."""
     with (
         serve(workers, BEHIND_PROXY="true") as first,
         serve(workers, BEHIND_PROXY="true") as second,
@@ -53,13 +56,13 @@ def two_for_all(django_db_setup, django_db_blocker):
 
 @pytest.fixture
 def service(transactional_db, two_for_all):
-    """The same for all tests here; each finds the tables empty."""
+    """The URL that tests of this module share; each test finds the tables empty."""
     return two_for_all
 
 
 @pytest.fixture
 def recorder():
-    """nginx's URL, and the one server behind it, which keeps what it receives."""
+    """nginx's URL and the one server behind it, which records its requests."""
     with upstream() as server, private.nginx([server.server_port] * 2) as url:
         yield url, server
 
@@ -95,19 +98,19 @@ def is_refusal(answer, status):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_task_is_handed_out_twice_or_lost_while_both_servers_lose_processes():
+def test_killed_processes_of_both_servers_lose_no_task():
     make_tasks(1200)
 
     with two_masters(workers=2) as (url, *servers), workers_dying(*servers) as killer:
         claimed, lost = claim_all(url, unanswered={502})
 
-    assert killer.killed >= 2, "The test ended before anything was killed."
+    assert killer.killed >= 2, "The test ended before a process was killed."
     assert lost > 0
     assert_each_task_was_claimed_once(claimed)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_server_that_is_gone_is_not_missed():
+def test_no_request_fails_after_one_server_dies():
     with two_masters() as (url, first, _):
 
         def claim():
@@ -117,7 +120,7 @@ def test_a_server_that_is_gone_is_not_missed():
         before = {claim() for _ in range(4)}
         first.process.kill()
         first.process.wait()
-        # Its worker lives on without its master for a moment, and still answers.
+        # Its worker outlives the master for a moment and still answers.
         with suppress(requests.ConnectionError):
             while requests.get(f"{first.url}/healthz", timeout=10):
                 pass
@@ -127,7 +130,7 @@ def test_a_server_that_is_gone_is_not_missed():
 
 
 @pytest.mark.parametrize(("method", "times"), [("POST", 1), ("GET", 2)])
-def test_only_what_is_safe_to_repeat_is_sent_to_another_server(method, times):
+def test_only_safe_requests_are_repeated_on_another_server(method, times):
     with (
         upstream(answers=False) as one,
         upstream(answers=False) as other,
@@ -143,68 +146,74 @@ def test_only_what_is_safe_to_repeat_is_sent_to_another_server(method, times):
 
 
 def until_cut(clients, dripping, meanwhile):
-    """Seconds until nginx hung up on each; those dripping get a byte more between two calls."""
-    start, seconds = time.monotonic(), {}
+    """Return the time at which nginx hung up on each client, or None.
+
+    Calls `meanwhile` again and again; the dripping clients send one more byte between two calls.
+    """
+    deadline, cut_at = time.monotonic() + PATIENCE_SECONDS, {}
     with selectors.DefaultSelector() as watched:
         for client in clients:
             watched.register(client, selectors.EVENT_READ)
-        while watched.get_map() and time.monotonic() < start + 3 * LIMIT_SECONDS:
+        while watched.get_map() and time.monotonic() < deadline:
             for key, _ in watched.select(0.2):
                 watched.unregister(key.fileobj)
-                seconds[key.fileobj] = time.monotonic() - start
-            for client in dripping - seconds.keys():
-                # The next look sees it.
+                cut_at[key.fileobj] = time.monotonic()
+            for client in dripping - cut_at.keys():
+                # The next select sees a connection that has just closed.
                 with suppress(ConnectionError):
                     client.send(b"x")
             meanwhile()
-    return [seconds.get(client) for client in clients]
+    return [cut_at.get(client) for client in clients]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_slow_clients_are_cut_off_and_take_nothing_from_others(service):
-    taken = []
+def test_slow_clients_are_cut_off_and_hold_no_thread(service):
+    start, served_at = time.monotonic(), []
 
-    def served():
-        start = time.monotonic()
+    def serve_others():
         assert requests.get(f"{service}/tasks", timeout=30).status_code == 200
-        taken.append(time.monotonic() - start)
+        served_at.append(time.monotonic())
 
     with ExitStack() as stack:
-        opened = lambda text: stack.enter_context(raw(service, text, ELSEWHERE))  # noqa: E731
-        headers = {opened("GET /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: ") for _ in range(40)}
-        bodies = {opened(POST.format("/dispatch/next") + "{") for _ in range(40)}
-        cut = until_cut([*headers, *bodies], headers, served)
+        unfinished = (
+            "GET /tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+            POST.format("/dispatch/next") + "{",
+        )
+        headers, bodies = (
+            {stack.enter_context(raw(service, text, ELSEWHERE)) for _ in range(40)}
+            for text in unfinished
+        )
+        cut_at = until_cut([*headers, *bodies], headers, serve_others)
 
-    assert None not in cut, "Some are still there."
-    assert min(cut) > LIMIT_SECONDS - 1
-    assert max(cut) < LIMIT_SECONDS + 5
-    # Each of them would have held a thread, and there are 8.
-    assert max(taken) < LIMIT_SECONDS / 2
+    assert None not in cut_at, "Some clients are still connected."
+    assert min(cut_at) - start >= PAUSE_SECONDS
+    # Had the 80 slow clients reached the 8 threads, no one else would be served before the cut.
+    assert sum(moment < min(cut_at) for moment in served_at) > 8
 
 
-def test_who_does_not_read_its_answer_holds_nothing_of_the_service_and_is_cut_off():
-    body = b"x" * 30_000_000
+def test_client_that_does_not_read_is_cut_off_and_holds_no_thread():
+    body, start = b"x" * 30_000_000, time.monotonic()
 
     with (
         upstream(body) as server,
         private.nginx([server.server_port] * 2) as url,
         raw(url, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", buffer=4096) as client,
     ):
-        assert server.finished.acquire(timeout=LIMIT_SECONDS / 2), "The answer was not taken over."
         hung_up = select.poll()
         hung_up.register(client, 0)
-        start = time.monotonic()
-        assert hung_up.poll(2_000 * LIMIT_SECONDS), "It is still there."
-        assert time.monotonic() - start > LIMIT_SECONDS / 2
+        assert server.finished.acquire(timeout=PATIENCE_SECONDS), "nginx did not buffer the answer."
+        assert not hung_up.poll(0), "The server had to wait until nginx hung up."
+        assert hung_up.poll(1_000 * PATIENCE_SECONDS), "The client is still connected."
+        assert time.monotonic() - start >= PAUSE_SECONDS
 
 
-def test_one_address_has_a_number_of_requests_at_once_and_leaves_the_others_theirs(recorder):
+def test_simultaneous_requests_are_limited_for_each_address(recorder):
     url, _ = recorder
     with ExitStack() as stack:
         for _ in range(AT_ONCE):
             stack.enter_context(raw(url, POST.format("/dispatch/next"), ELSEWHERE))
         request = "GET /tasks HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        refused = _until(lambda: answer_to(url, request, source=ELSEWHERE), is_too_many)
+        refused = ask_until(is_too_many, lambda: answer_to(url, request, source=ELSEWHERE))
         assert requests.get(f"{url}/tasks", timeout=30).status_code == 200
 
     assert is_refusal(refused, 429)
@@ -216,15 +225,15 @@ def is_too_many(answer):
     return answer.startswith("HTTP/1.1 429 ")
 
 
-def _until(ask, good):
-    """What it is told first is not yet counted."""
-    deadline = time.monotonic() + 20
-    while not good(answer := ask()) and time.monotonic() < deadline:
+def ask_until(expected, ask):
+    """Return the first expected answer: nginx counts a new connection with a delay."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not expected(answer := ask()) and time.monotonic() < deadline:
         pass
     return answer
 
 
-def test_passwords_are_tried_a_few_times_a_minute_and_the_page_is_free(recorder):
+def test_sign_in_attempts_are_limited_but_the_page_is_not(recorder):
     url, server = recorder
 
     def tried(source):
@@ -239,22 +248,22 @@ def test_passwords_are_tried_a_few_times_a_minute_and_the_page_is_free(recorder)
     assert len(server.received) < 15
 
 
-# What is passed on, and what is not
+# Headers and bodies
 
 
-def test_the_service_is_told_who_asks_by_nginx_alone(recorder):
+def test_client_cannot_forge_forwarding_headers(recorder):
     url, server = recorder
-    lies = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https", "Connection": "close"}
+    forged = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https", "Connection": "close"}
 
-    requests.get(url, headers=lies, timeout=30)
+    requests.get(url, headers=forged, timeout=30)
 
-    ((_, _, told, _),) = server.received
-    assert told["X-Forwarded-For"] == "127.0.0.1"
-    assert told["X-Forwarded-Proto"] == "http"
-    assert told["Host"] == urlsplit(url).netloc
+    ((_, _, headers, _),) = server.received
+    assert headers["X-Forwarded-For"] == "127.0.0.1"
+    assert headers["X-Forwarded-Proto"] == "http"
+    assert headers["Host"] == urlsplit(url).netloc
 
 
-def test_a_request_keeps_its_id_or_is_given_one(recorder):
+def test_request_id_is_kept_if_valid_and_made_otherwise(recorder):
     url, server = recorder
     for offered in ("phone-7.1", "a b", "x" * 65, ""):
         requests.get(url, headers={"X-Request-ID": offered}, timeout=30)
@@ -266,19 +275,19 @@ def test_a_request_keeps_its_id_or_is_given_one(recorder):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_largest_body_is_the_same_at_nginx_and_behind_it(service, server):
-    fits, does_not = b"x" * 1_000_000, b"x" * 1_000_001
+def test_nginx_and_the_service_have_the_same_largest_body(service, server):
+    largest, too_large = b"x" * 1_000_000, b"x" * 1_000_001
     json = {"Content-Type": "application/json"}
 
-    ask = [
+    answers = [
         requests.post(f"{url}/task/approve", data=body, headers=json, timeout=60)
         for url in (service, server.url)
-        for body in (fits, does_not)
+        for body in (largest, too_large)
     ]
 
-    assert [answer.status_code for answer in ask] == [400, 413, 400, 413]
-    assert ask[1].json() == ask[3].json()
-    assert ask[1].headers["Server"] == "nginx"
+    assert [answer.status_code for answer in answers] == [400, 413, 400, 413]
+    assert answers[1].json() == answers[3].json()
+    assert answers[1].headers["Server"] == "nginx"
 
 
 MALFORMED = {
@@ -293,21 +302,21 @@ MALFORMED = {
     "long address": (414, f"GET /{'a' * 5000} HTTP/1.1{HOST}\r\n"),
     "trace": (405, f"TRACE / HTTP/1.1{HOST}\r\n"),
     "unknown coding": (501, f"POST / HTTP/1.1{HOST}Transfer-Encoding: gzip\r\n\r\n"),
-    "no such version": (505, f"GET / HTTP/3.1{HOST}\r\n"),
-    "what is internal": (404, f"GET /-/refusal HTTP/1.1{HOST}\r\n"),
-    "nobody serves": (502, f"GET / HTTP/1.1{HOST}\r\n"),
+    "unknown version": (505, f"GET / HTTP/3.1{HOST}\r\n"),
+    "internal address": (404, f"GET /-/refusal HTTP/1.1{HOST}\r\n"),
+    "no server": (502, f"GET / HTTP/1.1{HOST}\r\n"),
 }
 
 
 @pytest.fixture(scope="module")
-def alone():
+def nginx_without_servers():
     with private.nginx([private.free_port(), private.free_port()]) as url:
         yield url
 
 
 @pytest.mark.parametrize(("status", "request_text"), MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_nginx_itself_refuses_is_json(alone, status, request_text):
-    answer = answer_to(alone, request_text)
+def test_refusals_of_nginx_are_json(nginx_without_servers, status, request_text):
+    answer = answer_to(nginx_without_servers, request_text)
 
     assert is_refusal(answer, status)
     assert ("Retry-After: 2" in answer) == (status == 502)
@@ -315,11 +324,11 @@ def test_what_nginx_itself_refuses_is_json(alone, status, request_text):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("length", "status"), [(4094, 200), (4095, 414)])
-def test_the_longest_request_line_of_nginx_is_that_of_gunicorn(service, length, status):
+def test_nginx_and_gunicorn_have_the_same_longest_request_line(service, length, status):
     line = "GET /tasks? HTTP/1.1".replace("?", "?".ljust(length - 19, "a"))
     assert len(line) == length
 
-    # One that gunicorn finds too long it refuses as HTML.
+    # gunicorn would refuse a longer line in HTML.
     answer = answer_to(service, f"{line}{HOST}\r\n")
 
     assert answer.startswith(f"HTTP/1.1 {status} ")

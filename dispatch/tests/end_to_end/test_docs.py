@@ -1,4 +1,4 @@
-"""What the documentation tells to type works."""
+"""The commands and references in the documentation match the service."""
 
 import re
 
@@ -19,7 +19,7 @@ INSERTS = re.findall(r"INSERT INTO suggestions .*?\);", (ROOT / "README.md").rea
 
 
 @pytest.fixture
-def a_day_of_the_job(transactional_db):
+def decided_suggestions(transactional_db):
     row = SuggestionRow(from_station_id=512, to_station_id=87, qty=6, reason="87 is empty")
     services.ingest_suggestions([row], source="demand-v2", actor="test")
     (suggestion,) = services.suggestions.Suggestion.objects.all()
@@ -28,7 +28,7 @@ def a_day_of_the_job(transactional_db):
     services.reject_suggestion(rejected.id, actor="maria", reason="Road works")
 
 
-def test_the_queries_for_ml_jobs_find_what_became_of_their_suggestions(a_day_of_the_job):
+def test_queries_for_ml_jobs_find_the_decisions_on_their_suggestions(decided_suggestions):
     assert len(QUERIES) == 3
     for query in QUERIES:
         with connection.cursor() as cursor:
@@ -36,7 +36,7 @@ def test_the_queries_for_ml_jobs_find_what_became_of_their_suggestions(a_day_of_
             assert len(cursor.fetchall()) == 1, query
 
 
-def test_the_insert_of_the_readme_enters_a_suggestion():
+def test_readme_insert_creates_a_suggestion():
     (insert,) = INSERTS
 
     with connection.cursor() as cursor:
@@ -44,17 +44,17 @@ def test_the_insert_of_the_readme_enters_a_suggestion():
         assert cursor.rowcount == 1
 
 
-def test_every_endpoint_is_in_the_api_reference(client):
+def test_api_reference_lists_every_endpoint(client):
     reference = (ROOT / "docs" / "api.md").read_text()
 
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         short = re.sub(r"\{(?:task|suggestion|station)_id\}", "{id}", path)
         for method in methods:
-            told = (f"`{method.upper()} {path}`", f"`{method.upper()} {short}`")
-            assert any(each in reference for each in told), path
+            names = (f"`{method.upper()} {path}`", f"`{method.upper()} {short}`")
+            assert any(name in reference for name in names), path
 
 
-def test_every_kind_of_event_is_in_the_database_reference():
+def test_database_reference_lists_every_kind_of_event():
     reference = (ROOT / "docs" / "database.md").read_text()
     table = reference[reference.index("| kind |") :]
 

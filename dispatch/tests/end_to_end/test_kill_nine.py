@@ -1,4 +1,4 @@
-"""kill -9 of PostgreSQL and of the service under load, on a private server and real gunicorn."""
+"""kill -9 of PostgreSQL and of the service under load, on a private cluster and real gunicorn."""
 
 import os
 import select
@@ -25,13 +25,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 VANS = 12
 SUGGESTIONS = 3000
-# What each van is answered between two kills at least, so that all of them are at work.
+# The fewest operations of each van between two kills, so that every van is at work.
 STRIDE = 3
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A server of one's own, to be killed at will."""
+    """A PostgreSQL cluster that only these tests use, and kill."""
     cluster = Cluster(tmp_path_factory.mktemp("kill-nine") / "db")
     cluster.start()
     try:
@@ -65,27 +65,27 @@ def suggest(cluster, count):
 
 
 def kill_nine(parent):
-    """A process and its children, all at once."""
-    # Stopped first, so that it has no child more than those we see.
+    """Kill a process and all its children at the same moment."""
+    # A stopped parent starts no further child.
     os.kill(parent, signal.SIGSTOP)
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     ends = [os.pidfd_open(pid) for pid in [*map(int, children), parent]]
     for end in ends:
         signal.pidfd_send_signal(end, signal.SIGKILL)
     for end in ends:
-        # While it is still dying, it would pass for running.
+        # Until it is dead, it would count as running.
         select.select([end], [], [])
         os.close(end)
 
 
 class Service:
-    """gunicorn on the private server. It can be killed and begun anew, elsewhere."""
+    """gunicorn on the private cluster. After `kill`, `start` runs it again on another port."""
 
     def __init__(self, cluster, stack):
         self.cluster, self.stack = cluster, stack
-        self.begin()
+        self.start()
 
-    def begin(self):
+    def start(self):
         self.server = self.stack.enter_context(serve(workers=2, DATABASE_URL=self.cluster.url))
 
     def kill(self):
@@ -94,7 +94,7 @@ class Service:
 
 
 class Van:
-    """Approves, claims and completes, and writes down what was acknowledged."""
+    """Approves, claims and completes, and records each acknowledged operation."""
 
     def __init__(self, name, service, patience=60):
         self.name, self.service, self.patience = name, service, patience
@@ -130,7 +130,7 @@ class Van:
         return self.ask(lambda url: requests.get(url + path, timeout=10))
 
     def ask(self, request):
-        """Until there is an answer, and one that is not 503."""
+        """Repeat the request until it has an answer other than 503."""
         deadline = time.monotonic() + self.patience
         while time.monotonic() < deadline:
             try:
@@ -163,7 +163,7 @@ def wait_until_all_move_on(vans):
     goals = [len(van.acknowledged) + STRIDE for van in vans]
     deadline = time.monotonic() + 60
     while any(len(van.acknowledged) < goal for van, goal in zip(vans, goals, strict=True)):
-        assert time.monotonic() < deadline, "The vans stand still."
+        assert time.monotonic() < deadline, "A van made no progress."
         time.sleep(0.01)
 
 
@@ -171,11 +171,11 @@ def kill_postgresql(cluster):
     kill_nine(cluster.status().pid)
 
 
-HAPPENED = """
+OPERATIONS = """
     SELECT kind, task_id, CASE kind WHEN 'approved' THEN suggestion_id::text ELSE worker_id END
     FROM task_events
 """
-IS = """
+STATE = """
     SELECT 'approved', id, suggestion_id::text FROM tasks
     UNION SELECT 'claimed', id, worker_id FROM tasks WHERE status IN ('assigned', 'completed')
     UNION SELECT 'completed', id, worker_id FROM tasks WHERE status = 'completed'
@@ -183,18 +183,18 @@ IS = """
 
 
 def lost(acknowledged, cluster):
-    """The operations that the tables do not show, or that did not happen exactly once."""
-    happened, shown = Counter(query(cluster, HAPPENED)), set(query(cluster, IS))
+    """Return the operations that the tables do not show, or whose event is not there once."""
+    happened, shown = Counter(query(cluster, OPERATIONS)), set(query(cluster, STATE))
     return [each for each in acknowledged if happened[each] != 1 or each not in shown]
 
 
-def test_what_was_acknowledged_survives_kill_nine_of_postgresql_and_of_the_service(cluster):
+def test_acknowledged_operations_survive_kill_nine(cluster):
     *suggestions, first, second, third = suggest(cluster, SUGGESTIONS)
 
     with ExitStack() as stack:
         service = Service(cluster, stack)
         vans = [Van(f"van-{number}", service) for number in range(VANS)]
-        # Whatever it asks, it fails unless that works within 5 s of asking.
+        # The promise: the service recovers within 5 seconds of the database's return.
         probe = Van("probe", service, patience=5)
         with at_work(vans, suggestions):
             for spare, service_too in [(first, False), (second, True), (third, False)]:
@@ -204,13 +204,13 @@ def test_what_was_acknowledged_survives_kill_nine_of_postgresql_and_of_the_servi
                     service.kill()
                 cluster.start()
                 if service_too:
-                    service.begin()
+                    service.start()
                 probe.move(spare)
                 assert probe.get("/tasks").status_code == 200
             wait_until_all_move_on(vans)
 
     answers = sum((van.answers for van in [probe, *vans]), Counter())
-    # 404: the suggestion's task exists already, its first answer was lost.
+    # 404: the suggestion was approved, and the answer to that was lost.
     assert answers.keys() <= {200, 404, 503, "broken"}
     assert answers[503] > 0
     assert answers["broken"] > 0
@@ -218,13 +218,13 @@ def test_what_was_acknowledged_survives_kill_nine_of_postgresql_and_of_the_servi
     assert lost(acknowledged, cluster) == []
     assert len(probe.acknowledged) == 3 * 3
     claimed = [task for kind, task, _ in acknowledged if kind == "claimed"]
-    assert len(claimed) == len(set(claimed)), "Held by two."
+    assert len(claimed) == len(set(claimed)), "Two vans hold one task."
     manage(cluster, "check_invariants")
 
 
 @contextmanager
-def acknowledging_before_it_is_written(cluster):
-    """COMMIT returns while its record is still in memory, and for ten seconds more."""
+def acknowledging_before_writing(cluster):
+    """Let COMMIT return up to ten seconds before its record leaves memory."""
     settings = cluster.data / "postgresql.auto.conf"
     former = settings.read_text()
     unsafe = "synchronous_commit = off\nwal_writer_delay = 10s\nwal_writer_flush_after = 1GB\n"
@@ -239,10 +239,10 @@ def acknowledging_before_it_is_written(cluster):
         cluster.start()
 
 
-def test_without_synchronous_commit_the_same_kill_loses_what_was_acknowledged(cluster):
+def test_kill_nine_loses_operations_without_synchronous_commit(cluster):
     suggestions = suggest(cluster, SUGGESTIONS)
 
-    with acknowledging_before_it_is_written(cluster), ExitStack() as stack:
+    with acknowledging_before_writing(cluster), ExitStack() as stack:
         service = Service(cluster, stack)
         vans = [Van(f"van-{number}", service) for number in range(VANS)]
         with at_work(vans, suggestions):
@@ -262,7 +262,7 @@ def approve_all(pool, url, ids):
     return Counter(answer.status_code for answer in pool.map(approve, ids))
 
 
-def test_a_restart_of_postgresql_that_nobody_noticed_fails_no_request(cluster):
+def test_restart_of_postgresql_between_requests_fails_none(cluster):
     ids = suggest(cluster, 200)
 
     with serve(workers=2, DATABASE_URL=cluster.url) as server, ThreadPoolExecutor(32) as pool:

@@ -1,4 +1,4 @@
-"""Answers that never arrive: clients hang up, processes die, phones ask again. Real gunicorn."""
+"""Lost answers: clients hang up, processes die, phones repeat their requests. Real gunicorn."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def enter_ready_tasks(count):
 
 
 def hang_up_on_claim(url, worker_id, key, *, patient):
-    """Claim, and never read the answer. `patient`: hang up only when it has arrived."""
+    """Claim without reading the answer. `patient`: hang up only after it has arrived."""
     body = f'{{"worker_id": "{worker_id}"}}'
     lines = [
         "POST /dispatch/next HTTP/1.1",
@@ -55,7 +55,7 @@ def hang_up_on_claim(url, worker_id, key, *, patient):
 
 
 def claim(url, worker_id, key):
-    """Ask again and again. The task that was answered, and how often the connection broke."""
+    """Repeat a claim until it is answered. Return the task and the number of broken connections."""
     broken, deadline = 0, time.monotonic() + 60
     headers = {"Idempotency-Key": key} if key else {}
     while time.monotonic() < deadline:
@@ -73,20 +73,20 @@ def claim(url, worker_id, key):
 
 
 def claim_with_everyone(url, *, keys):
-    def lose_then_ask_again(number):
+    def hang_up_then_claim(number):
         worker_id, key = f"van-{number}", f"key-{number}" if keys else None
         hang_up_on_claim(url, worker_id, key, patient=number % 2 == 0)
         return worker_id, *claim(url, worker_id, key)
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        outcomes = list(pool.map(lose_then_ask_again, range(CLIENTS)))
+        outcomes = list(pool.map(hang_up_then_claim, range(CLIENTS)))
     return {worker: task for worker, task, _ in outcomes}, sum(broken for *_, broken in outcomes)
 
 
 def kill_at_work(server, crowd, killed):
-    """Kill a process that is in the midst of a claim."""
+    """Kill a process in the middle of a claim."""
     with no_event_is_written():
-        # More than the others could carry, so whichever is killed has one of them.
+        # More claims than the other workers have threads, so the victim has at least one.
         wait_until_blocked(crowd, (WORKERS - 1) * THREADS + 1)
         victim = next(pid for pid in server.workers() if pid not in killed)
         os.kill(victim, signal.SIGKILL)
@@ -94,7 +94,7 @@ def kill_at_work(server, crowd, killed):
 
 
 def answers_after_kills(*, keys):
-    """Which task each client was told in the end."""
+    """Return the task that each client got in the end."""
     enter_ready_tasks(3 * CLIENTS)
     killed = []
     with (
@@ -110,24 +110,24 @@ def answers_after_kills(*, keys):
 
 
 def orphans(answers):
-    """Tasks that are assigned, though nobody was told."""
+    """Return the assigned tasks that no client knows."""
     assigned = Task.objects.assigned().values_list("id", flat=True)
     return set(assigned) - set(answers.values())
 
 
-def test_a_claim_whose_answer_was_lost_is_repeated_with_its_key_and_takes_no_second_task():
+def test_repeating_a_lost_claim_with_its_key_takes_no_second_task():
     answers = answers_after_kills(keys=True)
 
     assert orphans(answers) == set()
-    told = sorted(answers.items())
-    assert sorted(Task.objects.assigned().values_list("worker_id", "id")) == told
+    known = sorted(answers.items())
+    assert sorted(Task.objects.assigned().values_list("worker_id", "id")) == known
     claimed = TaskEvent.objects.filter(kind="claimed", attempt=1)
-    assert sorted(claimed.values_list("worker_id", "task_id")) == told
-    assert len(told) == CLIENTS
+    assert sorted(claimed.values_list("worker_id", "task_id")) == known
+    assert len(known) == CLIENTS
     assert violations() == {}
 
 
-def test_without_keys_the_same_losses_leave_tasks_assigned_that_nobody_knows_of():
+def test_lost_claims_without_keys_leave_orphaned_tasks():
     answers = answers_after_kills(keys=False)
 
     assert len(answers) == CLIENTS
@@ -136,7 +136,7 @@ def test_without_keys_the_same_losses_leave_tasks_assigned_that_nobody_knows_of(
 
 
 def tap_twice(url, keys):
-    """Two calls with each key, all of them under way at once."""
+    """Make two simultaneous calls with each key."""
     twice = [key for key in keys for _ in range(2)]
     with ThreadPoolExecutor(len(twice)) as pool, no_event_is_written():
         taps = [pool.submit(claim, url, f"van-of-{key}", key) for key in twice]
@@ -144,7 +144,7 @@ def tap_twice(url, keys):
     return [(key, tap.result()[0]) for key, tap in zip(twice, taps, strict=True)]
 
 
-def test_a_double_tap_takes_one_task():
+def test_double_tap_takes_one_task():
     enter_ready_tasks(60)
 
     with serve(workers=2, WEB_THREADS="20") as server:

@@ -1,4 +1,4 @@
-"""Many clients and dying processes, on real gunicorn."""
+"""Many clients and killed processes, on real gunicorn."""
 
 import pytest
 
@@ -20,18 +20,18 @@ pytestmark = [
 ]
 
 
-def test_no_task_is_handed_out_twice_or_lost_while_processes_are_killed():
+def test_killed_processes_lose_no_task_and_hand_out_none_twice():
     make_tasks(1200)
 
     with serve(workers=3) as server, workers_dying(server) as killer:
         claimed, broken = claim_all(server.url)
 
-    assert killer.killed >= 2, "The test ended before anything was killed."
+    assert killer.killed >= 2, "The test ended before a process was killed."
     assert broken > 0
     assert_each_task_was_claimed_once(claimed)
 
 
-def test_a_thousand_suggestions_approved_by_eight_clients_each_make_a_thousand_tasks():
+def test_eight_clients_approving_the_same_suggestions_make_one_task_each():
     ids = make_suggestions(1000)
 
     with serve(workers=3) as server:
