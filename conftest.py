@@ -1,4 +1,4 @@
-"""Tests run on real PostgreSQL: DATABASE_URL's, or else the embedded one, started for the run."""
+"""Tests run on a real PostgreSQL: that of DATABASE_URL, or the embedded one started for the run."""
 
 import os
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def quick_tests() -> Iterator[None]:
     with override_settings(
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
-        # Otherwise each test's client begins by reading all static files.
+        # Without it, the first request of each test client reads all static files.
         WHITENOISE_AUTOREFRESH=True,
     ):
         yield

@@ -1,4 +1,4 @@
-"""nginx and PgBouncer of one's own, on the files here: for tests and measurements."""
+"""Private nginx and PgBouncer processes with the configuration here, for tests and benchmarks."""
 
 import os
 import re
@@ -22,10 +22,10 @@ from baywheels.embedded.programs import as_known_user
 HERE = Path(__file__).resolve().parent
 PACKAGES = {"nginx": "nginx-light", "pgbouncer": "pgbouncer"}
 PATIENCE_SECONDS = 20
-# Part of its socket's name only: it listens on no address.
+# Only a part of the socket's name: PgBouncer listens on no address.
 POOLER_PORT = 6432
 
-# What Debian's nginx.conf has around a site; everything it writes lies in one folder.
+# The frame that Debian's nginx.conf puts around a site. nginx writes to one folder only.
 AROUND_A_SITE = """
 daemon off;
 pid {folder}/pid;
@@ -45,20 +45,20 @@ http {{
 
 
 def missing(program: str) -> str | None:
-    """What to say where it is not installed."""
+    """Return what to install if the program is missing, or None."""
     if path_of(program):
         return None
-    return f"There is no {program} here: `apt-get install {PACKAGES[program]}`."
+    return f"{program} is not installed: `apt-get install {PACKAGES[program]}`."
 
 
 def path_of(program: str) -> str | None:
-    # Where Debian has such programs an ordinary user's PATH does not lead.
+    # Debian installs them outside an ordinary user's PATH.
     return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 
 
 @contextmanager
 def nginx(ports: Sequence[int]) -> Iterator[str]:
-    """The URL of one that has the servers on these two ports behind it."""
+    """Run nginx in front of the servers on these two ports. Yields its URL."""
     first, second = ports
     port = free_port()
     site = (HERE / "nginx.conf").read_text()
@@ -75,7 +75,7 @@ def nginx(ports: Sequence[int]) -> Iterator[str]:
 
 @contextmanager
 def pgbouncer(url: str, **settings: int) -> Iterator[str]:
-    """The URL of the same database through it; settings override the file's."""
+    """Run PgBouncer in front of this database. Yields its URL; settings override the file's."""
     server = conninfo_to_dict(url)
     user, password = (str(server.get(name) or "") for name in ("user", "password"))
     with tempfile.TemporaryDirectory(prefix="bw-") as folder:
@@ -86,13 +86,13 @@ def pgbouncer(url: str, **settings: int) -> Iterator[str]:
             "unix_socket_dir": folder,
             "logfile": "",
             "pidfile": f"{folder}/pid",
-            # Nobody is asked for a password: the socket's folder is private.
+            # No password is needed: the socket's folder is private.
             "auth_type": "trust",
             "auth_file": f"{folder}/users",
             **settings,
         }
         text = (HERE / "pgbouncer.ini").read_text()
-        # Who is not among the users is looked up in the server, as this user.
+        # PgBouncer looks up any other user in the server, as this user.
         place = f"* = host={server['host']} port={server['port']} auth_user={user}"
         text = _with(text, "baywheels = .*", place)
         for name, value in ours.items():
@@ -108,7 +108,7 @@ def pgbouncer(url: str, **settings: int) -> Iterator[str]:
 
 @contextmanager
 def running(program: str, *arguments: str, ready: Callable[[], bool]) -> Iterator[None]:
-    """Until the block ends. As an ordinary user, whoever we are: PgBouncer refuses root."""
+    """Run the program until the block ends. Not as root: PgBouncer refuses that."""
     path = path_of(program)
     if path is None:
         raise SystemExit(missing(program))
@@ -129,7 +129,7 @@ def running(program: str, *arguments: str, ready: Callable[[], bool]) -> Iterato
 
 
 def _with(text: str, shipped: str, ours: str) -> str:
-    """The text with the line that begins so begun otherwise: what is shipped must have it."""
+    """Replace the one line that begins with `shipped`. Fails unless there is exactly one."""
     changed, count = re.subn(f"^{shipped}", lambda _: ours, text, flags=re.MULTILINE)
     if count != 1:
         raise SystemExit(f"The files in deploy/ have {count} lines {shipped!r}, not one.")
@@ -160,7 +160,7 @@ def _answers(url: str) -> bool:
 
 
 def main() -> None:
-    """python -m deploy.private COMMAND ...: run it on a new embedded server, through PgBouncer."""
+    """Run `python -m deploy.private COMMAND ...` on a new embedded cluster, through PgBouncer."""
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "db")
         cluster.start()

@@ -80,7 +80,7 @@ class StationStatusFactory(factory.django.DjangoModelFactory):
 
 
 class UserFactory(factory.django.DjangoModelFactory):
-    """A dispatcher who may do everything in the console."""
+    """A dispatcher with every permission in the console."""
 
     class Meta:
         model = User

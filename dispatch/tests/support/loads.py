@@ -1,4 +1,4 @@
-"""Many clients at once, and what must be true after them; processes that die meanwhile."""
+"""Many simultaneous clients, workers that are killed meanwhile, and checks of the result."""
 
 import os
 import random
@@ -20,7 +20,7 @@ CLIENTS = 64
 
 
 class Killer(threading.Thread):
-    """Kills one of the servers' processes with -9 every second, of each server in its turn."""
+    """Kills one worker with -9 every second, of each server in turn."""
 
     def __init__(self, *servers):
         super().__init__()
@@ -49,7 +49,7 @@ def workers_dying(*servers):
 
 
 def claim_until_empty(url, worker_id, unanswered):
-    """The ids that were acknowledged to this client, and how many claims had no outcome."""
+    """Return the ids that this client was given, and the number of claims without an outcome."""
     session, claimed, lost = requests.Session(), [], 0
     while True:
         try:
@@ -71,9 +71,10 @@ def make_tasks(count):
 
 
 def claim_all(url, unanswered=()):
-    """Every client claims until nothing is left. `unanswered`: what a proxy says for a dead server.
+    """Let every client claim until no task is ready.
 
-    The ids that were acknowledged to each, and how many claims had no outcome.
+    Returns the ids that each client was given, and the number of claims without an outcome.
+    `unanswered` are the statuses with which a proxy reports a dead server.
     """
     names = [f"van-{number}" for number in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -85,7 +86,9 @@ def claim_all(url, unanswered=()):
 
 def assert_each_task_was_claimed_once(claimed):
     acknowledged = {id: name for name, ids in claimed.items() for id in ids}
-    assert len(acknowledged) == sum(len(ids) for ids in claimed.values()), "Given out twice."
+    assert len(acknowledged) == sum(len(ids) for ids in claimed.values()), (
+        "A task was handed out twice."
+    )
     tasks = {task.id: task for task in Task.objects.all()}
     assert {task.status for task in tasks.values()} == {"assigned"}
     assert {task.attempt for task in tasks.values()} == {1}
@@ -118,13 +121,13 @@ def approve_in_the_console(url, ids, cookie):
 
 
 def make_suggestions(count):
-    """Their ids."""
+    """Return the ids of that many new suggestions."""
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(count))
     return list(Suggestion.objects.values_list("id", flat=True))
 
 
 def approve_all_by_eight(url, ids):
-    """Four over the API and four in the console, each all of them. The answers' statuses."""
+    """Let four API clients and four console users approve them all. Counts the statuses."""
     browser = Client()
     browser.force_login(UserFactory())
     cookie = browser.cookies["sessionid"].value
@@ -141,7 +144,7 @@ def assert_each_became_one_task(ids, answers):
     assert TaskEvent.objects.filter(kind="approved").count() == len(ids)
     assert not Suggestion.objects.exists()
     actors = set(TaskEvent.objects.values_list("actor", flat=True))
-    assert len(actors) == 2, "Both doors took part."
+    assert len(actors) == 2, "Either the API or the console approved none."
     assert answers.keys() == {200, 302, 404}
     assert answers[200] + answers[404] == 4 * len(ids)
     assert answers[302] == 4
