@@ -1,5 +1,5 @@
--- One operation of the contract, over and over: OPERATION is claim, approve or complete; the ids
--- of the last two go up from FIRST. It prints one line of JSON.
+-- Repeats one operation of the contract. OPERATION: claim, approve or complete. The ids of approve and
+-- complete count up from FIRST. Prints one line of JSON.
 local operation = os.getenv("OPERATION")
 local id = tonumber(os.getenv("FIRST") or "1") - 1
 local headers = { ["Content-Type"] = "application/json", ["Host"] = "127.0.0.1" }
