@@ -64,7 +64,7 @@ def name_of(value):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("changed", "line"), WRONG, ids=name_of)
-def test_a_wrong_setting_is_one_line_and_exit_1(changed, line):
+def test_wrong_setting_is_reported_in_one_line(changed, line):
     code, lines = run(MIGRATE, **{**PRODUCTION, **changed})
 
     assert code == 1
@@ -74,7 +74,7 @@ def test_a_wrong_setting_is_one_line_and_exit_1(changed, line):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("changed", "line"), SAID_BY_GUNICORN, ids=name_of)
-def test_the_server_says_it_in_one_line_too(changed, line):
+def test_gunicorn_reports_wrong_setting_in_one_line(changed, line):
     code, lines = run(GUNICORN, **{**PRODUCTION, **changed})
 
     assert code == 1
@@ -82,7 +82,7 @@ def test_the_server_says_it_in_one_line_too(changed, line):
     assert line in lines[0]
 
 
-def test_the_example_lists_every_setting_that_is_read():
+def test_env_example_lists_every_setting():
     sources = [ROOT / "gunicorn.conf.py", ROOT / "manage.py", *(ROOT / "baywheels").rglob("*.py")]
     read = set()
     for source in sources:

@@ -28,7 +28,7 @@ def api(client):
     return post
 
 
-def test_a_worker_extends_and_releases_what_it_holds(api):
+def test_crew_extends_and_releases_its_task(api):
     task = claimed("van-1")
 
     status, extended = api(f"/task/{task.id}/extend", {"worker_id": "van-1"})
@@ -45,7 +45,7 @@ def test_a_worker_extends_and_releases_what_it_holds(api):
     )
 
 
-def test_a_dispatcher_reassigns_prioritizes_and_cancels(api):
+def test_dispatcher_reassigns_prioritizes_and_cancels(api):
     task = claimed("van-1")
 
     status, answer = api(f"/task/{task.id}/reassign", {"worker_id": "van-2", "reason": "Closer"})
@@ -58,7 +58,7 @@ def test_a_dispatcher_reassigns_prioritizes_and_cancels(api):
     assert api(f"/task/{task.id}/cancel", {"reason": "Again"})[0] == 409
 
 
-def test_a_completion_says_what_was_moved(api):
+def test_completion_reports_bikes_moved(api):
     task = claimed("van-1", qty=5)
     reported = (task.assigned_at + timedelta(microseconds=1)).isoformat()
 
@@ -103,7 +103,7 @@ def test_a_completion_says_what_was_moved(api):
     ],
     ids=repr,
 )
-def test_a_report_that_is_wrong_is_400_and_changes_nothing(api, body):
+def test_invalid_report_is_400_and_changes_nothing(api, body):
     task = claimed("van-1", qty=5)
 
     status, answer = api(f"/task/{task.id}/complete", body)
@@ -115,14 +115,14 @@ def test_a_report_that_is_wrong_is_400_and_changes_nothing(api, body):
 
 
 @pytest.mark.parametrize("body", [None, {}, {"worker_id": None, "moved_qty": None, "note": None}])
-def test_a_completion_without_a_report_means_all_by_the_holder(api, body):
+def test_completion_without_body_means_holder_moved_all(api, body):
     task = claimed("van-1", qty=5)
 
     assert api(f"/task/{task.id}/complete", body)[0] == 200
     assert Task.objects.get().moved_qty == 5
 
 
-def test_a_former_holders_completion_is_409_and_kept(api):
+def test_completion_by_former_holder_is_409_but_recorded(api):
     task = claimed("van-1")
     services.reassign_task(task.id, "van-2", actor="maria", reason="Closer")
 
@@ -152,7 +152,7 @@ def test_a_former_holders_completion_is_409_and_kept(api):
         ("extend", {"worker_id": 5}),
     ],
 )
-def test_a_change_without_what_it_needs_is_400_and_changes_nothing(api, operation, body):
+def test_missing_field_is_400_and_changes_nothing(api, operation, body):
     task = claimed("van-1")
     before = Task.objects.values().get()
 
@@ -167,7 +167,7 @@ def test_a_change_without_what_it_needs_is_400_and_changes_nothing(api, operatio
 @pytest.mark.parametrize(
     "operation", ["", "/events", "/complete", "/extend", "/release", "/cancel", "/reassign"]
 )
-def test_a_task_that_is_not_there_is_404(client, operation):
+def test_unknown_task_is_404(client, operation):
     path = f"/task/999{operation}"
     body = {"reason": "No", "worker_id": "van-1"}
     read = operation in ("", "/events")
@@ -178,9 +178,7 @@ def test_a_task_that_is_not_there_is_404(client, operation):
 
 
 @pytest.mark.parametrize("path", ["/task/{}/complete", "/suggestions/{}/reject"])
-def test_no_row_is_looked_for_under_an_id_that_none_can_have(
-    client, path, django_assert_num_queries
-):
+def test_impossible_id_is_404_without_a_query(client, path, django_assert_num_queries):
     with django_assert_num_queries(0):
         answer = client.post(path.format(10**20), {"reason": "No"}, "application/json")
 
@@ -191,7 +189,7 @@ def test_no_row_is_looked_for_under_an_id_that_none_can_have(
 # Safe retry
 
 
-def test_a_claim_is_repeated_with_its_key(api):
+def test_claim_repeated_with_same_key_returns_same_task(api):
     TaskFactory.create_batch(2)
     key = {"Idempotency-Key": "9b1d-1"}
 
@@ -204,7 +202,7 @@ def test_a_claim_is_repeated_with_its_key(api):
     assert without[1]["id"] != first[1]["id"]
 
 
-def test_a_key_with_another_body_is_422_and_claims_nothing(api):
+def test_key_reused_with_another_body_is_422(api):
     TaskFactory.create_batch(2)
     key = {"Idempotency-Key": "9b1d-1"}
     api("/dispatch/next", {"worker_id": "van-1"}, **key)
@@ -217,7 +215,7 @@ def test_a_key_with_another_body_is_422_and_claims_nothing(api):
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é", "a\tb"])
-def test_a_key_that_is_none_is_400_and_claims_nothing(api, key):
+def test_malformed_key_is_400_and_claims_nothing(api, key):
     TaskFactory()
 
     status, answer = api("/dispatch/next", {"worker_id": "van-1"}, **{"Idempotency-Key": key})
@@ -230,7 +228,7 @@ def test_a_key_that_is_none_is_400_and_claims_nothing(api, key):
 # Suggestions
 
 
-def test_a_rejection_can_be_read_back_by_its_source(api, client):
+def test_source_can_read_its_rejections(api, client):
     SuggestionFactory(source="other")
     suggestion = SuggestionFactory(source="demand v2/é")
 
@@ -244,7 +242,7 @@ def test_a_rejection_can_be_read_back_by_its_source(api, client):
     assert (event["suggestion_id"], event["details"]["qty"]) == (suggestion.id, 5)
 
 
-def test_a_source_reads_all_that_became_of_its_suggestions(client):
+def test_source_can_read_all_events_of_its_suggestions(client):
     suggestion = SuggestionFactory(source="demand-v2")
     task = services.approve_suggestion(suggestion.id, actor="maria").task
     claimed()
@@ -257,7 +255,7 @@ def test_a_source_reads_all_that_became_of_its_suggestions(client):
     assert events[-1]["details"] == {"moved_qty": 3}
 
 
-def test_a_suggestions_priority_is_set(api):
+def test_suggestion_priority_can_be_set(api):
     suggestion = SuggestionFactory()
 
     status, answer = api(f"/suggestions/{suggestion.id}/priority", {"priority": -100})
@@ -266,7 +264,7 @@ def test_a_suggestions_priority_is_set(api):
     assert api("/suggestions/999/priority", {"priority": 1})[0] == 404
 
 
-def test_an_expired_suggestion_is_409(api):
+def test_approving_expired_suggestion_is_409(api):
     suggestion = SuggestionFactory(expires_at=MORNING)
 
     status, answer = api("/task/approve", {"suggestion_id": suggestion.id})
@@ -275,7 +273,7 @@ def test_an_expired_suggestion_is_409(api):
     assert "expired" in answer["detail"]
 
 
-def test_approving_a_move_that_is_under_way_says_so_in_a_header(client):
+def test_approving_a_duplicate_move_sets_warning_header(client):
     first, second = SuggestionFactory.create_batch(2)
 
     def approve(suggestion):
@@ -298,7 +296,7 @@ def ids(answer):
     return [each["id"] for each in answer.json()]
 
 
-def test_tasks_are_filtered_and_the_newest_comes_first(client, settings):
+def test_tasks_are_filtered_newest_first(client, settings):
     settings.TASK_OVERDUE_MINUTES = 60
     TaskFactory(id=1, created_at=MORNING)
     TaskFactory(id=2, assigned=True, worker_id="van-1", to_station_id=300)
@@ -336,7 +334,7 @@ def test_tasks_are_filtered_and_the_newest_comes_first(client, settings):
         "cursor=x",
     ],
 )
-def test_a_filter_that_is_wrong_is_400(client, query):
+def test_invalid_task_filter_is_400(client, query):
     answer = client.get(f"/tasks?{query}")
 
     assert answer.status_code == 400
@@ -344,11 +342,11 @@ def test_a_filter_that_is_wrong_is_400(client, query):
 
 
 @pytest.mark.parametrize("query", ["kind=lost", "source=", "suggestion_id=0", "source=%00"])
-def test_a_filter_of_events_that_is_wrong_is_400(client, query):
+def test_invalid_event_filter_is_400(client, query):
     assert client.get(f"/events?{query}").status_code == 400
 
 
-def test_pages_follow_the_link_until_the_last(client):
+def test_link_header_leads_through_all_pages(client):
     Task.objects.bulk_create(TaskFactory.build_batch(5))
     expected = list(Task.objects.order_by("-id").values_list("id", flat=True))
 
@@ -360,7 +358,7 @@ def test_pages_follow_the_link_until_the_last(client):
     assert seen == expected
 
 
-def test_without_a_limit_a_hundred_tasks_and_events_are_answered(client):
+def test_growing_lists_return_100_rows_by_default(client):
     Task.objects.bulk_create(TaskFactory.build_batch(101))
     TaskEvent.objects.bulk_create(TaskEvent(kind="created", actor="a") for _ in range(101))
 
@@ -370,7 +368,7 @@ def test_without_a_limit_a_hundred_tasks_and_events_are_answered(client):
         assert 'rel="next"' in answer.headers["Link"]
 
 
-def test_one_task_is_told_in_full_with_its_history(client):
+def test_task_and_its_history_can_be_read(client):
     task = claimed("van-1", priority=7)
     services.release_task(task.id, actor="maria", reason="Too far")
 
@@ -382,7 +380,7 @@ def test_one_task_is_told_in_full_with_its_history(client):
     assert events[-1]["details"] == {"reason": "Too far"}
 
 
-def test_a_pruned_tasks_history_is_still_told(client):
+def test_history_of_pruned_task_remains_readable(client):
     task = claimed("van-1")
     Task.objects.all().delete()
 
@@ -391,7 +389,7 @@ def test_a_pruned_tasks_history_is_still_told(client):
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/events", "/task/{}", "/task/{}/events"])
-def test_head_is_answered_where_get_is(client, path):
+def test_head_works_wherever_get_does(client, path):
     task = claimed()
 
     assert client.head(path.format(task.id)).status_code == 200
@@ -425,7 +423,7 @@ def enter_history(count):
 
 
 @pytest.mark.parametrize(("path", "index"), FLAT.items(), ids=FLAT.keys())
-def test_what_grows_is_read_through_an_index(client, path, index):
+def test_growing_lists_use_an_index(client, path, index):
     enter_history(3000)
     Task.objects.bulk_create(TaskFactory.build_batch(9, assigned=True, worker_id="van-1"))
     path = path.format(Task.objects.first().id)
@@ -445,7 +443,7 @@ def test_what_grows_is_read_through_an_index(client, path, index):
 
 
 @pytest.mark.parametrize("number", [0, 1, 2000, 2001])
-def test_all_suggestions_are_one_array_whatever_their_number(client, number):
+def test_any_number_of_suggestions_is_one_array(client, number):
     Suggestion.objects.bulk_create(
         SuggestionFactory.build_batch(number, reason="Größe “5”, \u2028")
     )
@@ -460,7 +458,7 @@ def test_all_suggestions_are_one_array_whatever_their_number(client, number):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_long_answer_goes_through_a_file_and_arrives_whole(server):
+def test_long_list_is_sent_through_a_file(server):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(1500, reason="x" * 2000))
 
     for _ in range(2):
@@ -472,7 +470,7 @@ def test_a_long_answer_goes_through_a_file_and_arrives_whole(server):
     assert requests.get(f"{server.url}/", timeout=20).status_code == 200
 
 
-def test_events_are_followed_by_their_ids(client):
+def test_events_can_be_followed_by_id(client):
     task = claimed("van-1")
     first = client.get("/events").json()[-1]["id"]
     services.release_task(task.id, actor="maria", reason="Too far")

@@ -21,7 +21,7 @@ def post(url, body=None):
     return answer.status_code, answer.json()
 
 
-def test_the_whole_life_of_a_suggestion_is_the_contracts(server):
+def test_life_of_a_suggestion_follows_the_contract(server):
     suggestion = SuggestionFactory(qty=5)
     move = {
         "from_station_id": 100,
@@ -61,7 +61,7 @@ def test_the_whole_life_of_a_suggestion_is_the_contracts(server):
     assert list(history) == [("approved", "api"), ("claimed", "api"), ("completed", "api")]
 
 
-def test_refusals_are_json_with_a_detail_and_change_nothing(server):
+def test_refusals_are_json_and_change_nothing(server):
     task = TaskFactory()
 
     assert post(server.url + "/task/approve", {"suggestion_id": 999}) == (
@@ -85,7 +85,7 @@ def test_refusals_are_json_with_a_detail_and_change_nothing(server):
     assert not TaskEvent.objects.exists()
 
 
-def test_an_empty_queue_is_404_and_says_when_to_ask_again(server):
+def test_empty_queue_is_404_with_retry_after(server):
     answer = requests.post(server.url + "/dispatch/next", json={"worker_id": "van-1"}, timeout=10)
 
     assert answer.status_code == 404
@@ -93,7 +93,7 @@ def test_an_empty_queue_is_404_and_says_when_to_ask_again(server):
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_approving_twice_is_404_and_names_the_task(server):
+def test_approving_again_is_404_and_names_the_task(server):
     suggestion = SuggestionFactory()
     post(server.url + "/task/approve", {"suggestion_id": suggestion.id})
 
@@ -107,13 +107,13 @@ def test_approving_twice_is_404_and_names_the_task(server):
     assert Task.objects.count() == 1
 
 
-def test_head_answers_as_get_without_a_body(server):
+def test_head_returns_headers_of_get_without_body(server):
     for path in ("/", "/suggestions", "/healthz", "/readyz", "/openapi.json", "/docs", "/redoc"):
         answer = requests.head(server.url + path, timeout=10)
         assert (answer.status_code, answer.content) == (200, b""), path
 
 
-def test_pages_follow_the_link_header_until_every_suggestion_was_seen(server):
+def test_link_header_leads_to_every_suggestion(server):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(25))
     expected = list(Suggestion.objects.order_by("id").values_list("id", flat=True))
 
@@ -127,7 +127,7 @@ def test_pages_follow_the_link_header_until_every_suggestion_was_seen(server):
     assert list(chain(*seen)) == expected
 
 
-def test_a_request_id_is_taken_over_or_made(server):
+def test_request_id_is_kept_or_generated(server):
     own = requests.get(server.url, headers={"X-Request-ID": "van-7.42"}, timeout=10)
     hostile = requests.get(server.url, headers={"X-Request-ID": 'a" b'}, timeout=10)
 

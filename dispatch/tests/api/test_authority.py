@@ -132,7 +132,7 @@ def knock(client, method, path, role, task_id=2, body=None):
     return client.post(url, body, content_type="application/json", headers=headers)
 
 
-def test_every_endpoint_has_its_entry():
+def test_every_endpoint_is_in_the_access_table():
     served = {
         (method, str(route.pattern))
         for route in urls.router.urls
@@ -168,7 +168,7 @@ def test_each_role_at_each_endpoint(client, required, rows, method, path, role):
 @pytest.mark.parametrize(
     ("method", "path"), [door for door, entry in DOORS.items() if entry.foreign]
 )
-def test_a_worker_gets_nowhere_with_a_task_that_another_holds(client, required, rows, method, path):
+def test_worker_cannot_touch_another_workers_task(client, required, rows, method, path):
     door, before = DOORS[method, path], content()
 
     answer = knock(client, method, path, "worker", task_id=3, body=door.body)
@@ -186,7 +186,7 @@ def test_a_worker_gets_nowhere_with_a_task_that_another_holds(client, required, 
         "task/<row_id:task_id>/release",
     ],
 )
-def test_a_workers_token_speaks_for_no_other_worker(client, required, rows, path):
+def test_worker_token_cannot_act_for_another_worker(client, required, rows, path):
     before = content()
 
     answer = knock(client, "post", path, "worker", task_id=3, body={"worker_id": FOREIGN, **REASON})
@@ -196,7 +196,7 @@ def test_a_workers_token_speaks_for_no_other_worker(client, required, rows, path
     assert content() == before
 
 
-def test_a_worker_sees_its_own_tasks_only(client, required, rows):
+def test_worker_sees_only_its_own_tasks(client, required, rows):
     tasks = knock(client, "get", "tasks", "worker").json()
 
     assert [task["id"] for task in tasks] == [2]
@@ -204,7 +204,7 @@ def test_a_worker_sees_its_own_tasks_only(client, required, rows):
     assert len(client.get("/tasks?worker_id=van-2", headers=headers).json()) == 1
 
 
-def test_a_workers_events_and_filters_do_not_reach_beyond_its_own(client, required, rows):
+def test_worker_cannot_reach_other_tasks_by_filter_or_events(client, required, rows):
     secret = token_of("worker")
 
     def get(path):
@@ -215,7 +215,7 @@ def test_a_workers_events_and_filters_do_not_reach_beyond_its_own(client, requir
     assert get("/task/1/events").status_code == 404
 
 
-def test_a_worker_whose_token_names_no_worker_can_do_nothing(client, required, rows):
+def test_worker_token_without_worker_id_can_do_nothing(client, required, rows):
     user = account("worker", is_staff=False)
     ApiToken.objects.create(
         user=user, label="x", prefix="x", digest=services.tokens.digest_of("x"), created_by="x"
@@ -229,7 +229,7 @@ def test_a_worker_whose_token_names_no_worker_can_do_nothing(client, required, r
     assert client.get("/tasks", headers=headers).status_code == 403
 
 
-def test_what_a_token_may_is_what_its_owner_may(roles):
+def test_token_has_its_owners_permissions(roles):
     for role in ROLES:
         user = account(role, is_staff=False)
         user.user_permissions.add(Permission.objects.get(codename="add_user"))
@@ -241,13 +241,13 @@ def test_what_a_token_may_is_what_its_owner_may(roles):
         assert set(found.permissions) == owned >= set(ROLES[role])
 
 
-def test_public_paths_need_no_token_and_mind_none(client, required):
+def test_public_paths_ignore_tokens(client, required):
     for path in ("/", "/healthz", "/readyz", "/docs", "/redoc", "/redoc.js", "/openapi.json"):
         for headers in ({}, {"Authorization": "Token made-up"}):
             assert client.get(path, headers=headers).status_code == 200, path
 
 
-def test_a_claim_with_a_token_costs_one_query_more(client, required, rows, settings):
+def test_token_adds_one_query_to_a_claim(client, required, rows, settings):
     TaskFactory.create_batch(2)
     secret = token_of("worker")
     services.find_token(secret)
@@ -330,7 +330,7 @@ def is_in(door, role):
     return who is not None and (role == ROOT or role in who)
 
 
-def test_every_page_and_operation_of_the_console_has_its_entry():
+def test_every_console_page_is_in_the_access_table():
     doors = set()
     for model, model_admin in admin.site._registry.items():
         names = [operation.name for operation in getattr(model_admin, "operations", ())]
@@ -340,7 +340,7 @@ def test_every_page_and_operation_of_the_console_has_its_entry():
 
 
 @pytest.mark.parametrize(("kind", "name", "role"), CONSOLE_CELLS)
-def test_each_role_at_each_door_of_the_console(console_rows, kind, name, role):
+def test_each_role_at_each_console_page(console_rows, kind, name, role):
     browser = Client()
     listing = f"/admin/{'auth' if kind == 'group' else 'dispatch'}/{kind}/"
     if role:
@@ -371,7 +371,7 @@ BOARD_DOORS = ("/admin/board/", "/admin/board/state.json", "/admin/board/station
 
 @pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
 @pytest.mark.parametrize("address", BOARD_DOORS)
-def test_each_role_at_each_door_of_the_board(console_rows, address, role):
+def test_each_role_at_each_board_page(console_rows, address, role):
     browser = Client()
     if role:
         browser.force_login(account(role, is_staff=True))
@@ -386,13 +386,13 @@ def test_each_role_at_each_door_of_the_board(console_rows, address, role):
     assert everything() == before
 
 
-def test_every_page_of_the_board_has_its_entry():
+def test_every_board_page_is_in_the_access_table():
     served = {str(route.pattern).replace("<int:number>", "1") for route in board_urls.urlpatterns}
 
     assert {f"/admin/board/{path}" for path in served} == set(BOARD_DOORS)
 
 
-def test_an_account_without_staff_status_stays_outside_whatever_its_group(console_rows):
+def test_account_without_staff_status_cannot_enter_console(console_rows):
     browser = Client()
     browser.force_login(account("dispatcher", is_staff=False))
     before = content()
@@ -402,13 +402,13 @@ def test_an_account_without_staff_status_stays_outside_whatever_its_group(consol
     assert content() == before
 
 
-def test_the_roles_have_exactly_these_permissions(roles):
+def test_roles_have_exactly_these_permissions(roles):
     for role, codenames in ROLES.items():
         group = Group.objects.get(name=role)
         assert set(group.permissions.values_list("codename", flat=True)) == set(codenames)
 
 
-def test_a_job_proposes_under_its_own_name_only(client, required, rows):
+def test_job_proposes_under_its_own_name_only(client, required, rows):
     secret = token_of("ml")
     SuggestionFactory(source="console", from_station_id=1, to_station_id=2, qty=9)
 
@@ -426,7 +426,7 @@ def test_a_job_proposes_under_its_own_name_only(client, required, rows):
 
 
 @pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-origin", 200), ("", 200)])
-def test_where_everybody_may_do_everything_other_sites_pages_may_not(client, rows, site, status):
+def test_open_api_refuses_writes_from_other_sites(client, rows, site, status):
     before = content()
     headers = {"Sec-Fetch-Site": site} if site else {}
 

@@ -74,7 +74,7 @@ def assert_hardened(answer, status, what):
 
 
 @pytest.mark.parametrize(("path", "status"), PAGES)
-def test_a_page_of_the_console(dispatcher, path, status):
+def test_console_pages_have_security_headers(dispatcher, path, status):
     answer = dispatcher.get(path)
 
     assert_hardened(answer, status, path)
@@ -83,14 +83,14 @@ def test_a_page_of_the_console(dispatcher, path, status):
 
 
 @pytest.mark.parametrize(("path", "status"), PUBLIC)
-def test_what_anybody_gets(client, path, status):
+def test_public_responses_have_security_headers(client, path, status):
     answer = client.get(path)
 
     assert_hardened(answer, status, path)
     assert ("max-age=86400" if path == "/redoc.js" else "no-store") in answer["Cache-Control"]
 
 
-def test_an_operation_its_question_and_its_refusals(dispatcher):
+def test_console_operations_have_security_headers(dispatcher):
     suggestion, task = SuggestionFactory(), TaskFactory()
     for path, status in [
         (f"{SUGGESTIONS}{suggestion.id}/reject/", 200),
@@ -103,21 +103,21 @@ def test_an_operation_its_question_and_its_refusals(dispatcher):
     assert_hardened(dispatcher.post(SUGGESTIONS, nonsense), 400, "no id")
 
 
-def test_403_in_the_console(client):
+def test_console_403_has_security_headers(client):
     client.force_login(UserFactory(is_superuser=False))
 
     assert_hardened(client.get(SUGGESTIONS), 403, "no permission")
     assert_hardened(Client(enforce_csrf_checks=True).post(LOGIN), 403, "no token")
 
 
-def test_413_in_the_console_and_the_api(dispatcher, settings):
+def test_413_has_security_headers(dispatcher, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
 
     assert_hardened(dispatcher.post(SUGGESTIONS, "a" * 11, FORM), 413, "console")
     assert_hardened(dispatcher.post("/dispatch/next", "[" * 11, "application/json"), 413, "API")
 
 
-def test_429_at_the_sign_in(client):
+def test_lockout_has_security_headers(client):
     form = {"username": "maria", "password": "wrong"}
     for _ in range(4):
         client.post(LOGIN, form)
@@ -126,7 +126,7 @@ def test_429_at_the_sign_in(client):
 
 
 @pytest.mark.parametrize("path", [SUGGESTIONS, "/suggestions"])
-def test_500(dispatcher, path, monkeypatch):
+def test_500_has_security_headers(dispatcher, path, monkeypatch):
     def broken(*args, **options):
         raise RuntimeError("A mistake of ours.")
 
@@ -140,7 +140,7 @@ def test_500(dispatcher, path, monkeypatch):
 @pytest.mark.own_connections
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_on_a_real_server_also_400_411_503_and_over_https():
+def test_real_server_errors_have_security_headers():
     task = TaskFactory(assigned=True)
     https = {"X-Forwarded-Proto": "https"}
     options = {"HTTPS_ONLY": "true", "BEHIND_PROXY": "true", "DB_OPTIONS": "-c lock_timeout=100ms"}
@@ -185,7 +185,7 @@ def test_on_a_real_server_also_400_411_503_and_over_https():
         assert attribute in cookie
 
 
-def test_the_cookies_are_out_of_reach_of_scripts_and_other_sites(client, settings):
+def test_cookies_are_http_only_lax_and_secure(client, settings):
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     UserFactory(username="maria")
 

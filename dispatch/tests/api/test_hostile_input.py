@@ -106,18 +106,18 @@ def complaints_about(server, corpus):
         return [said for said in pool.map(ask, corpus) if said]
 
 
-def test_the_corpus_is_large_and_each_case_is_another():
+def test_corpus_is_large_and_without_duplicates():
     assert len({name for name, *_ in CASES}) == len(CASES) >= 300
     assert len({json.dumps(parts, default=repr) for _, *parts in CASES}) == len(CASES)
 
 
-def test_the_same_requests_done_right_are_accepted(server, rows):
+def test_valid_versions_of_the_corpus_are_accepted(server, rows):
     for path, right in ((APPROVE, GOOD_BODY), (NEXT, GOOD_BODY), (COMPLETE, b"")):
         status, _, body = send(server.url, request("POST", path, JSON, right))
         assert status == 200, body
 
 
-def test_every_bad_request_is_refused_in_json_and_changes_nothing(server, rows):
+def test_bad_requests_are_refused_and_change_nothing(server, rows):
     before = digest()
 
     complaints = complaints_about(server, CASES)
@@ -130,7 +130,7 @@ WIDE = list(wide_cases())
 WIDE_STEP = 1 if os.environ.get("HOSTILE") == "all" else 16
 
 
-def test_the_wide_corpus_has_ten_thousand_distinct_cases():
+def test_wide_corpus_has_ten_thousand_distinct_cases():
     assert len({name for name, *_ in WIDE}) == len(WIDE)
     assert len({repr(parts) for _, *parts in WIDE}) == len(WIDE) >= 10_000
 
@@ -138,9 +138,7 @@ def test_the_wide_corpus_has_ten_thousand_distinct_cases():
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("auth", ["open", "required"])
-def test_whatever_is_one_step_away_from_right_is_refused_and_changes_nothing(
-    transactional_db, rows, auth
-):
+def test_wide_corpus_is_refused_and_changes_nothing(transactional_db, rows, auth):
     _, secret = create_token(UserFactory(), actor="test", label="test")
     before = digest()
 
@@ -159,13 +157,13 @@ def test_whatever_is_one_step_away_from_right_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize(("path", "good"), GOOD.items(), ids=GOOD.keys())
-def test_the_good_requests_that_the_wide_corpus_spoils_are_accepted(client, rows, path, good):
+def test_valid_versions_of_the_wide_corpus_are_accepted(client, rows, path, good):
     answer = client.post(path, good, content_type="application/json")
 
     assert answer.status_code == 200, answer.content
 
 
-def test_with_auth_required_nothing_but_the_public_paths_gets_further_than_401(closed_server, rows):
+def test_corpus_without_token_is_401_except_public_paths(closed_server, rows):
     before = digest()
     # An unread large body would break the connection before the answer is read.
     closed = [
@@ -181,7 +179,7 @@ def test_with_auth_required_nothing_but_the_public_paths_gets_further_than_401(c
     assert digest() == before
 
 
-def test_broken_http_is_refused_by_the_server_itself(server, rows):
+def test_server_refuses_broken_http(server, rows):
     before = digest()
 
     for name, raw in BROKEN_HTTP.items():
@@ -194,7 +192,7 @@ def test_broken_http_is_refused_by_the_server_itself(server, rows):
     assert digest() == before
 
 
-def test_a_body_without_length_is_refused_and_not_dropped(server, rows):
+def test_body_without_length_is_refused(server, rows):
     head = b"POST /task/approve HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD_BODY), GOOD_BODY)
     raw = head + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk
@@ -203,7 +201,7 @@ def test_a_body_without_length_is_refused_and_not_dropped(server, rows):
     assert send(server.url, raw)[0] == 411
 
 
-def test_a_client_that_hangs_up_early_changes_nothing(server, rows):
+def test_client_that_disconnects_early_changes_nothing(server, rows):
     before = digest()
     raw = request("POST", APPROVE, {**JSON, "Content-Length": "60"}, GOOD_BODY)
 
@@ -212,7 +210,7 @@ def test_a_client_that_hangs_up_early_changes_nothing(server, rows):
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "garbage", "*/*;q=x", ""])
-def test_an_odd_accept_header_still_gets_json(server, rows, accept):
+def test_odd_accept_header_still_gets_json(server, rows, accept):
     status, content_type, body = send(
         server.url, request("GET", "/suggestions", {"Accept": accept}, b"")
     )
@@ -236,7 +234,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("headers", HEADERS.values(), ids=HEADERS.keys())
-def test_odd_headers_do_no_harm(server, rows, headers):
+def test_odd_headers_cause_no_server_error(server, rows, headers):
     status, content_type, _ = send(server.url, request("GET", "/suggestions", headers, b""))
 
     assert (status, content_type) == (200, "application/json")
@@ -277,14 +275,14 @@ CONSOLE = [
 
 
 @pytest.mark.parametrize("kind", ["suggestion", "task"])
-def test_odd_addresses_of_the_console_are_no_server_errors(admin_client, rows, kind):
+def test_odd_console_urls_cause_no_server_error(admin_client, rows, kind):
     for query in CONSOLE:
         answer = admin_client.get(f"/admin/dispatch/{kind}/{query}")
         assert answer.status_code < 500, query
 
 
 @pytest.mark.slow
-def test_odd_addresses_of_every_list_are_no_server_errors(admin_client, rows):
+def test_odd_list_parameters_cause_no_server_error(admin_client, rows):
     create_token(UserFactory(), actor="test", label="test")
     for model in admin.site._registry:
         listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
@@ -301,13 +299,13 @@ def test_odd_addresses_of_every_list_are_no_server_errors(admin_client, rows):
 
 
 @pytest.mark.parametrize("name", ["x" * 256, "x" * 5000, "\x00", "é" * 200])
-def test_odd_names_at_the_door_are_no_server_errors(client, rows, name):
+def test_odd_user_names_cause_no_server_error(client, rows, name):
     answer = client.post("/admin/login/", {"username": name, "password": "wrong"})
 
     assert answer.status_code == 200
 
 
-def test_forged_forms_of_the_console_are_no_server_errors(admin_client, rows):
+def test_forged_console_forms_cause_no_server_error(admin_client, rows):
     before = digest()
     lists = ["/admin/dispatch/suggestion/", "/admin/dispatch/task/"]
     forms = [
@@ -348,7 +346,7 @@ def test_forged_forms_of_the_console_are_no_server_errors(admin_client, rows):
 @pytest.mark.parametrize(
     "back", ["//evil.example", "https://evil.example/", "%0d%0aSet-Cookie: a=b", "\\\\evil", "#x"]
 )
-def test_a_button_returns_to_its_own_list_whatever_the_address_says(admin_client, rows, back):
+def test_button_redirects_only_to_its_own_list(admin_client, rows, back):
     answer = admin_client.post(f"/admin/dispatch/task/1/complete/?back={back}")
 
     assert answer.status_code == 302

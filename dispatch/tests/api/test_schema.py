@@ -72,12 +72,12 @@ def project_version():
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
-def test_the_schema_names_the_contract_and_its_version(schema):
+def test_schema_has_the_contracts_title_and_the_project_version(schema):
     assert schema["info"]["title"] == "Bay Wheels Orchestration & Dispatch Service"
     assert schema["info"]["version"] == project_version()
 
 
-def test_the_schema_has_each_endpoint_with_each_status_that_it_can_answer(schema):
+def test_schema_lists_every_endpoint_and_status(schema):
     described = {
         (method, path): set(operation["responses"])
         for path, operations in schema["paths"].items()
@@ -87,7 +87,7 @@ def test_the_schema_has_each_endpoint_with_each_status_that_it_can_answer(schema
     assert described == CONTRACT | OURS
 
 
-def test_the_schema_shows_the_authentication_that_is_in_force(schema, closed_server):
+def test_schema_shows_the_active_authentication(schema, closed_server):
     assert "securitySchemes" not in schema["components"]
 
     required = requests.get(f"{closed_server.url}/openapi.json", timeout=10).json()
@@ -101,18 +101,18 @@ def test_the_schema_shows_the_authentication_that_is_in_force(schema, closed_ser
         assert {"401", "403"} <= set(operation["responses"])
 
 
-def test_a_request_example_is_there_for_each_body(schema):
+def test_every_request_body_has_an_example(schema):
     for path in ("/task/approve", "/dispatch/next"):
         (content, *_) = schema["paths"][path]["post"]["requestBody"]["content"].values()
         assert content["examples"], path
 
 
-def test_the_schema_is_complete_in_the_generators_own_eyes(tmp_path):
+def test_schema_generates_without_warnings(tmp_path):
     call_command("spectacular", "--fail-on-warn", "--validate", "--file", str(tmp_path / "s.yaml"))
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
-def test_the_documentation_refers_to_no_other_host_and_has_no_inline_code(client, path):
+def test_docs_pages_use_no_other_host_and_no_inline_code(client, path):
     page = client.get(path)
 
     assert page.status_code == 200
@@ -126,7 +126,7 @@ def test_the_documentation_refers_to_no_other_host_and_has_no_inline_code(client
 @pytest.mark.timeout(600)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("auth", ["open", "required"])
-def test_generated_requests_get_only_answers_that_the_schema_describes(auth):
+def test_responses_to_generated_requests_match_the_schema(auth):
     with serve(API_AUTH=auth) as server:
         # Bad data may be only a missing token there, and the token is always sent.
         hold_to_its_schema(server, CHECKS if auth == "open" else CHECKS[:-1])

@@ -17,7 +17,7 @@ from ..support.server import ROOT, serve
 PUBLIC = ["/", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json"]
 
 
-def test_with_auth_required_only_the_public_paths_answer(closed_server):
+def test_only_public_paths_work_without_a_token(closed_server):
     suggestion, task = SuggestionFactory(), TaskFactory(assigned=True)
     closed = [
         ("GET", "/suggestions", None),
@@ -49,7 +49,7 @@ def test_with_auth_required_only_the_public_paths_answer(closed_server):
 @pytest.mark.own_connections
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_lock_that_is_held_too_long_is_503_and_changes_nothing():
+def test_lock_timeout_is_503_and_changes_nothing():
     task = TaskFactory(assigned=True)
 
     with serve(DB_OPTIONS="-c lock_timeout=100ms") as server, transaction.atomic():
@@ -64,7 +64,7 @@ def test_a_lock_that_is_held_too_long_is_503_and_changes_nothing():
 
 @pytest.mark.own_connections
 @pytest.mark.slow
-def test_only_the_servers_connections_have_timeouts(cluster):
+def test_only_server_connections_have_timeouts(cluster):
     shown = """
 from django.db import connection
 with connection.cursor() as cursor:
@@ -80,7 +80,7 @@ with connection.cursor() as cursor:
 
 
 @pytest.mark.slow
-def test_an_old_schema_is_not_served_and_a_database_that_was_away_is_served_again(cluster):
+def test_server_refuses_old_schema_and_survives_database_restart(cluster):
     refused = subprocess.run(
         [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", "127.0.0.1:0"],
         cwd=ROOT,
