@@ -1,4 +1,4 @@
-"""What a start needs, and what it says in one line when it is missing."""
+"""Settings that are missing or wrong are reported in one line."""
 
 import os
 import re
@@ -51,8 +51,8 @@ WRONG = [
     ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be DEBUG or INFO"),
     ({}, "The database is not available: "),
 ]
-# It reads the same settings, and says what is wrong with them at a place of its own.
-SAID_BY_GUNICORN = [
+# gunicorn reads the same settings, and reports errors in its own place.
+REPORTED_BY_GUNICORN = [
     *(case for case in WRONG if case[0].keys() <= {"SECRET_KEY", "API_AUTH"}),
     ({"WEB_THREADS": "0"}, "WEB_THREADS must be a whole number from 1"),
 ]
@@ -73,7 +73,7 @@ def test_wrong_setting_is_reported_in_one_line(changed, line):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("changed", "line"), SAID_BY_GUNICORN, ids=name_of)
+@pytest.mark.parametrize(("changed", "line"), REPORTED_BY_GUNICORN, ids=name_of)
 def test_gunicorn_reports_wrong_setting_in_one_line(changed, line):
     code, lines = run(GUNICORN, **{**PRODUCTION, **changed})
 

@@ -1,4 +1,4 @@
-"""What stands beside the contract's five endpoints."""
+"""The API beyond the contract's five endpoints."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def api(client):
-    """POST a JSON body (None: none at all): the status and the answer."""
+    """POST a JSON body (None: no body). Return the status and the response."""
 
     def post(path, body=None, **headers):
         sent = {} if body is None else {"data": body, "content_type": "application/json"}

@@ -1,4 +1,4 @@
-"""The contract, word for word, through real gunicorn."""
+"""The contract, word for word, on a real gunicorn."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What browsers are told with every answer, of whatever kind and however it came about."""
+"""Security headers on every kind of response."""
 
 import re
 
@@ -23,7 +23,7 @@ ALWAYS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 SUGGESTIONS, TASKS, LOGIN = "/admin/dispatch/suggestion/", "/admin/dispatch/task/", "/admin/login/"
-# Path and status of what a signed-in dispatcher, or nobody, gets by GET.
+# Paths and statuses of GET: first for a signed-in dispatcher, then for anyone.
 PAGES = [
     ("/admin/board/", 200),
     ("/admin/lists/", 200),
@@ -59,7 +59,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def complaints(answer):
-    """What is wrong with the headers of an answer."""
+    """Return what is wrong with a response's headers."""
     for name, value in ALWAYS.items():
         if answer.headers.get(name) != value:
             yield f"{name}: {answer.headers.get(name)}"

@@ -1,4 +1,4 @@
-"""Whatever is sent: a 4xx in JSON, never a 5xx, never HTML, never a changed row. Real gunicorn."""
+"""Hostile input gets a 4xx in JSON and changes no row, on a real gunicorn."""
 
 import json
 import os
@@ -38,7 +38,7 @@ CASES = list(cases())
 
 @pytest.fixture
 def rows(db):
-    """One of everything, so that no path answers 404 before it gets to the database."""
+    """Create a row of every kind, so that no request ends with 404 before its query."""
     SuggestionFactory(id=ID)
     TaskFactory(id=1)
     TaskFactory(id=2, completed=True)
@@ -61,11 +61,11 @@ def digest():
 
 
 def send(url, raw):
-    """The raw bytes on a connection of their own: status, content type and body of the answer."""
+    """Send raw bytes on a new connection. Return the status, content type and body."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), timeout=20) as connected:
         connected.sendall(raw)
-        # Who refuses early may have hung up already.
+        # A server that refuses early may have closed the connection.
         with suppress(OSError):
             connected.shutdown(socket.SHUT_WR)
         with HTTPResponse(connected) as answer:
@@ -85,7 +85,7 @@ def request(method, path, headers, body):
 
 
 def complaint(case, answer):
-    """What is wrong with the answer to a bad request, or None."""
+    """Return what is wrong with the response to a bad request, or None."""
     status, content_type, body = answer
     if not 400 <= status < 500:
         return f"{case}: status {status}"
@@ -126,7 +126,7 @@ def test_bad_requests_are_refused_and_change_nothing(server, rows):
 
 
 WIDE = list(wide_cases())
-# All of them when asked for, as in a nightly run; else one in sixteen, always the same.
+# All cases in nightly runs; otherwise one in sixteen, always the same ones.
 WIDE_STEP = 1 if os.environ.get("HOSTILE") == "all" else 16
 
 
@@ -165,7 +165,7 @@ def test_valid_versions_of_the_wide_corpus_are_accepted(client, rows, path, good
 
 def test_corpus_without_token_is_401_except_public_paths(closed_server, rows):
     before = digest()
-    # An unread large body would break the connection before the answer is read.
+    # A large unread body would break the connection before the response is read.
     closed = [
         case
         for case in CASES

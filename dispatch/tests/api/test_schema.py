@@ -1,4 +1,4 @@
-"""What /openapi.json says is what the server does."""
+"""The server behaves as /openapi.json says."""
 
 import os
 import re
@@ -25,7 +25,7 @@ from dispatch.services import create_token
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 from ..support.server import ROOT, serve
 
-# Of good and of bad requests, for each operation.
+# Valid and invalid requests for each operation.
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "15"))
 CHECKS = (
     not_a_server_error,
@@ -128,7 +128,7 @@ def test_docs_pages_use_no_other_host_and_no_inline_code(client, path):
 @pytest.mark.parametrize("auth", ["open", "required"])
 def test_responses_to_generated_requests_match_the_schema(auth):
     with serve(API_AUTH=auth) as server:
-        # Bad data may be only a missing token there, and the token is always sent.
+        # The generated fault may be a missing token, but the token is always sent.
         hold_to_its_schema(server, CHECKS if auth == "open" else CHECKS[:-1])
 
 
@@ -139,7 +139,7 @@ def hold_to_its_schema(server, checks):
     TaskFactory.create_batch(5)
     TaskFactory.create_batch(5, assigned=True)
     api = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
-    # By default 411 and 413 would not count as rejections.
+    # By default 411 and 413 do not count as rejections.
     api.config.checks.negative_data_rejection.expected_statuses = ["4xx"]
     sent = []
 
@@ -159,7 +159,7 @@ def hold_to_its_schema(server, checks):
                 answer = case.call_and_validate(checks=checks, headers=headers)
                 sent.append(answer.status_code)
 
-            # Nothing about GET / could be asked wrongly.
+            # GET / has nothing that could be invalid.
             with suppress(Unsatisfiable):
                 conforms()
 

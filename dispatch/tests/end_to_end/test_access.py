@@ -1,4 +1,4 @@
-"""`API_AUTH=required`, and a database that is away or busy: real gunicorn."""
+"""`API_AUTH=required`, and an unavailable or busy database, on a real gunicorn."""
 
 import os
 import subprocess
@@ -117,7 +117,7 @@ MIGRATE = "from django.core.management import call_command; call_command('migrat
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A server of one's own, to be stopped at will."""
+    """A PostgreSQL server of its own, which the test can stop."""
     cluster = Cluster(tmp_path_factory.mktemp("access") / "db")
     cluster.start()
     try:

@@ -119,7 +119,7 @@ WORKER_IDS = [
     str(10**30),
 ]
 
-# What is between the braces names both fields, so that only the form of the JSON is at fault.
+# The braces contain both fields, so that only the form of the JSON is wrong.
 BODIES = {
     "empty": b"",
     "blank": b" \n",
@@ -405,8 +405,8 @@ def body(field: str, value: str) -> bytes:
     return f'{{"{field}": {value}}}'.encode("utf-8", "surrogatepass")
 
 
-# HTTP that is broken itself: gunicorn refuses it in its own words, before Django sees it. The
-# right request would approve suggestion 7.
+# Broken HTTP, which gunicorn refuses in its own words before Django sees it. The correct request
+# would approve suggestion 7.
 BROKEN_HTTP = {
     "no_http": b"hello\r\n\r\n",
     "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64,

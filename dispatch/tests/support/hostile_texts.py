@@ -1,4 +1,4 @@
-"""Texts that would do something on a page that does not escape them, and rows full of them."""
+"""Texts that take effect on pages that do not escape them, and rows that contain them."""
 
 import requests
 from django.db import connection
@@ -21,8 +21,10 @@ PAYLOADS = [
 
 
 def enter(url, payload, number):
-    """A suggestion, a task that has been through everything and one on the way, each text of which
-    is the payload. The numbers of the first task and of a suggestion that was rejected."""
+    """Create suggestions and tasks whose every text is the payload.
+
+    Return the ids of a task with every kind of event and of a rejected suggestion.
+    """
     one_line = payload if payload.isprintable() else payload[1:]
     row = SuggestionRow(from_station_id=number, to_station_id=900, qty=1, reason=payload)
     services.ingest_suggestions([row], source=one_line, actor=payload)

@@ -33,7 +33,7 @@ GOOD = {
     f"/suggestions/{ID}/priority": {"priority": 5},
     "/suggestions": {"from_station_id": 1, "to_station_id": 2, "qty": 3, "reason": "Full"},
 }
-# An empty body or object is a good one here.
+# An empty body or object is valid here.
 OPTIONAL_BODY = {f"/task/{TASK}/complete", f"/task/{TASK}/extend"}
 
 NO_INTEGERS = [
@@ -67,7 +67,7 @@ BESIDE = {
     f"/task/{TASK}/complete": ["completed_at"],
     "/suggestions": ["priority", "expires_at", "source"],
 }
-# What JSON allows between two tokens is no fault there.
+# JSON allows these between two tokens.
 CONTROLS = [bytes([code]) for code in range(0x20) if code not in b"\t\n\r"][:20]
 NO_UTF_8 = [b"\x80", b"\xfe", b"\xff", b"\xf5", b"\xc0\xaf", b"\xed\xa0\x80"]
 BROKEN_BYTES = [*CONTROLS, *NO_UTF_8]
@@ -130,7 +130,7 @@ def broken_bodies() -> Iterator[Case]:
     for path, good in GOOD.items():
         body = json.dumps(good).encode()
         for place in range(len(body)):
-            # What is shorter stands among the bodies.
+            # Shorter ones are among the bodies.
             if place > 1:
                 yield post(f"{path} cut at {place}", path, body[:place])
             for number, extra in enumerate(BROKEN_BYTES):
