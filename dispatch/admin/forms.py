@@ -4,19 +4,19 @@ from typing import Any
 
 from django import forms
 
-from ..models import INT4_MAX
+from ..models import INT4_MAX, TEXT_LENGTH
 from ..services import Report
 
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
-        max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True})
+        max_length=TEXT_LENGTH, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True})
     )
 
 
 class RejectForm(ReasonForm):
     reason = forms.CharField(
-        max_length=2000,
+        max_length=TEXT_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
         help_text="The team that owns the model will read this.",
     )
@@ -35,7 +35,7 @@ class ReassignForm(forms.Form):
         widget=forms.TextInput(attrs={"autofocus": True}),
         help_text="The name the crew signs in with, such as van-3.",
     )
-    reason = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3}))
+    reason = forms.CharField(max_length=TEXT_LENGTH, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 class ReportForm(forms.Form):
@@ -46,7 +46,7 @@ class ReportForm(forms.Form):
         widget=forms.NumberInput(attrs={"autofocus": True}),
     )
     note = forms.CharField(
-        max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+        max_length=TEXT_LENGTH, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
 
     def clean(self) -> dict[str, Any]:

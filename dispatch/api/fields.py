@@ -4,13 +4,14 @@ from typing import Any
 
 from rest_framework import serializers
 
+from ..models import TEXT_LENGTH
+
 INT8_MAX = 9_223_372_036_854_775_807
 DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 # Django accepts many more formats, and assumes the server's time zone where none is given.
 RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-LONGEST_TEXT = 2000
 LONGEST_WORKER_ID = 200
 
 
@@ -67,4 +68,4 @@ class WorkerIdField(StrictCharField):
 
 class ReasonField(StrictCharField):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=LONGEST_TEXT, **kwargs)
+        super().__init__(max_length=TEXT_LENGTH, **kwargs)

@@ -2,7 +2,7 @@
 
 from .claim_keys import ClaimKey
 from .events import EventKind, TaskEvent, no_details
-from .moves import INT4_MAX, PRIORITY_MAX, PRIORITY_MIN, Move
+from .moves import INT4_MAX, PRIORITY_MAX, PRIORITY_MIN, SOURCE_LENGTH, TEXT_LENGTH, Move
 from .stations import (
     FIRST_OWN_NUMBER,
     FeedKind,
@@ -26,6 +26,8 @@ __all__ = [
     "OPEN_STATUSES",
     "PRIORITY_MAX",
     "PRIORITY_MIN",
+    "SOURCE_LENGTH",
+    "TEXT_LENGTH",
     "ApiToken",
     "ClaimKey",
     "EventKind",

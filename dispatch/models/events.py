@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from .moves import SOURCE_LENGTH
+
 
 class EventKind(models.TextChoices):
     INGESTED = "ingested"
@@ -49,7 +51,7 @@ class TaskEvent(models.Model):
     worker_id = models.CharField(max_length=200, null=True)
     actor = models.CharField(max_length=200)
     # The source of the suggestion behind it, so that a job can follow its own suggestions.
-    source = models.CharField(max_length=100, blank=True, db_default="")
+    source = models.CharField(max_length=SOURCE_LENGTH, blank=True, db_default="")
     details = models.JSONField(default=no_details, db_default=models.Value({}, models.JSONField()))
 
     objects = TaskEventQuerySet.as_manager()

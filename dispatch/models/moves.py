@@ -7,6 +7,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 PRIORITY_MIN, PRIORITY_MAX = -100, 100
+# Characters of a reason or note, and of the name of a job.
+TEXT_LENGTH, SOURCE_LENGTH = 2000, 100
 # The largest value of an integer column.
 INT4_MAX = 2_147_483_647
 

@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from .moves import Move, MoveQuerySet, is_a_date
+from .moves import SOURCE_LENGTH, TEXT_LENGTH, Move, MoveQuerySet, is_a_date
 
 
 class SuggestionQuerySet(MoveQuerySet["Suggestion"]):
@@ -13,9 +13,9 @@ class SuggestionQuerySet(MoveQuerySet["Suggestion"]):
 class Suggestion(Move):
     """A move that an ML job or a dispatcher proposes. Its row is deleted when it is decided."""
 
-    reason = models.CharField(max_length=2000)
+    reason = models.CharField(max_length=TEXT_LENGTH)
     source = models.CharField(
-        max_length=100, blank=True, db_default="", help_text="The job that proposes it."
+        max_length=SOURCE_LENGTH, blank=True, db_default="", help_text="The job that proposes it."
     )
     expires_at = models.DateTimeField(
         null=True, blank=True, help_text="After this it can no longer be approved."

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from .moves import Move, MoveQuerySet
+from .moves import SOURCE_LENGTH, TEXT_LENGTH, Move, MoveQuerySet
 
 
 class TaskStatus(models.TextChoices):
@@ -72,7 +72,7 @@ class Task(Move):
     ready -> assigned -> completed; assigned -> ready (release); ready or assigned -> cancelled.
     """
 
-    reason = models.CharField(max_length=2000, null=True, blank=True)
+    reason = models.CharField(max_length=TEXT_LENGTH, null=True, blank=True)
     status = models.CharField(
         max_length=16,
         choices=TaskStatus,
@@ -82,7 +82,7 @@ class Task(Move):
     worker_id = models.CharField("worker", max_length=200, null=True, editable=False)
     # Not a foreign key: approval deletes the suggestion.
     suggestion_id = models.BigIntegerField("suggestion", null=True, unique=True, editable=False)
-    source = models.CharField(max_length=100, blank=True, db_default="", editable=False)
+    source = models.CharField(max_length=SOURCE_LENGTH, blank=True, db_default="", editable=False)
     attempt = models.IntegerField(db_default=0, editable=False)
     assigned_at = models.DateTimeField(null=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
@@ -91,7 +91,7 @@ class Task(Move):
     reported_completed_at = models.DateTimeField(null=True, editable=False)
     cancelled_at = models.DateTimeField(null=True, editable=False)
     moved_qty = models.IntegerField("bikes moved", null=True, editable=False)
-    note = models.CharField(max_length=2000, blank=True, db_default="", editable=False)
+    note = models.CharField(max_length=TEXT_LENGTH, blank=True, db_default="", editable=False)
 
     objects = TaskQuerySet.as_manager()
 

@@ -1,4 +1,4 @@
-"""Bulk entry of suggestions: staged with COPY, merged into the table in one transaction."""
+"""Bulk insertion of suggestions: staged with COPY, merged in one transaction."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -10,26 +10,36 @@ import msgspec
 from django.db import connection, transaction
 
 from ..exceptions import Refusal
-from ..models import INT4_MAX, PRIORITY_MAX, PRIORITY_MIN, EventKind, Suggestion, TaskEvent
+from ..models import (
+    INT4_MAX,
+    PRIORITY_MAX,
+    PRIORITY_MIN,
+    SOURCE_LENGTH,
+    TEXT_LENGTH,
+    EventKind,
+    TaskEvent,
+)
 from .locks import advisory_lock
 
-# PostgreSQL reads none from it on.
-WIDEST_OFFSET = timedelta(hours=16)
+EXPIRY_YEARS = range(2001, 8999)
+# PostgreSQL rejects this offset and larger ones.
+OFFSET_LIMIT = timedelta(hours=16)
 StationId = Annotated[int, msgspec.Meta(ge=0, le=INT4_MAX)]
 
 
 class SuggestionRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One suggested move as an ML job writes it. `qty` in bikes; `expires_at` with a time zone,
-    None: never.
+    """One suggested move as an ML job writes it.
 
-    What is decoded or converted (`msgspec.convert`) is checked in full. The constructor checks
-    neither types nor ranges; PostgreSQL does.
+    `qty`: bikes. `expires_at`: with a time zone; None: it does not expire.
+
+    Rows that msgspec decodes or converts are checked in full. The constructor does not check types
+    and ranges; PostgreSQL does.
     """
 
     from_station_id: StationId
     to_station_id: StationId
     qty: Annotated[int, msgspec.Meta(ge=1, le=INT4_MAX)]
-    reason: Annotated[str, msgspec.Meta(max_length=2000)]
+    reason: Annotated[str, msgspec.Meta(max_length=TEXT_LENGTH)]
     priority: Annotated[int, msgspec.Meta(ge=PRIORITY_MIN, le=PRIORITY_MAX)] = 0
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
@@ -39,18 +49,19 @@ class SuggestionRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         if not self.reason.strip():
             raise ValueError("reason: must not be empty")
         if not is_storable(self.reason):
-            raise ValueError("reason: has a NUL or half a surrogate pair, which cannot be stored")
+            raise ValueError("reason: cannot store a NUL or half a surrogate pair")
         if self.expires_at is not None:
             if self.expires_at.tzinfo is None:
                 raise ValueError("expires_at: needs a time zone")
-            if abs(self.expires_at.utcoffset() or timedelta()) >= WIDEST_OFFSET:
-                raise ValueError("expires_at: the time zone's offset must be below 16 hours")
-            if not 2000 < self.expires_at.year < 8999:
-                raise ValueError("expires_at: the year must be from 2001 to 8998")
+            if abs(self.expires_at.utcoffset() or timedelta()) >= OFFSET_LIMIT:
+                raise ValueError("expires_at: the time zone's offset must be less than 16 hours")
+            if self.expires_at.year not in EXPIRY_YEARS:
+                first, last = EXPIRY_YEARS[0], EXPIRY_YEARS[-1]
+                raise ValueError(f"expires_at: the year must be from {first} to {last}")
 
 
 def is_storable(text: str) -> bool:
-    """PostgreSQL's text holds every character but NUL; half a surrogate pair is none."""
+    """Whether PostgreSQL can store the text: no NUL and no half of a surrogate pair."""
     return "\0" not in text and (text.isascii() or not any("\ud800" <= c < "\ue000" for c in text))
 
 
@@ -58,9 +69,9 @@ def is_storable(text: str) -> bool:
 class IngestResult:
     """Counts of moves.
 
-    `removed`: open ones that a replacing input no longer names. `repeated`: given more than once
-    in the input, the last one counts. `under_way`: passed over, because a task makes that move
-    already. `decided`: approved or rejected while the input was read, and so not entered again.
+    `removed`: open suggestions that a replacing input no longer names. `repeated`: earlier rows of
+    a move that the input names again. `under_way`: skipped, because a task already makes the move.
+    `decided`: skipped, because the suggestion was approved or rejected while the input was read.
     """
 
     inserted: int
@@ -79,7 +90,7 @@ STAGE = """
         suggestion_id bigint
     )
 """
-# As it is before the input is read: what is gone from it later, somebody has decided meanwhile,
+# Noted before the input is read. A suggestion that is missing later was decided in the meantime,
 # and the input is too old to propose it again.
 NOTE_OPEN = """
     CREATE TEMP TABLE opened AS
@@ -117,7 +128,7 @@ COUNT = """
                 THEN (SELECT count(*) FROM opened) - count(suggestion_id) ELSE 0 END
     FROM staged
 """
-# In id order, like whoever else takes several suggestions, so that two cannot deadlock.
+# In id order, as everywhere, so that two transactions cannot deadlock.
 LOCK_OPEN = """
     SELECT count(*) FROM (
         SELECT id FROM suggestions
@@ -126,7 +137,7 @@ LOCK_OPEN = """
         ORDER BY id FOR UPDATE OF suggestions
     ) AS locked
 """
-# A priority that a dispatcher has set stands.
+# A priority set by a dispatcher is kept.
 REFRESH = """
     UPDATE suggestions SET qty = staged.qty, reason = staged.reason, expires_at = staged.expires_at,
            priority = CASE WHEN EXISTS (
@@ -161,22 +172,21 @@ def ingest_suggestions(
     include_under_way: bool = False,
     dry_run: bool = False,
 ) -> IngestResult:
-    """Enter a job's suggestions, all or none; any number of rows in flat memory.
+    """Insert a job's suggestions, all or none; any number of rows in constant memory.
 
-    A move that the source already has open is refreshed and keeps its id and age. `replace`
-    also removes the source's open suggestions that `rows` does not name; readers see the old set
-    or the new one. No rows at all would remove them all: Refusal, unless `allow_empty`.
-    A move that a ready or assigned task makes already counts as not given, unless
-    `include_under_way`.
-    `dry_run` counts, and waits for nobody. What `rows` raises undoes everything.
+    A move that the source already has open is refreshed and keeps its id and age. `replace` also
+    removes the source's open suggestions that `rows` does not name; readers see either the old set
+    or the new one. Refusal: `replace` without any rows, unless `allow_empty`.
+    `include_under_way`: also moves that a ready or assigned task already makes; otherwise skipped.
+    `dry_run`: only count, without waiting for locks.
 
-    The transaction is open while `rows` is consumed: it must not come from a slow producer. Its
-    first row is asked for when the source has its turn.
+    An exception from `rows` undoes everything. The transaction stays open while `rows` is consumed,
+    so the producer must not be slow. The first row is requested when the source's lock is held.
     """
     check_source(source, replace)
     run = Run(source, replace)
     if not dry_run:
-        # Two ingests of one source would both find the same move missing.
+        # Two ingests of one source would both insert the same missing move.
         advisory_lock(f"ingest {source}")
     stage(run, rows, allow_empty)
     repeated = run(DROP_REPEATED)
@@ -198,7 +208,7 @@ class Run:
     replace: bool
 
     def __call__(self, statement: str) -> int:
-        """Execute it; the number of rows that it changed."""
+        """Execute the statement and return the number of rows that it changed."""
         with connection.cursor() as cursor:
             cursor.execute(statement, asdict(self))
             return int(cursor.rowcount)
@@ -206,11 +216,13 @@ class Run:
 
 def check_source(source: str, replace: bool) -> None:
     if replace and not source:
-        raise Refusal("To replace needs a source: without a name it would be everybody's.")
-    longest = Suggestion._meta.get_field("source").max_length or 0
-    if len(source) > longest or not source.isprintable() or source != source.strip():
         raise Refusal(
-            f"A source is at most {longest} printable characters, without spaces around them."
+            "Replacing needs a source. Without one, it would remove other jobs' suggestions."
+        )
+    if len(source) > SOURCE_LENGTH or not source.isprintable() or source != source.strip():
+        raise Refusal(
+            f"A source has at most {SOURCE_LENGTH} printable characters"
+            " and no spaces at its beginning or end."
         )
 
 
@@ -219,14 +231,15 @@ def stage(run: Run, rows: Iterable[SuggestionRow], allow_empty: bool) -> None:
     run(NOTE_OPEN)
     if not copy_rows(rows) and run.replace and not allow_empty:
         raise Refusal(
-            f"No rows would remove all suggestions of {run.source!r}: allow it if it is meant."
+            f"The input has no rows. This would remove all suggestions of {run.source!r};"
+            " allow an empty input if that is intended."
         )
     run("ANALYZE staged, opened")
 
 
 def copy_rows(rows: Iterable[SuggestionRow]) -> int:
     number = 0
-    # Who makes the rows may ask the database for them before the first, which a COPY would forbid.
+    # The producer may query the database before its first row; during a COPY it could not.
     rows = iter(rows)
     first = list(islice(rows, 1))
     # Django translates psycopg's errors in execute(), but not in copy().
@@ -238,7 +251,7 @@ def copy_rows(rows: Iterable[SuggestionRow]) -> int:
 
 
 def match(run: Run) -> int:
-    """How many rows propose a move that was open when the input began."""
+    """Match rows to the suggestions that were open before; return the number of matches."""
     matched = run(MATCH)
     run("ANALYZE staged (suggestion_id)")
     return matched
@@ -255,7 +268,7 @@ def count(run: Run) -> dict[str, int]:
 def merge(run: Run) -> dict[str, int]:
     matched = match(run)
     run(LOCK_OPEN)
-    # It passes over the matched ones that are gone by now.
+    # Matched suggestions that have been decided by now are not in the table any more.
     refreshed = run(REFRESH)
     return {
         "inserted": run(INSERT),

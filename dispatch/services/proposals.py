@@ -1,4 +1,4 @@
-"""A few suggestions at once, with what came of each: for jobs that speak HTTP."""
+"""Proposals over HTTP: a few suggestions at once, with an outcome for each."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .locks import advisory_lock
 from .rows import run
 
 REFRESHED_FIELDS = ["qty", "reason", "priority", "expires_at"]
-# Django's bulk_update takes a second more for a thousand.
+# For a thousand rows, Django's bulk_update takes a second longer.
 REFRESH = """
     UPDATE suggestions SET qty = fresh.qty, reason = fresh.reason, priority = fresh.priority,
                            expires_at = fresh.expires_at
@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Proposal:
-    """`suggestion` None: a task makes this move already."""
+    """`suggestion`: None if a task already makes this move."""
 
     outcome: Outcome
     suggestion: Suggestion | None
@@ -42,16 +42,16 @@ class Proposal:
 
 @transaction.atomic(durable=True)
 def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -> list[Proposal]:
-    """Enter suggestions, all or none, and say of each row what came of it, in order.
+    """Insert suggestions, all or none, and return the outcome of each row, in order.
 
-    As with `ingest_suggestions`, a move that the source has open is refreshed (of one that is
-    given twice the later row counts), and one that an open task makes is passed over.
+    As in `ingest_suggestions`, a move that the source already has open is refreshed, the last row
+    of a repeated move wins, and moves that an open task already makes are skipped.
     """
     check_source(source, replace=False)
     advisory_lock(f"ingest {source}")
     known = open_suggestions(rows, source)
     by_hand = prioritized_by_hand(known)
-    # Only now: while that waited for a lock, one may have become a task.
+    # After the locks: a suggestion may have become a task during the wait.
     under_way = moves_under_way(rows)
     proposals = [propose(row, source, known, under_way, by_hand) for row in rows]
     new = [each for each in known.values() if each.pk is None]
@@ -79,7 +79,7 @@ def pair(row: SuggestionRow | Suggestion) -> Pair:
 
 
 def named_by(rows: list[SuggestionRow]) -> Q:
-    """Exactly the moves of the rows: not each of their sources with each of their targets."""
+    """Matches exactly the rows' moves, not every combination of their stations."""
     targets: dict[int, set[int]] = defaultdict(set)
     for row in rows:
         targets[row.from_station_id].add(row.to_station_id)
@@ -96,13 +96,13 @@ def moves_under_way(rows: list[SuggestionRow]) -> set[Pair]:
 
 
 def open_suggestions(rows: list[SuggestionRow], source: str) -> dict[Pair, Suggestion]:
-    """Those that the rows name, locked in id order; of a move that is open twice the older one."""
+    """Lock the source's suggestions of these moves, in id order. Of duplicates, keep the oldest."""
     suggestions = Suggestion.objects.select_for_update().filter(named_by(rows), source=source)
     return {pair(each): each for each in reversed(suggestions.order_by("id"))}
 
 
 def prioritized_by_hand(known: dict[Pair, Suggestion]) -> set[Pair]:
-    """Those whose priority a dispatcher has set: it stands."""
+    """Moves whose priority a dispatcher has set, which is kept."""
     ids = {suggestion.pk for suggestion in known.values()}
     events = TaskEvent.objects.filter(kind=EventKind.PRIORITIZED, suggestion_id__in=ids)
     chosen = set(events.values_list("suggestion_id", flat=True))

@@ -10,12 +10,14 @@ from ...models import (
     INT4_MAX,
     PRIORITY_MAX,
     PRIORITY_MIN,
+    SOURCE_LENGTH,
+    TEXT_LENGTH,
     EventKind,
     TaskStatus,
 )
+from ...services.ingest import EXPIRY_YEARS
 from ..fields import (
     INT8_MAX,
-    LONGEST_TEXT,
     ReasonField,
     StrictBooleanField,
     StrictCharField,
@@ -62,7 +64,7 @@ class ReportSerializer(HolderSerializer):
         help_text="Bikes actually moved, at most the task's `qty`. Without it: all of them.",
     )
     note = StrictCharField(
-        required=False, allow_null=True, allow_blank=True, default="", max_length=LONGEST_TEXT
+        required=False, allow_null=True, allow_blank=True, default="", max_length=TEXT_LENGTH
     )
     completed_at = StrictDateTimeField(
         required=False,
@@ -102,14 +104,15 @@ class ProposalSerializer(serializers.Serializer[None]):
         required=False,
         default="",
         allow_blank=True,
-        max_length=100,
+        max_length=SOURCE_LENGTH,
         validators=[one_line],
         help_text="The job that proposes the move; the same in all rows of a request.",
     )
 
     def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
-        if expires_at is not None and not 2000 < expires_at.year < 8999:
-            raise serializers.ValidationError("The year must be from 2001 to 8998.")
+        if expires_at is not None and expires_at.year not in EXPIRY_YEARS:
+            first, last = EXPIRY_YEARS[0], EXPIRY_YEARS[-1]
+            raise serializers.ValidationError(f"The year must be from {first} to {last}.")
         return expires_at
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +148,7 @@ class EventFilterSerializer(serializers.Serializer[None]):
     kind = serializers.ChoiceField(EventKind.choices, required=False)
     source = StrictCharField(  # type: ignore[assignment]  # not the argument of Field
         required=False,
-        max_length=100,
+        max_length=SOURCE_LENGTH,
         help_text="Events of this job's suggestions and tasks.",
     )
     suggestion_id = StrictIntegerField(required=False, min_value=1, max_value=INT8_MAX)

@@ -185,7 +185,7 @@ def test_replacing_with_an_empty_input_needs_allow_empty(write):
     SuggestionFactory(source="ml")
     empty = write("\n  \n")
 
-    assert "No rows" in refusal(empty, "--source", "ml", "--replace")
+    assert "no rows" in refusal(empty, "--source", "ml", "--replace")
     assert Suggestion.objects.exists()
     assert "1 removed" in run(empty, "--source", "ml", "--replace", "--allow-empty")
 
@@ -267,8 +267,8 @@ BAD_JSON = {
     "empty": (line(reason=""), "reason: must not be empty"),
     "blank": (line(reason=" \t\u2003"), "reason: must not be empty"),
     "long": (line(reason="x" * 2001), "reason: Expected `str` of length <= 2000"),
-    "nul": (line(reason="a\0"), "reason: has a NUL or half a surrogate pair"),
-    "surrogate": (line(reason="\ud800"), "reason: has a NUL or half a surrogate pair"),
+    "nul": (line(reason="a\0"), "reason: cannot store a NUL or half a surrogate pair"),
+    "surrogate": (line(reason="\ud800"), "reason: cannot store a NUL or half a surrogate pair"),
     "surrogate key": (line(**{"\ud800": 1}), "a field name contains half a surrogate pair"),
     "priority": (line(priority=101), "priority: Expected `int` <= 100"),
     "no zone": (line(expires_at="2015-05-04T08:00:00"), "expires_at: Expected `datetime` with"),
@@ -313,7 +313,7 @@ BAD_CSV = {
     "long": ("1,2,5,Full,", "5 fields where the header has 4"),
     "quotes": ('1,2,5,"Full" very', "',' expected after '\"'"),
     "no end": ('1,2,5,"Full', "unexpected end of data"),
-    "nul": ("1,2,5,a\0b", "reason: has a NUL"),
+    "nul": ("1,2,5,a\0b", "reason: cannot store a NUL"),
     "not UTF-8": (b"1,2,5,F\xfcll", "not valid UTF-8"),
     "surrogate": (b"1,2,5,\xed\xa0\x80", "not valid UTF-8"),
     "huge": (f"1,2,5,{'x' * 70_000}", "longer than 65,536 bytes"),

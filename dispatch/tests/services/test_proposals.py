@@ -97,7 +97,7 @@ def test_a_move_that_is_open_twice_is_refreshed_in_its_older_row(propose):
         ({**MOVE, "expires_at": "9500-01-01T00:00:00Z"}, "expires_at"),
         ({**MOVE, "source": "a\nb"}, "source"),
         ({**MOVE, "source": "x" * 101}, "source"),
-        ([{**MOVE, "source": "a"}, {**MOVE, "source": "b"}], "one source"),
+        ([{**MOVE, "source": "a"}, {**MOVE, "source": "b"}], "the same source"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
