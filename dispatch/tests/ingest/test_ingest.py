@@ -38,7 +38,7 @@ def moves(**filters):
     return list(Suggestion.objects.filter(**filters).order_by("id").values_list(*fields))
 
 
-def test_every_field_arrives_and_one_event_tells_the_counts():
+def test_all_fields_are_stored_and_one_event_has_the_counts():
     row = move(1, 2, 7, "Leer, 次は", priority=-3, expires_at=MORNING)
 
     assert ingest(row, move(3, 4)) == result(inserted=2)
@@ -79,14 +79,14 @@ def test_the_same_move_of_another_source_is_another_suggestion():
     assert Suggestion.objects.count() == 3
 
 
-def test_of_a_move_given_twice_the_later_one_counts():
+def test_the_last_row_of_a_repeated_move_wins():
     rows = [move(1, 2, 5), move(2, 1, 6), move(1, 2, 7), move(1, 2, 4)]
 
     assert ingest(*rows) == result(inserted=2, repeated=2)
     assert moves() == [(2, 1, 6), (1, 2, 4)]
 
 
-def test_of_a_move_that_is_open_twice_the_older_one_is_refreshed():
+def test_of_duplicate_suggestions_the_older_is_refreshed():
     SuggestionFactory.create_batch(2, source="ml")
 
     assert ingest(move(100, 200, 9)) == result(refreshed=1)
@@ -95,7 +95,7 @@ def test_of_a_move_that_is_open_twice_the_older_one_is_refreshed():
     assert moves() == [(100, 200, 9)]
 
 
-def test_replace_removes_what_is_no_longer_named_of_its_own_source_only():
+def test_replace_removes_only_its_own_sources_suggestions():
     kept = SuggestionFactory(source="ml")
     SuggestionFactory(source="ml", to_station_id=300)
     SuggestionFactory(source="other", to_station_id=300)
@@ -108,7 +108,7 @@ def test_replace_removes_what_is_no_longer_named_of_its_own_source_only():
     assert Suggestion.objects.filter(source="other").count() == 1
 
 
-def test_replacing_by_nothing_is_refused_unless_it_is_allowed():
+def test_replacing_with_no_rows_needs_allow_empty():
     SuggestionFactory(source="ml")
 
     with pytest.raises(Refusal, match="no rows"):
@@ -127,13 +127,13 @@ def test_replacing_without_a_source_is_refused():
 
 
 @pytest.mark.parametrize("source", ["x" * 101, "a\0b", "a\nb", "\ud800", " ml", "  "])
-def test_a_source_that_cannot_be_stored_or_seen_is_refused(source):
+def test_an_invalid_source_is_refused(source):
     with pytest.raises(Refusal, match="at most 100 printable"):
         ingest(move(1, 2), source=source)
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_dry_run_counts_as_the_real_run_would_and_changes_nothing(replace):
+def test_a_dry_run_counts_like_a_real_run(replace):
     SuggestionFactory(source="ml")
     SuggestionFactory(source="ml", to_station_id=300)
     rows = [move(100, 200, 9), move(1, 2), move(1, 2, 8)]
@@ -146,7 +146,7 @@ def test_a_dry_run_counts_as_the_real_run_would_and_changes_nothing(replace):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_dry_run_waits_for_no_one():
+def test_a_dry_run_waits_for_no_lock():
     suggestion = SuggestionFactory(source="ml")
 
     with background() as start, transaction.atomic():
@@ -155,7 +155,7 @@ def test_a_dry_run_waits_for_no_one():
         assert counting.result(timeout=20) == result(refreshed=1)
 
 
-def test_what_the_rows_raise_undoes_everything():
+def test_an_exception_from_the_rows_undoes_everything():
     with pytest.raises(ZeroDivisionError):
         ingest_suggestions(chain([move(1, 2)], fail()), source="ml", actor="test")
     assert not Suggestion.objects.exists()
@@ -172,7 +172,7 @@ def test_what_the_rows_raise_undoes_everything():
         move(1, 2, priority=101),
     ],
 )
-def test_postgresql_refuses_what_python_did_not_check(row):
+def test_postgresql_refuses_rows_that_python_did_not_check(row):
     with pytest.raises(DatabaseError):
         ingest(move(3, 4), row)
     assert not Suggestion.objects.exists()
@@ -191,7 +191,7 @@ def test_postgresql_refuses_what_python_did_not_check(row):
         {"expires_at": datetime(9999, 12, 31, tzinfo=UTC)},
     ],
 )
-def test_a_row_that_no_reader_could_use_cannot_be_made(fields):
+def test_an_unusable_row_cannot_be_constructed(fields):
     row = {"from_station_id": 1, "to_station_id": 2, "qty": 5, "reason": "Full", **fields}
     with pytest.raises(ValueError, match=r"must|needs|cannot"):
         SuggestionRow(**row)
@@ -199,7 +199,7 @@ def test_a_row_that_no_reader_could_use_cannot_be_made(fields):
         msgspec.convert(row, SuggestionRow)
 
 
-def test_rows_are_taken_one_by_one_and_not_collected():
+def test_rows_are_consumed_one_at_a_time():
     alive = 0
     most = 0
 
@@ -241,7 +241,7 @@ def test_readers_see_the_old_suggestions_until_the_new_ones_are_committed():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_ingests_of_one_source_do_not_double_a_move():
+def test_concurrent_ingests_of_a_source_do_not_duplicate_a_move():
     with background() as start:
         with transaction.atomic():
             hold_events()
@@ -319,7 +319,7 @@ def test_an_approval_waits_for_a_running_ingest_and_finds_the_refreshed_move():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_approval_of_a_move_that_is_being_removed_makes_no_task():
+def test_approving_a_suggestion_under_removal_makes_no_task():
     suggestion = SuggestionFactory(source="ml")
 
     with background() as start:
@@ -336,7 +336,7 @@ def test_an_approval_of_a_move_that_is_being_removed_makes_no_task():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_suggestions_are_locked_in_the_order_of_their_ids():
+def test_suggestions_are_locked_in_id_order():
     removed = SuggestionFactory(source="ml", to_station_id=300)
     refreshed = SuggestionFactory(source="ml")
 

@@ -50,7 +50,7 @@ def stations_of(stations, seed, hour=9):
     ]
 
 
-def test_an_empty_station_is_filled_from_a_full_one_up_to_the_fill_of_the_area():
+def test_an_empty_station_is_filled_to_the_average_of_its_area():
     (move,) = plan_moves([station(1, 0, 20), station(2, 20, 0, km=1)], Rules())
 
     assert (move.from_station_id, move.to_station_id, move.qty) == (2, 1, 10)
@@ -89,13 +89,13 @@ def test_the_worst_station_gets_the_bikes_and_its_move_the_higher_priority():
     assert both[0].priority > both[1].priority > LEAST_PRIORITY
 
 
-def test_of_two_that_are_equally_bad_the_larger_one_comes_first():
+def test_among_equally_bad_stations_the_larger_comes_first():
     moves = plan_moves([station(1, 0, 10), station(2, 0, 30), station(3, 60, 40, km=1)], Rules())
 
     assert [move.to_station_id for move in moves] == [2, 1]
 
 
-def test_the_nearer_of_two_like_partners_is_chosen():
+def test_among_equal_partners_the_nearer_is_chosen():
     moves = plan_moves(
         [station(1, 0, 20), station(2, 16, 4, km=3), station(3, 16, 4, km=2)], Rules()
     )
@@ -103,13 +103,13 @@ def test_the_nearer_of_two_like_partners_is_chosen():
     assert pairs(moves)[0] == (3, 1)
 
 
-def test_a_partner_that_is_out_of_balance_itself_is_worth_a_longer_way():
+def test_an_unbalanced_partner_is_worth_a_longer_way():
     stations = [station(1, 0, 20), station(2, 15, 5, km=1), station(3, 17, 3, km=2)]
 
     assert pairs(plan_moves(stations, Rules(van_capacity=4)))[0] == (3, 1)
 
 
-def test_nobody_moves_farther_than_allowed_nor_to_another_area():
+def test_no_move_is_too_long_or_crosses_areas():
     far = [station(1, 0, 20), station(2, 20, 0, km=1.9)]
     over_the_bay = [station(1, 0, 20), station(2, 20, 0, km=2.1)]
 
@@ -119,7 +119,7 @@ def test_nobody_moves_farther_than_allowed_nor_to_another_area():
     assert len(plan_moves([*over_the_bay, station(3, 10, 10, km=1)], Rules())) == 1
 
 
-def test_a_bay_is_not_crossed_though_both_sides_have_bikes_to_move():
+def test_a_bay_is_not_crossed():
     here = [station(1, 0, 20), station(2, 10, 10, km=-1.5)]
     there = [station(3, 20, 0, km=2.2), station(4, 8, 12, km=2.3)]
 
@@ -127,19 +127,19 @@ def test_a_bay_is_not_crossed_though_both_sides_have_bikes_to_move():
     assert (3, 1) in pairs(plan_moves([*here, *there], Rules(area_gap=3)))
 
 
-def test_bikes_of_another_system_do_not_fit():
+def test_no_move_crosses_systems():
     stations = [station(1, 0, 20, system="ours"), station(2, 20, 0, km=1, system="theirs")]
 
     assert plan_moves(stations, Rules()) == []
 
 
-def test_closed_stations_and_those_without_a_dock_take_no_part():
+def test_closed_stations_and_those_without_docks_are_left_out():
     stations = [station(1, 0, 20), station(2, 20, 0, in_service=False), station(3, 0, 0)]
 
     assert plan_moves(stations, Rules()) == []
 
 
-def test_a_van_holds_so_many_and_a_second_one_comes_from_elsewhere():
+def test_a_move_is_limited_by_the_van_and_another_helps():
     stations = [station(1, 0, 60), station(2, 50, 10, km=1), station(3, 50, 10, km=1.5)]
 
     moves = plan_moves(stations, Rules(van_capacity=12))
@@ -148,14 +148,14 @@ def test_a_van_holds_so_many_and_a_second_one_comes_from_elsewhere():
     assert {move.from_station_id for move in moves} == {2, 3}
 
 
-def test_a_move_of_fewer_than_the_minimum_is_none():
+def test_moves_below_the_minimum_are_not_planned():
     stations = [station(1, 0, 5), station(2, 5, 0, km=1)]
 
     assert plan_moves(stations, Rules(min_qty=3)) == []
     assert routes(plan_moves(stations, Rules(min_qty=2))) == [(2, 1, 2)]
 
 
-def test_bikes_on_their_way_help_a_station_but_cannot_be_given_on():
+def test_bikes_on_their_way_help_but_cannot_be_given_on():
     empty, full = station(1, 0, 20, promised_in=10), station(2, 20, 0, km=1)
     assert 1 not in {move.to_station_id for move in plan_moves([empty, full], Rules())}
 
@@ -163,7 +163,7 @@ def test_bikes_on_their_way_help_a_station_but_cannot_be_given_on():
     assert plan_moves([station(1, 0, 20), lender], Rules()) == []
 
 
-def test_what_is_promised_away_is_not_promised_twice_and_its_docks_are_not_free_yet():
+def test_promised_bikes_are_not_given_and_still_occupy_docks():
     assert routes(plan_moves([station(1, 0, 20), station(2, 20, 0, promised_out=6)], Rules())) == [
         (2, 1, 4)
     ]
@@ -171,14 +171,14 @@ def test_what_is_promised_away_is_not_promised_twice_and_its_docks_are_not_free_
     assert plan_moves([busy, station(2, 20, 0, km=1)], Rules()) == []
 
 
-def test_a_move_that_is_made_already_is_not_proposed_but_another_way_is():
+def test_excluded_moves_are_replaced_by_others():
     stations = [station(1, 0, 20), station(2, 20, 0, km=1), station(3, 20, 0, km=1.5)]
 
     assert pairs(plan_moves(stations, Rules())) == [(2, 1), (3, 1)]
     assert pairs(plan_moves(stations, Rules(), excluded={(2, 1)})) == [(3, 1)]
 
 
-def test_a_move_that_was_proposed_stays_unless_another_is_much_better():
+def test_a_proposed_move_stays_unless_another_is_much_better():
     stations = [station(1, 0, 20), station(2, 16, 4, km=1.4), station(3, 16, 4, km=1.5)]
     much_nearer = [*stations, station(4, 16, 4, km=0.1)]
 
@@ -220,7 +220,7 @@ def check(stations: list[StationState], rules: Rules, moves: list[PlannedMove]) 
 
 
 @st.composite
-def some_stands(draw):
+def some_stations(draw):
     few = st.integers(0, 40)
     return [
         StationState(
@@ -252,8 +252,8 @@ def some_rules(draw):
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(some_stands(), some_rules())
-def test_no_plan_over_fills_or_empties_a_station_whatever_is_promised_and_ruled(stations, rules):
+@given(some_stations(), some_rules())
+def test_no_plan_overfills_or_empties_a_station(stations, rules):
     check(stations, rules, plan_moves(stations, rules))
 
 
@@ -270,7 +270,7 @@ def out(stations: list[StationState], moves: list[PlannedMove]) -> int:
 
 @pytest.mark.parametrize("hour", [9, 12, 18, 22])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_in_a_city_at_any_hour_at_least_half_of_the_empty_and_full_stations_are_helped(seed, hour):
+def test_a_plan_helps_half_of_the_empty_and_full_stations(seed, hour):
     stations = stations_of(200, seed, hour)
 
     moves = plan_moves(stations, Rules())
@@ -280,7 +280,7 @@ def test_in_a_city_at_any_hour_at_least_half_of_the_empty_and_full_stations_are_
     assert out(stations, moves) <= out(stations, []) / 2
 
 
-def test_a_city_of_2200_stations_is_planned_by_the_same_rules():
+def test_a_city_of_2200_stations_is_planned_correctly():
     stations = stations_of(2200, seed=1)
 
     check(stations, Rules(), plan_moves(stations, Rules()))

@@ -64,7 +64,7 @@ def test_chained_approvals_without_counts_do_not_wait(stations):
         assert run(approve, second).result(timeout=10).task.suggestion_id == second.id
 
 
-def test_an_approval_does_not_wait_for_counts_of_other_stations(stations):
+def test_counts_of_other_stations_cause_no_wait(stations):
     record_count(C)
     first, second = chain()
 
@@ -98,7 +98,7 @@ def test_the_same_move_without_counts_waits_and_names_the_other_task():
     assert warning.startswith(f"Task {task.id} (ready) already moves bikes")
 
 
-def test_a_count_that_arrives_meanwhile_makes_the_next_approval_wait(stations, refusing):
+def test_a_new_count_makes_the_next_approval_wait(stations, refusing):
     first, second = SuggestionFactory.create_batch(2, from_station_id=A)
 
     with background() as run:
@@ -111,7 +111,7 @@ def test_a_count_that_arrives_meanwhile_makes_the_next_approval_wait(stations, r
             waiting.result(timeout=10)
 
 
-def test_locks_chosen_before_a_count_arrived_do_not_do(stations, refusing):
+def test_an_approval_starts_over_if_a_count_arrives(stations, refusing):
     record_count(A)
     first, _ = chain()
 
@@ -223,6 +223,6 @@ def test_no_order_promises_the_last_bikes_twice(name, circumstance, stations):
         ("counted", without_starting_over),
     ],
 )
-def test_without_its_guard_the_search_finds_an_over_promise(name, without, stations):
+def test_search_finds_an_over_promise_without_each_guard(name, without, stations):
     with without(), closing(ends(*SEARCHES[name])) as found:
         assert ("approved", "approved", 10) in (end for end, _ in found)

@@ -24,7 +24,7 @@ def propose(client):
     return post
 
 
-def test_one_is_entered_and_its_id_answered(propose):
+def test_one_proposal_returns_its_id(propose):
     status, answer = propose(
         {**MOVE, "priority": 20, "source": "ml-v2", "expires_at": "2015-05-04T10:00:00+02:00"}
     )
@@ -38,7 +38,7 @@ def test_one_is_entered_and_its_id_answered(propose):
     assert event.details == {"rows": 1, "created": 1, "refreshed": 0, "under_way": 0}
 
 
-def test_of_many_each_is_told_what_came_of_it(propose):
+def test_each_of_many_proposals_gets_an_outcome(propose):
     known = SuggestionFactory(source="ml-v2", qty=1)
     SuggestionFactory(source="other", from_station_id=1, to_station_id=2)
     TaskFactory(from_station_id=3, to_station_id=4)
@@ -67,7 +67,7 @@ def test_of_many_each_is_told_what_came_of_it(propose):
     assert Suggestion.objects.count() == 3
 
 
-def test_a_move_that_is_open_twice_is_refreshed_in_its_older_row(propose):
+def test_of_duplicate_suggestions_the_older_is_refreshed(propose):
     older, newer = SuggestionFactory.create_batch(2, source="ml-v2")
 
     assert propose({**MOVE, "source": "ml-v2", "qty": 9})[1]["id"] == older.id
@@ -101,7 +101,7 @@ def test_a_move_that_is_open_twice_is_refreshed_in_its_older_row(propose):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_wrong_is_400_and_enters_nothing(propose, body, detail):
+def test_an_invalid_proposal_is_400_and_inserts_nothing(propose, body, detail):
     status, answer = propose(body)
 
     assert status == 400
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_400_and_enters_nothing(propose, body, detail):
     assert not TaskEvent.objects.exists()
 
 
-def test_a_thousand_are_entered_with_few_queries(propose, django_assert_max_num_queries):
+def test_a_thousand_proposals_take_few_queries(propose, django_assert_max_num_queries):
     moves = [{**MOVE, "to_station_id": 1000 + n, "source": "ml-v2"} for n in range(1000)]
 
     with django_assert_max_num_queries(15):
@@ -121,7 +121,7 @@ def test_a_thousand_are_entered_with_few_queries(propose, django_assert_max_num_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_proposals_of_the_same_move_at_once_make_one_suggestion():
+def test_concurrent_proposals_of_a_move_make_one_suggestion():
     row = SuggestionRow(**MOVE)
 
     with background() as run:
@@ -136,7 +136,7 @@ def test_two_proposals_of_the_same_move_at_once_make_one_suggestion():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_move_that_is_approved_meanwhile_is_not_refreshed_but_under_way_or_new():
+def test_a_move_approved_meanwhile_is_not_refreshed():
     suggestion = SuggestionFactory(source="ml-v2")
     row = SuggestionRow(**MOVE)
 
@@ -151,7 +151,7 @@ def test_a_move_that_is_approved_meanwhile_is_not_refreshed_but_under_way_or_new
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_the_moves_that_are_named_are_locked():
+def test_only_the_named_moves_are_locked():
     rows = [
         SuggestionRow(from_station_id=1, to_station_id=10, qty=5, reason="Full"),
         SuggestionRow(from_station_id=2, to_station_id=20, qty=5, reason="Full"),

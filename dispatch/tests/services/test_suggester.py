@@ -57,7 +57,7 @@ def reject(suggestion):
     services.reject_suggestion(suggestion.pk, actor="ada", reason="The street is closed")
 
 
-def test_it_suggests_with_reason_and_priority_and_lets_it_expire_with_the_status():
+def test_a_suggestion_has_reason_priority_and_expiry():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
 
@@ -73,7 +73,7 @@ def test_it_suggests_with_reason_and_priority_and_lets_it_expire_with_the_status
     assert (event.kind, event.actor, event.source) == ("ingested", "suggest_moves", "suggester")
 
 
-def test_again_it_refreshes_what_still_holds_and_removes_what_no_longer_does():
+def test_a_second_run_refreshes_and_removes_suggestions():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
     suggest()
@@ -87,7 +87,7 @@ def test_again_it_refreshes_what_still_holds_and_removes_what_no_longer_does():
     assert not Suggestion.objects.exists()
 
 
-def test_suggestions_of_ml_jobs_and_of_persons_are_left_alone_and_count_as_promised():
+def test_other_sources_suggestions_stay_and_count_as_promised():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
     others = [
@@ -114,7 +114,7 @@ def test_an_expired_suggestion_promises_nothing():
     assert routes() == {(1, 2, 10)}
 
 
-def test_open_tasks_count_as_promised_ended_ones_do_not():
+def test_open_tasks_count_as_promised_but_ended_ones_do_not():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
     TaskFactory(from_station_id=9, to_station_id=2, qty=2)
@@ -140,7 +140,7 @@ def test_a_completed_task_counts_until_the_status_shows_it():
     assert routes() == {(1, 2, 6)}
 
 
-def test_a_move_that_another_has_open_is_not_proposed_a_second_time():
+def test_a_move_of_an_open_task_is_not_suggested():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
     TaskFactory(from_station_id=1, to_station_id=2, qty=1)
@@ -150,7 +150,7 @@ def test_a_move_that_another_has_open_is_not_proposed_a_second_time():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_move_that_is_rejected_while_the_plan_is_made_does_not_come_back(monkeypatch):
+def test_a_move_rejected_during_planning_does_not_come_back(monkeypatch):
     station(1, 20, 0)
     station(2, 0, 20, km=1)
     suggest()
@@ -168,7 +168,7 @@ def test_a_move_that_is_rejected_while_the_plan_is_made_does_not_come_back(monke
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_plan_that_waited_for_another_is_made_of_what_it_finds_then():
+def test_a_plan_that_waited_reads_the_latest_status():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
 
@@ -183,7 +183,7 @@ def test_a_plan_that_waited_for_another_is_made_of_what_it_finds_then():
     assert routes() == set()
 
 
-def test_much_that_happens_to_its_suggestions_makes_it_forget_no_rejection():
+def test_many_later_events_do_not_hide_a_rejection():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
     suggest()
@@ -210,7 +210,7 @@ def test_a_rejected_move_is_not_proposed_again_for_two_hours(monkeypatch):
     assert routes() == {(1, 2, 10)}
 
 
-def test_what_it_has_open_stays_while_it_is_about_as_good_as_another_move():
+def test_an_open_suggestion_stays_if_no_move_is_much_better():
     station(1, 0, 20)
     station(2, 16, 4, km=1.4)
     station(3, 16, 4, km=1.5)
@@ -221,7 +221,7 @@ def test_what_it_has_open_stays_while_it_is_about_as_good_as_another_move():
     assert mine in Suggestion.objects.filter(from_station_id=3, to_station_id=1)
 
 
-def test_a_priority_that_a_dispatcher_has_set_stands():
+def test_a_priority_set_by_a_dispatcher_is_kept():
     station(1, 20, 0)
     station(2, 0, 20, km=1)
     suggest()
@@ -232,7 +232,7 @@ def test_a_priority_that_a_dispatcher_has_set_stands():
     assert Suggestion.objects.get().priority == -5
 
 
-def test_old_unknown_gone_and_closed_stations_take_no_part():
+def test_old_unknown_gone_and_closed_stations_are_left_out():
     station(1, 20, 0)
     station(2, 0, 20, km=1, minutes_old=61)
     station(3, 0, 20, km=1, minutes_old=None)
@@ -245,14 +245,14 @@ def test_old_unknown_gone_and_closed_stations_take_no_part():
 
 
 @override_settings(STATUS_MAX_AGE_MINUTES=90, LOW_FILL_PERCENT=50, HIGH_FILL_PERCENT=60)
-def test_the_settings_say_what_is_old_low_and_high():
+def test_settings_define_old_low_and_high():
     station(1, 11, 9, minutes_old=80)
     station(2, 8, 12, km=1, minutes_old=80)
 
     assert suggest("--min-qty", "1").startswith("1 move of 1 bike ")
 
 
-def test_without_a_fresh_status_it_says_so_and_changes_nothing():
+def test_without_a_recent_status_it_fails_and_changes_nothing():
     station(1, 20, 0, minutes_old=61)
     mine = SuggestionFactory(source="suggester")
 
@@ -283,7 +283,7 @@ def test_a_dry_run_prints_an_aligned_table_and_changes_nothing():
     assert not TaskEvent.objects.exists()
 
 
-def test_json_is_one_object_on_failure_too():
+def test_json_output_is_one_object_even_on_failure():
     out = io.StringIO()
     with pytest.raises(CommandError):
         call_command("suggest_moves", "--json", stdout=out)
@@ -306,7 +306,7 @@ def test_json_is_one_object_on_failure_too():
 @pytest.mark.parametrize(
     ("text", "moves"), [("1km", 1), ("990m", 0), ("1001m", 1), ("0.7mi", 1), ("0.5mi", 0)]
 )
-def test_the_distance_is_given_in_km_m_or_miles(text, moves):
+def test_distances_are_given_in_km_m_or_miles(text, moves):
     station(1, 20, 0)
     station(2, 0, 20, km=0.999)
 
@@ -328,14 +328,14 @@ def test_the_distance_is_given_in_km_m_or_miles(text, moves):
         ("--min-qty", "21"),
     ],
 )
-def test_arguments_that_mean_nothing_are_refused(arguments):
+def test_meaningless_arguments_are_refused(arguments):
     station(1, 20, 0)
 
     with pytest.raises(CommandError):
         suggest(*arguments)
 
 
-def test_the_reading_takes_as_many_queries_for_two_stations_as_for_forty():
+def test_query_count_does_not_grow_with_stations():
     def count():
         with CaptureQueriesContext(connection) as queries:
             services.suggest_moves(actor="test", dry_run=True)
