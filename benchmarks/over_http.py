@@ -34,6 +34,8 @@ from typing import Any
 import psycopg
 from scratch import STATIONS, claim_statement, copied, programs, scratch_cluster, served, wait_for
 
+from deploy import private
+
 Turn = Callable[[], dict[str, Any]]
 
 DEFAULTS = [5, 5]
@@ -96,7 +98,8 @@ def contract_python() -> str:
 
 
 @contextmanager
-def contract_served(url: str, port: int, mended: bool) -> Iterator[int]:
+def contract_served(url: str, mended: bool) -> Iterator[int]:
+    port = private.free_port()
     environment = {
         **os.environ,
         "CONTRACT_DATABASE_URL": url,
@@ -286,8 +289,8 @@ def main() -> None:
         # Of its own: it would claim all that is ready before the others have had their turns.
         urls["for_pgbench"] = copied(urls["ours"], "for_pgbench")
         ports = {
-            "contract": stack.enter_context(contract_served(urls["contract"], 8801, False)),
-            "mended": stack.enter_context(contract_served(urls["mended"], 8802, True)),
+            "contract": stack.enter_context(contract_served(urls["contract"], mended=False)),
+            "mended": stack.enter_context(contract_served(urls["mended"], mended=True)),
             "ours": stack.enter_context(served(urls["ours"], **ours)),
         }
         bare = stack.enter_context(
