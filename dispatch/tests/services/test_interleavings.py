@@ -292,7 +292,7 @@ def test_every_order_ends_legally_and_each_legal_end_occurs(name):
     ("guard", "name", "found"),
     [
         # Where another guard still protects the rows, the caller gets an unexpected error.
-        (without_row_locks, "approve and approve", ("approved", "KeyError", APPROVED)),
+        (without_row_locks, "approve and approve", ("approved", "Conflict", APPROVED)),
         (
             without_row_locks,
             "approve and reject",
