@@ -286,7 +286,7 @@ def main() -> None:
         cluster = stack.enter_context(scratch_cluster())
         urls = {name: cluster(name) for name in ("ours", "contract", "mended")}
         fill(urls["ours"], OURS)
-        # Of its own: it would claim all that is ready before the others have had their turns.
+        # Its own database: it would claim all ready tasks before the others have their turns.
         urls["for_pgbench"] = copied(urls["ours"], "for_pgbench")
         ports = {
             "contract": stack.enter_context(contract_served(urls["contract"], mended=False)),

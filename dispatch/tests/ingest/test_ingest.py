@@ -25,7 +25,7 @@ def ingest(*rows, source="ml", **options):
 
 
 def fail():
-    """Rows that fail as soon as somebody takes them."""
+    """Rows that raise when they are consumed."""
     yield 1 / 0
 
 
@@ -218,7 +218,7 @@ def test_rows_are_consumed_one_at_a_time():
     assert most <= 3
 
 
-# With a lock on the events every writer stops at its last statement, all but committed.
+# With the events table locked, every writer stops at its last statement before the commit.
 
 
 def hold_events():
@@ -345,6 +345,6 @@ def test_suggestions_are_locked_in_id_order():
             Suggestion.objects.select_for_update().get(pk=removed.pk)
             ingesting = start(ingest, move(100, 200, 9), replace=True)
             wait_until_blocked(ingesting)
-            # Waiting for the first, it does not hold the second: nobody can deadlock with it.
+            # While it waits for the first, it does not hold the second, so no deadlock is possible.
             Suggestion.objects.select_for_update(nowait=True).get(pk=refreshed.pk)
         assert ingesting.result(timeout=20) == result(refreshed=1, removed=1)

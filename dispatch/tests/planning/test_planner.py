@@ -1,4 +1,4 @@
-"""The suggester's plan: who is helped first, by whom, and for how many bikes."""
+"""The suggester's plan: which station comes first, its partner, and how many bikes."""
 
 from collections import defaultdict
 from random import Random
@@ -78,7 +78,7 @@ def test_the_limits_are_shares_of_the_working_size():
 
 
 def test_the_worst_station_gets_the_bikes_and_its_move_the_higher_priority():
-    # Station 3 has bikes for one of them only.
+    # Station 3 has enough bikes for only one of them.
     stations = [station(1, 3, 17), station(2, 0, 20, km=0.2), station(3, 12, 8, km=0.4)]
 
     moves = plan_moves(stations, Rules())
@@ -195,7 +195,7 @@ def test_the_order_of_the_stations_does_not_matter():
 
 
 def check(stations: list[StationState], rules: Rules, moves: list[PlannedMove]) -> None:
-    """What must hold of every plan."""
+    """Assert what must hold for every plan."""
     by_number = {each.number: each for each in stations}
     given, taken = defaultdict(int), defaultdict(int)
     for move in moves:

@@ -1,4 +1,4 @@
-"""POST /suggestions: one or many, with what came of each."""
+"""POST /suggestions: one or many, with an outcome for each."""
 
 import pytest
 from django.db import transaction

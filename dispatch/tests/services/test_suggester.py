@@ -1,4 +1,4 @@
-"""The suggester: what it reads, whose suggestions it replaces, and what it says."""
+"""The suggester: what it reads, which suggestions it replaces, and what it reports."""
 
 import io
 import json
@@ -97,7 +97,7 @@ def test_other_sources_suggestions_stay_and_count_as_promised():
 
     suggest()
 
-    # 10 are missing, 4 of them are promised; 10 can go, 3 of them are promised.
+    # Station 2 lacks 10 bikes, 4 of them promised; station 1 has 10 to spare, 3 of them promised.
     assert routes() == {(1, 2, 6)}
     assert set(Suggestion.objects.exclude(source="suggester")) == set(others)
 
