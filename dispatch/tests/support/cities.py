@@ -10,7 +10,7 @@ LEVELS = [(0, 20), (2, 18), (10, 10), (18, 2), (20, 0)]
 
 
 def station(number, bikes=10, docks=10, *, name=None, lat=37.77, lon=-122.42, age=1, **status):
-    """With a status that is `age` minutes old."""
+    """A station whose status is `age` minutes old."""
     made = Station.objects.create(
         id=number, system="test", name=name or f"Station {number}", lat=lat, lon=lon
     )
@@ -20,7 +20,7 @@ def station(number, bikes=10, docks=10, *, name=None, lat=37.77, lon=-122.42, ag
 
 
 def city(size):
-    """Stations 1 to `size`, a street apart, empty to full by turns, and their feed."""
+    """Stations 1 to `size`, a street apart, from empty to full in turn, and their feed."""
     for number in range(1, size + 1):
         bikes, docks = LEVELS[number % len(LEVELS)]
         lat = 37.77 + 0.002 * (number // 20)
