@@ -3,7 +3,8 @@
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
+from dispatch.gbfs import LONGEST_SOURCE
+from dispatch.models import ClaimKey, StationFeed, Suggestion, Task, TaskEvent
 
 from ..support.factories import SuggestionFactory, TaskFactory
 
@@ -168,3 +169,7 @@ def test_claim_reads_the_head_of_the_queue_from_its_index():
 
     assert "Index Scan using task_queue" in plan
     assert "Sort" not in plan
+
+
+def test_column_holds_the_longest_feed_address():
+    assert StationFeed._meta.get_field("source").max_length >= LONGEST_SOURCE
