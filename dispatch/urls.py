@@ -2,10 +2,11 @@ from django.contrib import admin
 from django.urls import include, path
 
 from .admin.kpi import kpi_page
+from .api.urls import urlpatterns as api_urls
 
 urlpatterns = [
     # Tried first: crews' phones send most of the requests.
-    path("", include("dispatch.api.urls")),
+    *api_urls,
     path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
     path("admin/board/", include("dispatch.board.urls")),
 ]

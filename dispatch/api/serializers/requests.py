@@ -1,10 +1,12 @@
 """Request bodies and query parameters of the API."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from ...models import (
     INT4_MAX,
@@ -28,7 +30,24 @@ from ..fields import (
 )
 
 
-class ApproveSerializer(serializers.Serializer[None]):
+class RequestSerializer(serializers.Serializer[None]):
+    """Shares the fields of its class between requests.
+
+    DRF copies them for each request, which takes a tenth of the CPU time of a claim.
+    """
+
+    @property
+    def fields(self) -> BindingDict:
+        return shared_fields(type(self))
+
+
+@cache
+def shared_fields(kind: type[RequestSerializer]) -> BindingDict:
+    fields: BindingDict = super(RequestSerializer, kind()).fields
+    return fields
+
+
+class ApproveSerializer(RequestSerializer):
     suggestion_id = StrictIntegerField(min_value=1, max_value=INT8_MAX)
     as_much_as_fits = StrictBooleanField(
         default=False,
@@ -36,11 +55,11 @@ class ApproveSerializer(serializers.Serializer[None]):
     )
 
 
-class ClaimSerializer(serializers.Serializer[None]):
+class ClaimSerializer(RequestSerializer):
     worker_id = WorkerIdField()
 
 
-class HolderSerializer(serializers.Serializer[None]):
+class HolderSerializer(RequestSerializer):
     worker_id = WorkerIdField(
         required=False,
         allow_null=True,
@@ -77,16 +96,16 @@ class ReportSerializer(HolderSerializer):
         return note or ""
 
 
-class CancelSerializer(serializers.Serializer[None]):
+class CancelSerializer(RequestSerializer):
     reason = ReasonField()
 
 
-class ReassignSerializer(serializers.Serializer[None]):
+class ReassignSerializer(RequestSerializer):
     worker_id = WorkerIdField()
     reason = ReasonField()
 
 
-class ProposalSerializer(serializers.Serializer[None]):
+class ProposalSerializer(RequestSerializer):
     from_station_id = StrictIntegerField(min_value=0, max_value=INT4_MAX)
     to_station_id = StrictIntegerField(min_value=0, max_value=INT4_MAX)
     qty = StrictIntegerField(min_value=1, max_value=INT4_MAX)
@@ -121,15 +140,15 @@ class ProposalSerializer(serializers.Serializer[None]):
         return data
 
 
-class RejectSerializer(serializers.Serializer[None]):
+class RejectSerializer(RequestSerializer):
     reason = ReasonField(help_text="Why; shown to the team that owns the proposing job.")
 
 
-class PrioritySerializer(serializers.Serializer[None]):
+class PrioritySerializer(RequestSerializer):
     priority = StrictIntegerField(min_value=PRIORITY_MIN, max_value=PRIORITY_MAX)
 
 
-class TaskFilterSerializer(serializers.Serializer[None]):
+class TaskFilterSerializer(RequestSerializer):
     status = serializers.ChoiceField(TaskStatus.choices, required=False)
     worker_id = WorkerIdField(required=False, help_text="Tasks of this crew.")
     station_id = StrictIntegerField(
@@ -144,7 +163,7 @@ class TaskFilterSerializer(serializers.Serializer[None]):
     )
 
 
-class EventFilterSerializer(serializers.Serializer[None]):
+class EventFilterSerializer(RequestSerializer):
     kind = serializers.ChoiceField(EventKind.choices, required=False)
     source = StrictCharField(  # type: ignore[assignment]  # not the argument of Field
         required=False,
