@@ -206,7 +206,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["dispatch.api.renderers.MsgspecRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "dispatch.api.negotiation.AlwaysFirstRenderer",
     "DEFAULT_METADATA_CLASS": "dispatch.api.negotiation.NameOnly",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "dispatch.api.auto_schema.ApiSchema",
     "EXCEPTION_HANDLER": "dispatch.api.errors.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": None,
@@ -216,13 +216,32 @@ SPECTACULAR_SETTINGS = {
     "TITLE": API_TITLE,
     "VERSION": API_VERSION,
     "DESCRIPTION": "Turn rebalancing suggestions into tasks, and dispatch the tasks to crews.",
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "TAGS": [
+        {"name": "dispatch", "description": "Crews claim tasks."},
+        {"name": "tasks", "description": "Approved moves, from ready to completed or cancelled."},
+        {"name": "suggestions", "description": "Moves that ML jobs propose."},
+        {"name": "events", "description": "The history: one event for each change."},
+        {"name": "stations", "description": "Stations with their latest status."},
+        {"name": "health", "description": "For load balancers and monitoring."},
+    ],
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "PATH_CONVERTER_OVERRIDES": {"row_id": int},
-    "ENUM_NAME_OVERRIDES": {"TaskStatus": "dispatch.models.TaskStatus"},
+    "ENUM_NAME_OVERRIDES": {
+        "TaskStatus": "dispatch.models.TaskStatus",
+        "EventKind": "dispatch.models.EventKind",
+        "ProposalOutcome": "dispatch.services.Outcome",
+    },
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "dispatch.api.auto_schema.complete_document",
+    ],
 }
 
 LOG_LEVEL = one_of("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")

@@ -1,10 +1,9 @@
-"""Examples, status descriptions and security of the OpenAPI schema."""
+"""Examples and status descriptions of the OpenAPI schema."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
 from .serializers.responses import ErrorSerializer, TaskInFullSerializer
@@ -129,11 +128,20 @@ def example(value: Any, name: str = "Example", **kwargs: Any) -> OpenApiExample:
 
 
 def changes_task(
-    summary: str, request: type, body: dict[str, Any], answer: dict[str, Any], **meanings: str
+    operation_id: str,
+    summary: str,
+    description: str,
+    *,
+    request: type,
+    body: dict[str, Any],
+    answer: dict[str, Any],
+    **meanings: str,
 ) -> Callable[[F], F]:
     """Describe an operation on one task that returns the task with all fields."""
     decorate: Callable[[F], F] = extend_schema(
+        operation_id=operation_id,
         summary=summary,
+        description=description,
         request=request,
         responses=responses(
             TaskInFullSerializer,
@@ -148,11 +156,3 @@ def changes_task(
         tags=["tasks"],
     )
     return decorate
-
-
-class ApiTokenScheme(OpenApiAuthenticationExtension):
-    target_class = "dispatch.api.authentication.ApiTokenAuthentication"
-    name = "token"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer"}

@@ -10,6 +10,7 @@ from .views import (
     DispatchViewSet,
     EventViewSet,
     HealthView,
+    LivenessView,
     ReadinessView,
     RedocScriptView,
     RedocView,
@@ -33,7 +34,7 @@ schema = SpectacularJSONAPIView.as_view(renderer_classes=[OpenApiJsonRenderer2])
 urlpatterns = [
     *router.urls,
     path("", HealthView.as_view(), name="health"),
-    path("healthz", HealthView.as_view(schema=None), name="healthz"),
+    path("healthz", LivenessView.as_view(), name="healthz"),
     path("readyz", ReadinessView.as_view(), name="readyz"),
     path("openapi.json", schema, name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(), name="docs"),

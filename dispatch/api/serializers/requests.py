@@ -50,9 +50,14 @@ def shared_fields(kind: type[RequestSerializer]) -> BindingDict:
 class ApproveSerializer(RequestSerializer):
     suggestion_id = StrictIntegerField(min_value=1, max_value=INT8_MAX)
     as_much_as_fits = StrictBooleanField(
+        required=False,
+        allow_null=True,
         default=False,
         help_text="Approve only as many bikes as the stations can give and take.",
     )
+
+    def validate_as_much_as_fits(self, fit: bool | None) -> bool:
+        return bool(fit)
 
 
 class ClaimSerializer(RequestSerializer):
@@ -111,7 +116,12 @@ class ProposalSerializer(RequestSerializer):
     qty = StrictIntegerField(min_value=1, max_value=INT4_MAX)
     reason = ReasonField()
     priority = StrictIntegerField(
-        required=False, default=0, min_value=PRIORITY_MIN, max_value=PRIORITY_MAX
+        required=False,
+        allow_null=True,
+        default=0,
+        min_value=PRIORITY_MIN,
+        max_value=PRIORITY_MAX,
+        help_text="Higher priorities are listed and dispatched first. Without it: 0.",
     )
     expires_at = StrictDateTimeField(
         required=False,
@@ -121,12 +131,19 @@ class ProposalSerializer(RequestSerializer):
     )
     source = StrictCharField(  # type: ignore[assignment]  # not the argument of Field
         required=False,
+        allow_null=True,
         default="",
         allow_blank=True,
         max_length=SOURCE_LENGTH,
         validators=[one_line],
         help_text="The job that proposes the move; the same in all rows of a request.",
     )
+
+    def validate_priority(self, priority: int | None) -> int:
+        return priority or 0
+
+    def validate_source(self, source: str | None) -> str:
+        return source or ""
 
     def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
         if expires_at is not None and expires_at.year not in EXPIRY_YEARS:

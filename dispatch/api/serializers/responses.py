@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from django.db import models
-from drf_spectacular.utils import inline_serializer
+from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from ...models import Station, Suggestion, Task, TaskEvent
@@ -12,12 +12,10 @@ from ...services import Outcome, Proposal
 M = TypeVar("M", bound=models.Model)
 
 
+# The fields of a serializer describe the schema only: building them for each response would take
+# longer than the rest of the request. Docstrings are part of the schema, too.
 class RowSerializer(serializers.ModelSerializer[M]):
-    """A row's columns, unchanged; times are in UTC.
-
-    The serializer's fields describe the schema only: building them for each response would take
-    longer than the rest of the request.
-    """
+    """A row's columns, unchanged; times are in UTC."""
 
     class Meta:
         fields: list[str]
@@ -27,6 +25,8 @@ class RowSerializer(serializers.ModelSerializer[M]):
 
 
 class SuggestionSerializer(RowSerializer[Suggestion]):
+    """A move that an ML job proposes."""
+
     class Meta:
         model = Suggestion
         fields = ["id", "from_station_id", "to_station_id", "qty", "reason"]
@@ -34,6 +34,8 @@ class SuggestionSerializer(RowSerializer[Suggestion]):
 
 
 class PrioritizedSuggestionSerializer(RowSerializer[Suggestion]):
+    """A suggestion with its priority, source and expiry. Times are in UTC."""
+
     class Meta:
         model = Suggestion
         fields = [*SuggestionSerializer.Meta.fields, "priority", "source", "expires_at"]
@@ -41,7 +43,7 @@ class PrioritizedSuggestionSerializer(RowSerializer[Suggestion]):
 
 
 class TaskSerializer(RowSerializer[Task]):
-    """Exactly the fields of the public contract."""
+    """An approved move. `worker_id` is null until a crew claims it."""
 
     class Meta:
         model = Task
@@ -59,6 +61,8 @@ class TaskSerializer(RowSerializer[Task]):
 
 
 class TaskInFullSerializer(RowSerializer[Task]):
+    """A task with all fields. Times are in UTC, and null if it has not come to that."""
+
     class Meta:
         model = Task
         fields = [
@@ -79,6 +83,8 @@ class TaskInFullSerializer(RowSerializer[Task]):
 
 
 class EventSerializer(RowSerializer[TaskEvent]):
+    """One entry of the history: what happened, when, and by whom."""
+
     details = serializers.DictField(
         read_only=True, help_text="More about the event; the keys depend on `kind`."
     )
@@ -141,14 +147,17 @@ class StationSerializer(RowSerializer[Station]):
 
 
 class ProposedSerializer(serializers.Serializer[Proposal]):
+    """The outcome of one proposed move."""
+
     id = serializers.IntegerField(
         source="suggestion.pk",
+        read_only=True,
         allow_null=True,
         default=None,
         help_text="The open suggestion. Null if the outcome is `under_way`.",
     )
     outcome = serializers.ChoiceField(
-        [outcome.value for outcome in Outcome],
+        [(outcome.value, outcome.name) for outcome in Outcome],
         help_text="`under_way`: an open task already makes this move; nothing was created.",
     )
 
@@ -157,12 +166,34 @@ class HealthSerializer(serializers.Serializer[None]):
     message = serializers.CharField()
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {
+            "oneOf": [
+                {"type": "array", "items": {"type": "string"}},
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": {"type": "string"}},
+                },
+            ]
+        },
+    }
+)
+class FieldErrorsField(serializers.DictField):
+    """Field -> sentences. If the body is an array: index of the row -> field -> sentences."""
+
+
 ErrorSerializer = inline_serializer(
     "Error",
     {
         "detail": serializers.CharField(help_text="One sentence."),
-        "errors": serializers.DictField(
-            required=False, help_text="The errors of each invalid field."
+        "errors": FieldErrorsField(
+            required=False,
+            help_text=(
+                "The errors of each invalid field. For an array of suggestions: by index of the "
+                "row, then by field."
+            ),
         ),
     },
 )

@@ -1,6 +1,6 @@
 from .dispatch import DispatchViewSet
 from .events import EventViewSet
-from .pages import HealthView, ReadinessView, RedocScriptView, RedocView
+from .pages import HealthView, LivenessView, ReadinessView, RedocScriptView, RedocView
 from .stations import StationViewSet
 from .suggestions import SuggestionViewSet
 from .task_list import TaskListViewSet
@@ -10,6 +10,7 @@ __all__ = [
     "DispatchViewSet",
     "EventViewSet",
     "HealthView",
+    "LivenessView",
     "ReadinessView",
     "RedocScriptView",
     "RedocView",

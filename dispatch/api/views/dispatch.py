@@ -1,5 +1,6 @@
 import re
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -32,6 +33,7 @@ class DispatchViewSet(GenericViewSet[Task]):
     serializer_class = TaskSerializer
 
     @extend_schema(
+        operation_id="claim_next_task",
         summary="Claim the next task",
         description=(
             "Assigns the ready task with the highest priority to the crew; the oldest comes first "
@@ -44,7 +46,14 @@ class DispatchViewSet(GenericViewSet[Task]):
                 {"type": "string", "pattern": "^[!-~]{1,255}$"},
                 OpenApiParameter.HEADER,
                 description="A new key for each task; the same key to repeat a request.",
-            )
+            ),
+            OpenApiParameter(
+                "Retry-After",
+                OpenApiTypes.INT,
+                OpenApiParameter.HEADER,
+                response=[404],
+                description="Seconds after which a task may be ready.",
+            ),
         ],
         request=ClaimSerializer,
         responses=responses(

@@ -12,6 +12,7 @@ from ..serializers.responses import EventSerializer
 
 @extend_schema_view(
     list=extend_schema(
+        operation_id="list_events",
         summary="Events, oldest first",
         description=(
             "ML jobs can filter by their `source`, and add `kind=rejected` for rejections and "

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -6,15 +7,15 @@ from django.contrib.staticfiles import finders
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.views import View
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from drf_spectacular.views import SpectacularRedocView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ..schema import example
-from ..serializers.responses import HealthSerializer
+from ..schema import MEANINGS, F, example
+from ..serializers.responses import ErrorSerializer, HealthSerializer
 
 
 class PublicView(APIView):
@@ -24,22 +25,42 @@ class PublicView(APIView):
     permission_classes = [AllowAny]
 
 
-class HealthView(PublicView):
-    @extend_schema(
-        summary="Health check",
+def is_alive(operation_id: str, summary: str) -> Callable[[F], F]:
+    decorate: Callable[[F], F] = extend_schema(
+        operation_id=operation_id,
+        summary=summary,
         description="Needs neither a token nor the database.",
         responses={200: HealthSerializer},
         examples=[example({"message": settings.API_TITLE})],
         tags=["health"],
     )
+    return decorate
+
+
+class HealthView(PublicView):
+    @is_alive("get_service", "The service's name")
     def get(self, request: Request) -> Response:
         return Response({"message": settings.API_TITLE})
 
 
-@extend_schema(exclude=True)
-class ReadinessView(PublicView):
-    """For load balancers: 503 while the database is unavailable."""
+class LivenessView(HealthView):
+    @is_alive("check_health", "Liveness: the process works")
+    def get(self, request: Request) -> Response:
+        return super().get(request)
 
+
+class ReadinessView(PublicView):
+    @extend_schema(
+        operation_id="check_readiness",
+        summary="Readiness: the service and its database work",
+        description="For load balancers. Needs no token.",
+        responses={
+            200: HealthSerializer,
+            503: OpenApiResponse(ErrorSerializer, description=MEANINGS[503]),
+        },
+        examples=[example({"message": "ready"}, response_only=True, status_codes=["200"])],
+        tags=["health"],
+    )
     def get(self, request: Request) -> Response:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

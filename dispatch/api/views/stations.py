@@ -12,6 +12,7 @@ from ..serializers.responses import StationSerializer
 
 @extend_schema_view(
     list=extend_schema(
+        operation_id="list_stations",
         summary="Stations",
         description=(
             "All stations in id order with their latest status, or pages of them with `limit` and "
@@ -22,7 +23,9 @@ from ..serializers.responses import StationSerializer
         tags=["stations"],
     ),
     retrieve=extend_schema(
+        operation_id="get_station",
         summary="One station",
+        description="The station with its latest status.",
         responses=responses(StationSerializer, 404, examples=[example(STATION)]),
         tags=["stations"],
     ),

@@ -85,6 +85,7 @@ def proposed_rows(data: Any) -> list[dict[str, Any]]:
 
 @extend_schema_view(
     list=extend_schema(
+        operation_id="list_suggestions",
         summary="Open suggestions",
         description="All open suggestions in id order, or pages of them with `limit` and `cursor`.",
         responses=responses(SuggestionSerializer(many=True), 400, examples=[example(SUGGESTION)]),
@@ -110,6 +111,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         return all_in_one(self.get_queryset().values(*SuggestionSerializer.Meta.fields))
 
     @extend_schema(
+        operation_id="propose_suggestions",
         summary="Create one suggestion, or up to 1,000",
         description=(
             "Creates all of them, or none if one is invalid. A move that the source already "
@@ -158,6 +160,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         return super().get_queryset().only(*SuggestionSerializer.Meta.fields)
 
     @extend_schema(
+        operation_id="reject_suggestion",
         summary="Reject a suggestion",
         description="Deletes the suggestion; the returned event keeps it and the reason.",
         request=RejectSerializer,
@@ -174,6 +177,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         return Response(EventSerializer(event).data)
 
     @extend_schema(
+        operation_id="prioritize_suggestion",
         summary="Set a suggestion's priority",
         description="Higher priorities are listed first, and their tasks are dispatched first.",
         request=PrioritySerializer,

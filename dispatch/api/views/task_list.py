@@ -24,6 +24,7 @@ from ..serializers.responses import TaskInFullSerializer
 
 @extend_schema_view(
     list=extend_schema(
+        operation_id="list_tasks",
         summary="Tasks, newest first",
         description=(
             "A crew's open tasks: `?worker_id=user_456&status=assigned`. Filters can be combined."

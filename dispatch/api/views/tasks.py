@@ -47,7 +47,9 @@ def one_line(sentences: list[str]) -> str:
 
 @extend_schema_view(
     retrieve=extend_schema(
+        operation_id="get_task",
         summary="One task",
+        description="The task with all fields.",
         responses=responses(TaskInFullSerializer, 404, examples=[example(TASK_IN_FULL)]),
         tags=["tasks"],
     )
@@ -76,7 +78,12 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         return task
 
     @extend_schema(
+        operation_id="approve_suggestion",
         summary="Approve a suggestion, which becomes a ready task",
+        description=(
+            "The suggestion is deleted, and the task keeps its id as `suggestion_id`. Repeating "
+            "the request creates no second task."
+        ),
         parameters=[
             OpenApiParameter(
                 "X-Warning",
@@ -119,6 +126,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         return response
 
     @extend_schema(
+        operation_id="complete_task",
         summary="Complete an assigned task",
         description=(
             "Without a body, the crew that holds the task has moved all bikes. Repeating the "
@@ -155,10 +163,12 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         return Response(TaskSerializer(task).data)
 
     @changes_task(
+        "extend_lease",
         "Renew the lease",
-        HolderSerializer,
-        {"worker_id": "user_456"},
-        CLAIMED,
+        "The crew is still working on the task: the claim lasts another `TASK_LEASE_MINUTES`.",
+        request=HolderSerializer,
+        body={"worker_id": "user_456"},
+        answer=CLAIMED,
         _409="The task is not assigned, or is assigned to another crew.",
     )
     @action(detail=True, methods=["post"])
@@ -169,10 +179,12 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
 
     @changes_task(
+        "release_task",
         "Release a task to the queue",
-        ReleaseSerializer,
-        {"worker_id": "user_456", "reason": "The van broke down"},
-        TASK_IN_FULL,
+        "The task is ready again, at its old place in the queue.",
+        request=ReleaseSerializer,
+        body={"worker_id": "user_456", "reason": "The van broke down"},
+        answer=TASK_IN_FULL,
         _409="The task is not assigned, or is assigned to another crew.",
     )
     @action(detail=True, methods=["post"])
@@ -183,10 +195,12 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
 
     @changes_task(
+        "reassign_task",
         "Reassign an open task to another crew",
-        ReassignSerializer,
-        {"worker_id": "user_456", **REASON},
-        CLAIMED,
+        "The task is assigned to the crew, with a new attempt and lease.",
+        request=ReassignSerializer,
+        body={"worker_id": "user_456", **REASON},
+        answer=CLAIMED,
         _409="The task has ended.",
     )
     @action(detail=True, methods=["post"])
@@ -197,10 +211,12 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
 
     @changes_task(
+        "cancel_task",
         "Cancel an open task",
-        CancelSerializer,
-        REASON,
-        {**TASK_IN_FULL, "status": "cancelled", "cancelled_at": "2024-01-15T10:45:00Z"},
+        "A ready or assigned task ends without being carried out.",
+        request=CancelSerializer,
+        body=REASON,
+        answer={**TASK_IN_FULL, "status": "cancelled", "cancelled_at": "2024-01-15T10:45:00Z"},
         _409="The task has already ended.",
     )
     @action(detail=True, methods=["post"])
@@ -211,10 +227,12 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
 
     @changes_task(
+        "prioritize_task",
         "Set an open task's priority",
-        PrioritySerializer,
-        {"priority": 50},
-        {**TASK_IN_FULL, "priority": 50},
+        "Ready tasks with a higher priority are dispatched first.",
+        request=PrioritySerializer,
+        body={"priority": 50},
+        answer={**TASK_IN_FULL, "priority": 50},
         _409="The task has ended.",
     )
     @action(detail=True, methods=["post"])
@@ -238,6 +256,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         return Response(TaskInFullSerializer(task).data)
 
     @extend_schema(
+        operation_id="list_task_events",
         summary="A task's history, oldest first",
         description="The history remains after the task itself is pruned.",
         responses=responses(EventSerializer(many=True), 400, 404, _404="Task not found."),
