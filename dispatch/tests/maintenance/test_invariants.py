@@ -153,7 +153,7 @@ VIOLATIONS = {
         "ready with a completion": "UPDATE tasks SET completed_at = now() WHERE id = 1",
         "ready with a count": "UPDATE tasks SET moved_qty = 1 WHERE id = 1",
         "ready with a cancelling": "UPDATE tasks SET cancelled_at = now() WHERE id = 1",
-        "assigned to nobody": "UPDATE tasks SET worker_id = NULL WHERE id = 2",
+        "assigned without a worker": "UPDATE tasks SET worker_id = NULL WHERE id = 2",
         "assigned at no time": "UPDATE tasks SET assigned_at = NULL WHERE id = 2",
         "assigned to an empty name": (
             "UPDATE tasks SET worker_id = '' WHERE id = 2; UPDATE task_events SET worker_id = ''"
@@ -164,7 +164,7 @@ VIOLATIONS = {
         ),
         "completed at no time": "UPDATE tasks SET completed_at = NULL WHERE id = 3",
         "completed without a count": "UPDATE tasks SET moved_qty = NULL WHERE id = 3",
-        "completed by nobody": "UPDATE tasks SET worker_id = NULL WHERE id = 3",
+        "completed without a worker": "UPDATE tasks SET worker_id = NULL WHERE id = 3",
         "completed before the claim": (
             "UPDATE tasks SET completed_at = assigned_at - interval '1 s' WHERE id = 3"
         ),
