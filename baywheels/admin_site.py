@@ -1,3 +1,5 @@
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -7,6 +9,9 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, path
 
 from dispatch.roles import BOARD_PERMISSIONS
+
+from .errors import error_response
+from .sign_in import RETRY_AFTER_SECONDS, take_turn
 
 
 class SignInForm(AdminAuthenticationForm):
@@ -29,6 +34,16 @@ class ConsoleSite(admin.AdminSite):
             path("lists/", self.admin_view(self.index), name="lists"),
             *super().get_urls(),
         ]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.method != "POST":
+            return super().login(request, extra_context)
+        with take_turn() as is_ours:
+            if is_ours:
+                return super().login(request, extra_context)
+        response = error_response(request, 429, "Others are signing in. Try again in 2 seconds.")
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
 
     def front(self, request: HttpRequest) -> HttpResponse:
         """Open the board for users who may see it, the lists of all records for others."""

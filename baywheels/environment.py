@@ -19,12 +19,61 @@ SHORTEST_SECRET_KEY = 50
 # Ten years in minutes. With much longer leases, dates would overflow and every claim would fail.
 HIGHEST_NUMBER = 5_256_000
 
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+ENV_LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
+QUOTES = ("'", '"')
 
 
 def refuse(message: str) -> "SystemExit":
     return SystemExit(f"baywheels: {message}")
+
+
+class Environment(environ.Env):  # type: ignore[misc]
+    """Reads values as they are: django-environ takes `$NAME` for another variable's value."""
+
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = None, parse_default: bool = False
+    ) -> Any:
+        value = os.environ.get(var)
+        if value is None or (value == "" and default is None):
+            return default
+        return self.parse_value(value, cast)
+
+
+def read_env_file(path: Path) -> None:
+    """Set the variables of a file of NAME=value lines, except those that are already set."""
+    try:
+        # Editors may put a byte order mark in front.
+        lines = path.read_text("utf-8-sig").split("\n")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise refuse(f"{path} cannot be read as UTF-8 text: {error}.") from None
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        name, value = assignment(line) or (None, "")
+        if name is None or "\0" in value:
+            # Without the line: it may hold a secret.
+            raise refuse(f"{path}, line {number}: write NAME=value, and close each quote.")
+        os.environ.setdefault(name, value)
+
+
+def assignment(line: str) -> tuple[str, str] | None:
+    """Return the name and the value without its quotes, or None if the line is malformed."""
+    match = ENV_LINE.fullmatch(line)
+    if not match:
+        return None
+    name, value = match.groups()
+    if not value.startswith(QUOTES):
+        return name, value
+    if len(value) < 2 or value[-1] != value[0]:
+        return None
+    inner = value[1:-1]
+    return name, re.sub(r"\\([^rnt])", r"\1", inner) if value[0] == '"' else inner
+
+
+env = Environment()
+read_env_file(BASE_DIR / ".env")
 
 
 def required(name: str) -> str:

@@ -117,21 +117,31 @@ DATABASES["default"].update(
 # docs/batch-client.md. A transaction pooler hands a session, with its statements, to others.
 BATCH_STATEMENTS = yes_or_no("BATCH_STATEMENTS", True)
 PREPARE_STATEMENTS = not BEHIND_PGBOUNCER
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
-# Detect a vanished database host within 10 s.
-for name, value in {
+# What DATABASE_URL says in its query wins.
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 2,
+    # Detect a vanished database host within 10 s.
     "keepalives_idle": 4,
     "keepalives_interval": 2,
     "keepalives_count": 2,
     "tcp_user_timeout": 8000,
-}.items():
-    DATABASES["default"]["OPTIONS"].setdefault(name, value)
+    # During a failover, connect to no server that refuses writes.
+    "target_session_attrs": "read-write",
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 # None: wsgi.py adds the server's timeouts, and management commands have none.
 DB_OPTIONS = env.str("DB_OPTIONS", default=None)
+DB_ANSWER_SECONDS = whole_number("DB_ANSWER_SECONDS", 9)
 if not BEHIND_PGBOUNCER:
-    # Planning prepared statements for every call takes a quarter of an approval's time.
-    DATABASES["default"]["OPTIONS"]["options"] = (
-        f"-c plan_cache_mode=force_generic_plan {DB_OPTIONS or ''}"
+    DATABASES["default"]["OPTIONS"]["options"] = " ".join(
+        [
+            # Planning prepared statements for every call takes a quarter of an approval's time.
+            "-c plan_cache_mode=force_generic_plan",
+            # Statements outside of transactions too.
+            r"-c default_transaction_isolation=read\ committed",
+            DATABASES["default"]["OPTIONS"].get("options", ""),
+            DB_OPTIONS or "",
+        ]
     )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

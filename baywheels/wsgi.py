@@ -12,8 +12,11 @@ SERVER_TIMEOUTS = (
 )
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "baywheels.settings")
+database = settings.DATABASES["default"]
 if settings.DB_OPTIONS is None and not settings.BEHIND_PGBOUNCER:
-    settings.DATABASES["default"]["OPTIONS"]["options"] += f" {SERVER_TIMEOUTS}"
+    # First, so that those in DATABASE_URL win.
+    database["OPTIONS"]["options"] = f"{SERVER_TIMEOUTS} {database['OPTIONS']['options']}"
+database["ANSWER_TIMEOUT"] = settings.DB_ANSWER_SECONDS or None
 
 application = get_wsgi_application()
 # Without this each worker would load the views during its first request, and workers that SIGHUP

@@ -1,7 +1,8 @@
-"""Django's PostgreSQL backend with three additions.
+"""Django's PostgreSQL backend with a few additions.
 
-It waits briefly when PostgreSQL has no connection to spare, checks kept connections without a
-query, and sends several statements in one round trip.
+It waits briefly when PostgreSQL has no connection to spare, but not forever for an answer. It
+checks kept connections without a query, drops those that a failover has made useless, and sends
+several statements in one round trip.
 """
 
 import select
@@ -11,8 +12,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.backends.postgresql import base
+from django.utils.functional import cached_property
+from psycopg import IsolationLevel
 
 from .batch import BatchClient, Row, Statement, numbered
+from .connection import Connection
+from .unavailable import UnavailableErrors
 
 LONGEST_WAIT = 2.0
 PAUSE = 0.1
@@ -62,7 +67,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Wait up to LONGEST_WAIT seconds for a connection if others hold all of them."""
         while True:
             try:
-                connection = super().get_new_connection(conn_params)
+                connection = self.connect_once(conn_params)
             except self.Database.OperationalError as error:
                 if not has_none_to_spare(error) or shortage.seconds() + PAUSE > LONGEST_WAIT:
                     raise
@@ -71,6 +76,26 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 self.batch_client = BatchClient(connection, prepares=settings.PREPARE_STATEMENTS)
                 return connection
             time.sleep(PAUSE)
+
+    def connect_once(self, conn_params: dict[str, Any]) -> Connection:
+        """Connect. Transactions are READ COMMITTED, whatever the database's default is.
+
+        Locked rows must be read as they are after the wait for the lock.
+        """
+        connection = Connection.connect(**conn_params)
+        connection.isolation_level = self.isolation_level = IsolationLevel.READ_COMMITTED
+        connection.answer_timeout = self.settings_dict.get("ANSWER_TIMEOUT")
+        return connection
+
+    @cached_property
+    def wrap_database_errors(self) -> UnavailableErrors:
+        return UnavailableErrors(self)
+
+    def drop(self) -> None:
+        """Close the connection. An open transaction then ends without a statement."""
+        in_transaction = self.connection is not None and not self.autocommit
+        self.close()
+        self.closed_in_transaction |= in_transaction
 
     def is_usable(self) -> bool:
         """False if the server closed the connection or sent unsolicited data.

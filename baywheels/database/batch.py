@@ -19,6 +19,8 @@ Row = tuple[Any, ...]
 # The text, and a parameter for each %s in it.
 Statement = tuple[str, Sequence[Any]]
 Command = Callable[[], None]
+# As Django's cursor begins a transaction on our connections.
+BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 # A table changed under a prepared statement, or it was deallocated.
 OUTDATED = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
 
@@ -43,7 +45,7 @@ class BatchClient:
         """Return the rows of each statement.
 
         Raises the first statement's error; later statements are not executed. A transaction's
-        BEGIN, with the server's default isolation, travels with its first batch.
+        BEGIN travels with its first batch.
         OperationalError: also once after a table has changed under a prepared statement.
         """
         commands = self.begin()
@@ -73,7 +75,7 @@ class BatchClient:
         status = self.connection.pgconn.transaction_status
         if self.connection.autocommit or status != TransactionStatus.IDLE:
             return []
-        return [partial(self.connection.pgconn.send_query_params, b"BEGIN", None)]
+        return [partial(self.connection.pgconn.send_query_params, BEGIN, None)]
 
     def commands(
         self, text: str, values: Sequence[abc.Buffer | None], new: dict[str, bytes]

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error, InterfaceError, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import DatabaseUnavailable, Refusal
 
@@ -19,6 +20,18 @@ def explain(error: Refusal | Error) -> str:
     if isinstance(error, Error):
         return f"The database refuses: {' '.join(str(error).split())}"
     return str(error)
+
+
+def check_encoding(connection: BaseDatabaseWrapper) -> None:
+    """Raise CommandError unless the database can store every text."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        [encoding] = cursor.fetchone()
+    if encoding != "UTF8":
+        raise CommandError(
+            f"The database's encoding is {encoding}. The service needs one made with "
+            "ENCODING 'UTF8'."
+        )
 
 
 def to_json(value: Any) -> str:

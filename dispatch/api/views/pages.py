@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.views import View
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -52,7 +52,7 @@ class LivenessView(HealthView):
 class ReadinessView(PublicView):
     @extend_schema(
         operation_id="check_readiness",
-        summary="Readiness: the service and its database work",
+        summary="Readiness: the service works and its database accepts writes",
         description="For load balancers. Needs no token.",
         responses={
             200: HealthSerializer,
@@ -63,7 +63,12 @@ class ReadinessView(PublicView):
     )
     def get(self, request: Request) -> Response:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute("SHOW transaction_read_only")
+            [is_read_only] = cursor.fetchone()
+        if is_read_only == "on":
+            # The next request connects to the primary, if there is one by then.
+            connection.close()
+            raise OperationalError("The database is read-only.")
         return Response({"message": "ready"})
 
 

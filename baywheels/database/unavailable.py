@@ -1,0 +1,42 @@
+"""Which errors mean that the database is unavailable, and what happens to their connection."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from django.db.utils import DatabaseErrorWrapper, OperationalError
+
+if TYPE_CHECKING:
+    from .base import DatabaseWrapper
+
+# SQLSTATE classes: lost connections, and those that an administrator or a shutdown ended.
+LOST = ("08", "57P")
+# A read-only session, which a standby's always is, and two timeouts that end the session. Django
+# would report these three as InternalError.
+UNFIT = ("25006", "25P03", "25P04")
+
+
+class UnavailableErrors(DatabaseErrorWrapper):
+    """Raises OperationalError if the connection is lost or unfit, and drops the connection.
+
+    A kept connection to a former primary would refuse every write until it is too old.
+    """
+
+    wrapper: "DatabaseWrapper"
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None and self.means_unavailable(error):
+            self.wrapper.drop()
+            raise OperationalError(*error.args).with_traceback(traceback) from error
+        super().__exit__(kind, error, traceback)
+
+    def means_unavailable(self, error: BaseException) -> bool:
+        if not isinstance(error, self.wrapper.Database.Error):
+            return False
+        state = error.sqlstate or ""
+        is_lost = self.wrapper.connection is not None and self.wrapper.connection.closed
+        return is_lost or state in UNFIT or state.startswith(LOST)

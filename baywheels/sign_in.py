@@ -1,0 +1,21 @@
+"""One password at a time: hashing takes half a second of CPU, on the threads that serve crews."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+LONGEST_WAIT = 1.0
+RETRY_AFTER_SECONDS = 2
+
+turn = Lock()
+
+
+@contextmanager
+def take_turn() -> Iterator[bool]:
+    """Yield True if no other thread of this process signs in, at the latest after a second."""
+    is_ours = turn.acquire(timeout=LONGEST_WAIT)
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            turn.release()

@@ -1,0 +1,153 @@
+"""A database that becomes read-only, loses connections or freezes, under a real gunicorn."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+
+from baywheels.embedded.cluster import DATABASE, Cluster
+
+from ..support.server import ROOT, serve
+
+pytestmark = [pytest.mark.own_connections, pytest.mark.slow]
+
+STATIONS = count(100)
+UNAVAILABLE = {"detail": "The database is busy or unavailable; try again."}
+TERMINATE_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE pid <> pg_backend_pid() AND usename = current_user"
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    cluster = Cluster(tmp_path_factory.mktemp("failover") / "db")
+    cluster.start()
+    try:
+        manage(cluster, "migrate", "--verbosity=0").check_returncode()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def manage(cluster, *arguments):
+    environment = {
+        **os.environ,
+        "DATABASE_URL": cluster.url,
+        "SECRET_KEY": "k" * 50,
+        "ALLOWED_HOSTS": "127.0.0.1",
+    }
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def query(cluster, *statements):
+    writable = "-c default_transaction_read_only=off"
+    with psycopg.connect(cluster.url, options=writable, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@contextmanager
+def by_default(cluster, setting):
+    """New sessions have the setting; existing ones are ended, as a failover does."""
+    query(cluster, f"ALTER DATABASE {DATABASE} SET {setting}", TERMINATE_OTHERS)
+    try:
+        yield
+    finally:
+        name = setting.partition("=")[0]
+        query(cluster, f"ALTER DATABASE {DATABASE} RESET {name}")
+
+
+def post(server, path, body):
+    return requests.post(f"{server.url}{path}", json=body, timeout=15)
+
+
+def propose(server):
+    move = {"from_station_id": next(STATIONS), "to_station_id": 1, "qty": 1, "reason": "full"}
+    return post(server, "/suggestions", move)
+
+
+def approve(server, suggestion):
+    return post(server, "/task/approve", {"suggestion_id": suggestion["id"]}).status_code
+
+
+@pytest.mark.parametrize("target", ["read-write", "any"])
+def test_writes_to_a_read_only_database_are_503_and_recover_at_once(cluster, target):
+    separator = "&" if "?" in cluster.url else "?"
+    url = f"{cluster.url}{separator}target_session_attrs={target}"
+    with serve(DATABASE_URL=url) as server:
+        assert propose(server).status_code == 200
+
+        with by_default(cluster, "default_transaction_read_only=on"):
+            propose(server)
+            refused = propose(server)
+            assert refused.status_code == 503
+            assert refused.json() == UNAVAILABLE
+            assert refused.headers["Retry-After"]
+            assert requests.get(f"{server.url}/readyz", timeout=15).status_code == 503
+            # Leave a read-only connection in every thread.
+            for _ in range(8):
+                assert propose(server).status_code == 503
+
+        assert [propose(server).status_code for _ in range(8)] == [200] * 8
+        assert requests.get(f"{server.url}/readyz", timeout=15).status_code == 200
+
+
+@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
+def test_default_isolation_of_the_database_does_not_fail_simultaneous_requests(cluster, level):
+    with (
+        by_default(cluster, f"default_transaction_isolation='{level}'"),
+        serve(DATABASE_URL=cluster.url) as server,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        for _ in range(10):
+            suggestion = propose(server).json()
+            answers = sorted(threads.map(approve, [server] * 4, [suggestion] * 4))
+            assert answers == [200, 404, 404, 404]
+
+
+def test_request_to_a_frozen_database_is_503_after_the_answer_timeout(cluster):
+    with serve(DATABASE_URL=cluster.url, DB_ANSWER_SECONDS="1") as server:
+        assert propose(server).status_code == 200
+        with frozen(cluster):
+            began = time.monotonic()
+            answers = [propose(server) for _ in range(2)]
+            assert time.monotonic() - began < 10
+            assert [answer.status_code for answer in answers] == [503, 503]
+
+        assert approve(server, propose(server).json()) == 200
+
+
+@contextmanager
+def frozen(cluster):
+    postmaster = cluster.status().pid
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    processes = [postmaster, *map(int, children)]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_command_reports_a_read_only_database_in_one_line(cluster):
+    with by_default(cluster, "default_transaction_read_only=on"):
+        for command in (["sweep"], ["migrate"], ["preflight"]):
+            done = manage(cluster, *command)
+            assert done.returncode == 1
+            [line] = done.stderr.splitlines()
+            assert "read-only" in line
