@@ -23,7 +23,8 @@ from .rows import Row, Statement, run
 Pair = tuple[int, int]
 
 # Moves of one pair take turns, too: the second must see the first one's task to warn of it.
-# The order of all locks is that of their names, so approvals cannot deadlock.
+# All approvals lock in the same order, so they cannot deadlock: moves by name, then stations by
+# number, as earlier versions do, which may still run during a deploy.
 LOCK_MOVES = """
     SELECT station_id, exclusive,
            CASE WHEN exclusive THEN pg_advisory_xact_lock(hashtextextended(name, 0))
@@ -39,7 +40,7 @@ LOCK_MOVES = """
                      AND as_of >= clock_timestamp() - interval '{max_age}'
                )
         FROM unnest(%s::integer[]) AS wanted (id)
-        ORDER BY name
+        ORDER BY station_id NULLS FIRST, name
     ) AS locks
 """
 # A completed task still counts until a status is newer than it: that count has not seen its bikes.

@@ -13,7 +13,8 @@ from dispatch import services
 from dispatch.exceptions import Conflict
 from dispatch.models import StationStatus, Task
 from dispatch.services import approvals
-from dispatch.services.guard import StaleLocks
+from dispatch.services.guard import StaleLocks, lock_statement
+from dispatch.services.rows import run as run_statements
 
 from ..support.concurrency import background, open_transaction, wait_until_blocked
 from ..support.factories import StationFactory, SuggestionFactory, TaskFactory
@@ -54,6 +55,12 @@ def chain():
         SuggestionFactory(from_station_id=A, to_station_id=B),
         SuggestionFactory(from_station_id=B, to_station_id=C),
     )
+
+
+def test_stations_are_locked_by_number_after_their_moves():
+    with open_transaction():
+        [rows] = run_statements(lock_statement([(9, 10), (10, 9)], exclusive=False))
+    assert [station_id for station_id, *_ in rows] == [None, None, 9, 10]
 
 
 def test_chained_approvals_without_counts_do_not_wait(stations):
