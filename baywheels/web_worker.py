@@ -29,9 +29,11 @@ class WebWorker(ThreadWorker):
     def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(enabled)
         if not (enabled or (self.alive and self.is_parent_alive())):
+            # gunicorn may call this again, after the listeners were closed.
             for listener in self.sockets:
-                self.drain(listener)
-                listener.close()
+                if listener.fileno() != -1:
+                    self.drain(listener)
+                    listener.close()
 
     def drain(self, listener: socket) -> None:
         """Accept the connections that are in the backlog."""

@@ -6,7 +6,7 @@
 60,000 ready and 100,000 completed tasks, in a separate database for each, in turns:
 
     contract   FastAPI and SQLAlchemy as the contract describes them (contract/app.py)
-    mended     the same with an index, 8 threads and a connection for each client
+    tuned     the same with an index, 8 threads and a connection for each client
     ours       gunicorn baywheels.wsgi, with its defaults and two processes
     no database  ours, with a claim that uses none (claims only)
     pgbench    our claim's statement, without HTTP or Python (claims only)
@@ -98,12 +98,12 @@ def contract_python() -> str:
 
 
 @contextmanager
-def contract_served(url: str, mended: bool) -> Iterator[int]:
+def contract_served(url: str, tuned: bool) -> Iterator[int]:
     port = private.free_port()
     environment = {
         **os.environ,
         "CONTRACT_DATABASE_URL": url,
-        **({"MENDED": "1"} if mended else {}),
+        **({"TUNED": "1"} if tuned else {}),
     }
     python = contract_python()
     create = [python, "-c", "import app; app.create_tables()"]
@@ -272,7 +272,7 @@ def by_id(urls: dict[str, str], ports: dict[str, int], seconds: int, rounds: int
     with psycopg.connect(urls["ours"], autocommit=True) as database:
         database.execute(STATIONS)
         database.execute("VACUUM ANALYZE")
-    measure("counts known", "approve", {name: ids[name] for name in ("mended", "ours")})
+    measure("counts known", "approve", {name: ids[name] for name in ("tuned", "ours")})
     measure("complete", "complete", ids)
 
 
@@ -284,13 +284,13 @@ def main() -> None:
     ours = {"API_AUTH": "open", "WEB_CONCURRENCY": str(PROCESSES), "LOG_LEVEL": "INFO"}
     with ExitStack() as stack:
         cluster = stack.enter_context(scratch_cluster())
-        urls = {name: cluster(name) for name in ("ours", "contract", "mended")}
+        urls = {name: cluster(name) for name in ("ours", "contract", "tuned")}
         fill(urls["ours"], OURS)
         # Its own database: it would claim all ready tasks before the others have their turns.
         urls["for_pgbench"] = copied(urls["ours"], "for_pgbench")
         ports = {
-            "contract": stack.enter_context(contract_served(urls["contract"], mended=False)),
-            "mended": stack.enter_context(contract_served(urls["mended"], mended=True)),
+            "contract": stack.enter_context(contract_served(urls["contract"], tuned=False)),
+            "tuned": stack.enter_context(contract_served(urls["tuned"], tuned=True)),
             "ours": stack.enter_context(served(urls["ours"], **ours)),
         }
         bare = stack.enter_context(

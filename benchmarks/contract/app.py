@@ -1,6 +1,6 @@
 """The service as its contract describes it, on FastAPI and SQLAlchemy.
 
-As described, each claim sorts the whole backlog, and 40 threads share 15 connections. MENDED=1
+As described, each claim sorts the whole backlog, and 40 threads share 15 connections. TUNED=1
 fixes these faults and changes nothing else: an index for the claim, 8 threads, and a connection for
 each client. (A request holds its connection while it waits for a thread to write its answer: with 8
 connections the service froze when all clients reached one process.)
@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Column, DateTime, Enum, Index, Integer, String, create_engine, select
 from sqlalchemy.orm import Session, declarative_base, sessionmaker
 
-MENDED = bool(os.environ.get("MENDED"))
+TUNED = bool(os.environ.get("TUNED"))
 THREADS, CONNECTIONS = 8, 16
 
-sizes = {"pool_size": CONNECTIONS, "max_overflow": 0} if MENDED else {}
+sizes = {"pool_size": CONNECTIONS, "max_overflow": 0} if TUNED else {}
 engine = create_engine(os.environ["CONTRACT_DATABASE_URL"], **sizes)
 SessionLocal = sessionmaker(bind=engine, autoflush=False)
 Base = declarative_base()
@@ -60,7 +60,7 @@ class Task(Base):
     created_at = Column(DateTime, default=datetime.utcnow)
 
 
-if MENDED:
+if TUNED:
     Index("queue", Task.created_at, postgresql_where=Task.status == Status.READY)
 
 
@@ -89,7 +89,7 @@ class Claim(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    if MENDED:
+    if TUNED:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     yield
 

@@ -1,6 +1,7 @@
 """Fetches one document from the web or a file, limited in size and time."""
 
 import os
+import random
 import re
 import signal
 import stat
@@ -18,7 +19,7 @@ from urllib3.util import parse_url
 from .documents import BadFeed
 
 LARGEST = 20_000_000
-# Seconds: for all attempts together, and without a byte.
+# Seconds: for all attempts together, and for a silent connection.
 DEADLINE, WAIT = 60.0, 10.0
 NOT_MODIFIED, FIRST_ERROR = 304, 300
 LONGEST_SOURCE = 2000
@@ -43,6 +44,10 @@ class Answer:
 
 
 class PatientRetry(Retry):
+    def get_backoff_time(self) -> float:
+        """Pause before the first retry too: urllib3 repeats at once."""
+        return super().get_backoff_time() or random.uniform(1, 2)  # noqa: S311
+
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         """BadFeed: the server asks for a longer pause than the deadline allows."""
         seconds = super().get_retry_after(response)
@@ -177,7 +182,7 @@ def request(pool: PoolManager, source: str, validators: Validators) -> Answer | 
             with response:
                 return read_response(response)
         except HTTPError as error:
-            # By itself urllib3 retries up to the headers only.
+            # urllib3 retries only until the headers have arrived.
             retries = (response.retries or retries).increment("GET", source, error=error)
             retries.sleep()
 

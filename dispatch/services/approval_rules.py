@@ -26,7 +26,8 @@ class ApprovalContext:
     """What bears on new tasks, including the approvals made earlier in the same batch.
 
     `guard`: "off", "warn" or "refuse". `capacities`: of every station of the moves.
-    `carriers`: for a pair of stations (from, to), the names of what already makes that move.
+    `carriers`: for a pair of stations (from, to), the tasks and suggestions that already make the
+    move.
     `used_ids`: suggestion ids that tasks refer to.
     """
 

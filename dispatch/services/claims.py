@@ -1,4 +1,4 @@
-"""Who holds a task, and until when: claim, extend, release, reassign."""
+"""Claim, extend, release and reassign tasks."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What is known of the stations that moves touch, and the locks that keep it true.
+"""Station capacities for approvals, and the locks that protect them.
 
 Approvals must not promise the same bikes or docks twice, so two of them may not decide on one
 station's count at the same time. Each holds an advisory lock on its stations until it commits:
@@ -8,8 +8,8 @@ without counts have nothing to share out and do not wait for each other.
 A poll may bring a count after an approval chose a shared lock. Counts are read after the locks, so
 the approval sees it (`StaleLocks`) and starts over with exclusive locks: it must not decide on a
 count without one, nor ignore the count, because others may have promised its bikes already. If the
-count comes even later, it is as if the approval came first: whoever reads the count needs the
-exclusive lock, waits for that approval, and finds its task.
+count comes even later, it is as if the approval came first: an approval that reads the count
+needs the exclusive lock, waits for that approval, and finds its task.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -44,7 +44,7 @@ LOCK_MOVES = """
     ) AS locks
 """
 # A completed task still counts until a status is newer than it: that count has not seen its bikes.
-# Without a recent status nothing is added up, as there is nothing to subtract from.
+# Without a recent status, promises are not summed: there is no count to subtract them from.
 # Any recent status is younger than max_age. Bounding completions by it, too, lets an index serve:
 # otherwise each station's whole history is read (500 stations: 450 ms instead of 11).
 CAPACITIES = """

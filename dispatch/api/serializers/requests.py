@@ -33,7 +33,8 @@ from ..fields import (
 class RequestSerializer(serializers.Serializer[None]):
     """Shares the fields of its class between requests.
 
-    DRF copies them for each request, which takes a tenth of the CPU time of a claim.
+    DRF copies them for each request, which takes a tenth of the CPU time of a claim. So a field
+    must not use its `parent` or `context`: they belong to no request.
     """
 
     @property

@@ -153,8 +153,8 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
             source=caller.resolve_source(sources.pop()),
             actor=caller.actor,
         )
-        told = [ProposedSerializer(proposal).data for proposal in proposals]
-        return Response(told if isinstance(request.data, list) else told[0])
+        results = [ProposedSerializer(proposal).data for proposal in proposals]
+        return Response(results if isinstance(request.data, list) else results[0])
 
     def get_queryset(self) -> QuerySet[Suggestion]:
         return super().get_queryset().only(*SuggestionSerializer.Meta.fields)

@@ -9,7 +9,7 @@ from .names import LANDMARKS, corner
 LAT, LON = 45.2, -124.6
 KM_PER_DEGREE = 111.2
 KM_PER_DEGREE_EAST = KM_PER_DEGREE * math.cos(math.radians(LAT))
-# The farthest that a station stands from its corner.
+# The greatest distance between a station and its corner.
 JITTER_KM = 0.08
 BLOCK_KM = 0.4
 BAY_KM = 4.0

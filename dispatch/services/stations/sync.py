@@ -137,7 +137,7 @@ def differs(station: Station, row: StationRow) -> bool:
 
 
 def mark_gone(stations: Set[int], system: str) -> None:
-    """Mark stations as gone. Their open outages end with the last poll, which saw them last."""
+    """Mark stations as gone. Their open outages end at the last poll."""
     Station.objects.filter(pk__in=stations).update(gone_at=Now())
     advisory_lock(f"status of {system}")
     watch = FeedWatch.objects.filter(system=system).order_by("-ended_at").first()

@@ -1,6 +1,6 @@
 """Remove one guard, to show that a test fails without it.
 
-Locks are removed from the text of each statement on its way to PostgreSQL, whoever wrote it.
+Locks are removed from the text of each statement on its way to PostgreSQL, whatever its origin.
 """
 
 import re
