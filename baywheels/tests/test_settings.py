@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from baywheels import environment
+
 ROOT = Path(__file__).parent.parent.parent
 PRODUCTION = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
@@ -97,3 +99,92 @@ def test_env_example_lists_every_setting():
 
     # Only docker-compose.yml reads the password.
     assert read == listed - {"POSTGRES_PASSWORD"}
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch):
+    """Read these bytes as an .env file. Returns the variable NAME."""
+    monkeypatch.delenv("NAME", raising=False)
+
+    def read(content):
+        path = tmp_path / ".env"
+        path.write_bytes(content)
+        with monkeypatch.context() as patched:
+            # So that the variable goes again afterwards.
+            patched.setattr(environment.os, "environ", variables := {})
+            environment.read_env_file(path)
+        return variables.get("NAME")
+
+    return read
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"NAME=value",
+        b"\xef\xbb\xbfNAME=value\n",
+        b"# comment\r\n\r\nNAME=value\r\n",
+        b"export  NAME=value",
+        b"  NAME = value  ",
+        b"NAME='value' ",
+        b'NAME="value"\r\n',
+    ],
+)
+def test_env_file_is_read_in_every_usual_form(read, content):
+    assert read(content) == "value"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"NAME",
+        b"NAME value",
+        b"NAME='value",
+        b'NAME="',
+        "NAME=value".encode("utf-16"),
+        b"NAME=\xe9",
+    ],
+)
+def test_malformed_env_file_is_refused_in_one_line(read, content):
+    with pytest.raises(SystemExit, match=r"\.env") as refusal:
+        read(content)
+    assert "\n" not in str(refusal.value)
+    assert "value" not in str(refusal.value).replace("NAME=value", "")
+
+
+def test_value_that_begins_with_a_dollar_sign_is_read_as_it_is(monkeypatch):
+    monkeypatch.setenv("OTHER", "another value")
+    monkeypatch.setenv("NAME", "$OTHER")
+
+    assert environment.env.str("NAME", default="") == "$OTHER"
+    assert environment.env.list("NAME", default=[]) == ["$OTHER"]
+
+
+SHOW_OPTIONS = """
+import django; django.setup()
+import {module}
+from django.conf import settings
+print(settings.DATABASES["default"]["OPTIONS"]["options"])
+"""
+
+
+@pytest.mark.parametrize("module", ["django", "baywheels.wsgi"])
+def test_options_of_the_url_come_after_ours(module):
+    url = PRODUCTION["DATABASE_URL"] + "?options=-c%20search_path%3Dbikes%20-c%20lock_timeout%3D3s"
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW_OPTIONS.format(module=module)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            **PRODUCTION,
+            "DATABASE_URL": url,
+            "DJANGO_SETTINGS_MODULE": "baywheels.settings",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert "plan_cache_mode" in done.stdout
+    assert done.stdout.strip().endswith("-c search_path=bikes -c lock_timeout=3s")

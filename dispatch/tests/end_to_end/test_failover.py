@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -39,16 +40,25 @@ def cluster(tmp_path_factory):
         cluster.stop()
 
 
-def manage(cluster, *arguments):
-    environment = {
+def environment(cluster, **changed):
+    return {
         **os.environ,
         "DATABASE_URL": cluster.url,
         "SECRET_KEY": "k" * 50,
         "ALLOWED_HOSTS": "127.0.0.1",
+        **changed,
     }
-    command = [sys.executable, "manage.py", *arguments]
+
+
+def manage(cluster, *arguments, **changed):
     return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment(cluster, **changed),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -151,3 +161,64 @@ def test_command_reports_a_read_only_database_in_one_line(cluster):
             assert done.returncode == 1
             [line] = done.stderr.splitlines()
             assert "read-only" in line
+
+
+HOSTS = [
+    "postgresql://postgres@/baywheels?host={dead},{live}&port=5432,5432",
+    "postgresql://postgres@/baywheels?host={live},{dead}",
+    "postgresql://postgres@127.0.0.1:1,{live}:5432/baywheels",
+]
+
+
+@pytest.mark.parametrize("url", HOSTS)
+def test_database_url_may_name_several_hosts_of_which_one_is_dead(cluster, url):
+    live = quote(str(cluster.socket_dir), safe="")
+    several = url.format(live=live, dead="127.0.0.1")
+
+    done = manage(cluster, "preflight", DATABASE_URL=several)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["preflight", "migrate"])
+def test_database_that_is_not_utf8_is_refused_in_one_line(cluster, command):
+    with psycopg.connect(cluster.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    try:
+        done = manage(cluster, command, DATABASE_URL=cluster.url.replace("/baywheels", "/latin"))
+    finally:
+        query(cluster, "DROP DATABASE latin")
+
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "encoding is LATIN1" in line
+
+
+def test_sweep_with_every_survives_a_read_only_database(cluster):
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "sweep", "--every", "1"],
+        cwd=ROOT,
+        env=environment(cluster),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as sweep:
+        try:
+            with by_default(cluster, "default_transaction_read_only=on"):
+                assert "read-only" in sweep.stderr.readline()
+            # An expired suggestion that it deletes shows that it goes on.
+            with psycopg.connect(cluster.url, autocommit=True) as connection:
+                connection.execute(EXPIRED_SUGGESTION)
+                deadline = time.monotonic() + 20
+                while connection.execute(COUNT_EXPIRED).fetchone() != (0,):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            assert sweep.poll() is None
+        finally:
+            sweep.terminate()
+
+
+EXPIRED_SUGGESTION = (
+    "INSERT INTO suggestions (from_station_id, to_station_id, qty, reason, expires_at)"
+    " VALUES (1, 2, 3, 'expired', now() - interval '1 hour')"
+)
+COUNT_EXPIRED = "SELECT count(*) FROM suggestions WHERE reason = 'expired'"
