@@ -6,6 +6,7 @@ from django.conf import settings
 from django.urls import get_script_prefix
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import PolymorphicProxySerializer
 
 from .fields import INT8_MAX
 
@@ -41,6 +42,13 @@ class ApiSchema(AutoSchema):
     def map_parsers(self) -> list[str]:
         # Forms are accepted as well, but generated clients would send the last type of several.
         return ["application/json"]
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        body = super()._get_request_body(direction)
+        if isinstance(self.get_request_serializer(), PolymorphicProxySerializer):
+            # "One or many" has no required fields of its own, but none is no body.
+            body["required"] = True
+        return body
 
     def get_paginated_name(self, serializer_name: str) -> str:
         return f"{serializer_name}List"
