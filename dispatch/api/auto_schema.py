@@ -45,7 +45,7 @@ class ApiSchema(AutoSchema):
 
     def _get_request_body(self, direction: Any = "request") -> Any:
         body = super()._get_request_body(direction)
-        if isinstance(self.get_request_serializer(), PolymorphicProxySerializer):
+        if body and isinstance(self.get_request_serializer(), PolymorphicProxySerializer):
             # "One or many" has no required fields of its own, but none is no body.
             body["required"] = True
         return body
