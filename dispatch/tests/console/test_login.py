@@ -12,6 +12,7 @@ from django.db.models import F
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
+from baywheels import sign_in as sign_in_turns
 from baywheels.lockout import client_address
 
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
@@ -45,6 +46,19 @@ def fail(client, times, **options):
 
 def later(**passed):
     AccessAttempt.objects.update(attempt_time=F("attempt_time") - timedelta(**passed))
+
+
+def test_only_one_password_at_a_time_is_checked(client, maria, monkeypatch):
+    monkeypatch.setattr(sign_in_turns, "LONGEST_WAIT", 0)
+    with sign_in_turns.turn:
+        answer = sign_in(client, PASSWORD)
+        assert answer.status_code == 429
+        assert answer["Retry-After"] == "2"
+        assert "Others are signing in." in answer.content.decode()
+        assert client.get(LOGIN).status_code == 200
+
+    # Neither a failure nor a refusal keeps the turn, or counts as a failure.
+    assert fail(client, LIMIT) == [200, 200, 200, 200, 429]
 
 
 def test_fifth_failure_locks_the_account_at_that_address(client, maria):
