@@ -2,15 +2,17 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from ..exceptions import Refusal
-from .values import moment, one_line
+from .values import count, moment, one_line
 
 LONGEST_SYSTEM = 100
 LONGEST_TROUBLE = 500
+# Bounds the memory of a parsed document: 20 MB of empty objects would take 1.2 GB.
+MOST_VALUES = 2_000_000
 
 
 class BadFeed(Refusal):
@@ -29,11 +31,19 @@ class FeedName(StrEnum):
 
 @dataclass(frozen=True)
 class Document:
-    """`name` None: no kind of feed that is read here. `made_at`: the feed's own time, if given."""
+    """`name` None: no kind of feed that is read here. `made_at`: the feed's own time, if given.
+    `ttl`: how long caches may keep it."""
 
     name: FeedName | None
     made_at: datetime | None
     data: dict[str, Any]
+    ttl: timedelta = timedelta()
+
+    def is_feed(self, name: FeedName) -> bool:
+        """An empty list of stations may be either kind."""
+        of_stations = (FeedName.INFORMATION, FeedName.STATUS)
+        is_empty = self.data.get("stations") == []
+        return self.name == name or (is_empty and name in of_stations)
 
     @property
     def stations(self) -> list[Any]:
@@ -54,6 +64,8 @@ class Document:
 
 
 def read_document(content: bytes) -> Document:
+    if sum(map(content.count, (b",", b"{", b"["))) > MOST_VALUES:
+        raise BadFeed(f"It has more than {MOST_VALUES:,} values.")
     try:
         whole = json.loads(content)
     except (ValueError, RecursionError):
@@ -61,7 +73,8 @@ def read_document(content: bytes) -> Document:
     data = whole.get("data") if isinstance(whole, dict) else None
     if not isinstance(data, dict):
         raise BadFeed("It is not a feed: it has no `data`.")
-    return Document(name_of(data), moment(whole.get("last_updated")), data)
+    ttl = timedelta(seconds=count(whole.get("ttl")) or 0)
+    return Document(name_of(data), moment(whole.get("last_updated")), data, ttl)
 
 
 def name_of(data: dict[str, Any]) -> FeedName | None:

@@ -35,7 +35,7 @@ def find_feed(
     system = ""
     for source in sources:
         each = read(source, known.get(source, NO_VALIDATORS))
-        if each.document is None or each.document.name == name:
+        if each.document is None or each.document.is_feed(name):
             found = each
         elif each.document.name == FeedName.SYSTEM:
             system = each.document.system
@@ -68,7 +68,7 @@ def follow(
     if address is None:
         raise BadFeed(f"{without_query(source)}: it lists no http(s) address of {name}.")
     found = read(address, known.get(address, NO_VALIDATORS))
-    if found.document is not None and found.document.name != name:
+    if found.document is not None and not found.document.is_feed(name):
         raise BadFeed(f"{without_query(address)}: it is not {name}.")
     return found
 

@@ -4,20 +4,28 @@ A bad row is skipped and reported. A feed with no rows, or with mostly bad ones,
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..models import INT4_MAX
 from .documents import BadFeed, Document
-from .values import count, degrees, identifier, moment, one_line, truth
+from .values import FIRST_MOMENT, count, degrees, identifier, moment, one_line, truth
 
 LONGEST_NAME = 200
 LONGEST_SHORT_NAME = LONGEST_REGION = 100
 BAD_SHOWN = 5
 # Several times the largest system. The work for each row is bounded, so that of all rows must be.
 MOST_ROWS = 20_000
+# Feeds say so for unlimited, or for unknown.
+SENTINELS = {999, 9_999, 99_999}
+BIKES = ("num_bikes_available", "num_vehicles_available")
+NEGATIVE_BIKES = "with negative bikes, read as none"
+NEGATIVE_DOCKS = "with negative docks, read as full"
+UNLIMITED = "with unlimited docks, read as unknown"
+REPEATED = "listed again with other values"
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,13 @@ class Rows(Generic[R]):
     made_at: datetime | None
     rows: list[R]
     bad: list[BadRow]
+    oddities: Counter[str] = field(default_factory=Counter)
+    ttl: timedelta = timedelta()
+
+    def remarks(self) -> str:
+        """Return a sentence for each kind of value that is not taken literally, and on bad rows."""
+        sentences = [f"{count:,} {oddity}." for oddity, count in sorted(self.oddities.items())]
+        return " ".join([*sentences, self.about_bad_rows()]).rstrip()
 
     def about_bad_rows(self) -> str:
         """Return one sentence, or an empty text if there are none."""
@@ -85,31 +100,51 @@ class Rows(Generic[R]):
 
 Information = Rows[StationRow]
 Status = Rows[StatusRow]
+Raw = dict[str, Any]
 
 
 def read_information(document: Document) -> Information:
-    return read_rows(document, station_row)
+    return read_rows(document, station_row, odd_station, lambda former, _: former)
 
 
 def read_status(document: Document) -> Status:
-    return read_rows(document, status_row)
+    """BadFeed also if most stations report negative bikes: such a feed knows none."""
+    status = read_rows(document, status_row, odd_status, newer)
+    if status.oddities[NEGATIVE_BIKES] * 2 > len(status.rows):
+        raise BadFeed("Most of its stations have a negative number of bikes.")
+    return status
 
 
-def read_rows(document: Document, read: Callable[[dict[str, Any], tuple[str, ...]], R]) -> Rows[R]:
+def newer(former: StatusRow, other: StatusRow) -> StatusRow:
+    return max(former, other, key=lambda row: row.reported_at or FIRST_MOMENT)
+
+
+def read_rows(
+    document: Document,
+    read: Callable[[Raw, tuple[str, ...]], R],
+    oddities: Callable[[Raw], Iterator[str]],
+    choose: Callable[[R, R], R],
+) -> Rows[R]:
+    """`choose`: one of two rows of a station that differ, the earlier one first."""
     if len(document.stations) > MOST_ROWS:
         raise BadFeed(f"It has {len(document.stations):,} rows, more than {MOST_ROWS:,}.")
-    rows: list[R] = []
+    rows: dict[str, R] = {}
     bad: list[BadRow] = []
-    seen: set[str] = set()
+    odd: Counter[str] = Counter()
     for raw in document.stations:
         names = tuple(names_of(raw)) if isinstance(raw, dict) else ()
         try:
-            check(names, seen)
-            rows.append(read(raw, names))
-            seen.add(names[0])
+            row = read_row(raw, names, read)
         except Unreadable as error:
             bad.append(BadRow(names, str(error)))
-    found = Rows(document.made_at, rows, bad)
+            continue
+        former = rows.setdefault(names[0], row)
+        if former is row:
+            odd.update(oddities(raw))
+        elif former != row:
+            odd[REPEATED] += 1
+            rows[names[0]] = choose(former, row)
+    found = Rows(document.made_at, list(rows.values()), bad, odd, document.ttl)
     if len(bad) > len(rows):
         raise BadFeed(f"Most of its rows are unreadable. {found.about_bad_rows()}")
     if not rows:
@@ -121,14 +156,13 @@ class Unreadable(ValueError):
     """The reason why a row is skipped."""
 
 
-def check(names: tuple[str, ...], seen: set[str]) -> None:
+def read_row(raw: Raw, names: tuple[str, ...], read: Callable[[Raw, tuple[str, ...]], R]) -> R:
     if not names:
         raise Unreadable("no station_id")
-    if names[0] in seen:
-        raise Unreadable("listed more than once")
+    return read(raw, names)
 
 
-def names_of(raw: dict[str, Any]) -> Iterator[str]:
+def names_of(raw: Raw) -> Iterator[str]:
     station_id = identifier(raw.get("station_id"))
     if station_id is None:
         return
@@ -139,7 +173,7 @@ def names_of(raw: dict[str, Any]) -> Iterator[str]:
             yield other
 
 
-def integers_of(raw: dict[str, Any]) -> Iterator[int]:
+def integers_of(raw: Raw) -> Iterator[int]:
     """Accept only the usual form, so that two ids never give one number: not 007, not +7."""
     for key in ("station_id", "legacy_id"):
         text = identifier(raw.get(key)) or ""
@@ -147,7 +181,7 @@ def integers_of(raw: dict[str, Any]) -> Iterator[int]:
             yield int(text)
 
 
-def station_row(raw: dict[str, Any], names: tuple[str, ...]) -> StationRow:
+def station_row(raw: Raw, names: tuple[str, ...]) -> StationRow:
     lat, lon = degrees(raw.get("lat"), 90), degrees(raw.get("lon"), 180)
     if lat is None or lon is None:
         raise Unreadable("no valid position")
@@ -160,13 +194,13 @@ def station_row(raw: dict[str, Any], names: tuple[str, ...]) -> StationRow:
         lat=lat,
         lon=lon,
         # Feeds say 0 for unknown.
-        capacity=count(raw.get("capacity")) or None,
+        capacity=unless_sentinel(count(raw.get("capacity"))) or None,
         region=one_line(identifier(raw.get("region_id")), LONGEST_REGION),
     )
 
 
-def status_row(raw: dict[str, Any], names: tuple[str, ...]) -> StatusRow:
-    bikes = count(first_of(raw, "num_bikes_available", "num_vehicles_available"))
+def status_row(raw: Raw, names: tuple[str, ...]) -> StatusRow:
+    bikes = count(first_of(raw, *BIKES))
     if bikes is None:
         raise Unreadable("no valid number of bikes")
     docks = raw.get("num_docks_available")
@@ -176,7 +210,7 @@ def status_row(raw: dict[str, Any], names: tuple[str, ...]) -> StatusRow:
     return StatusRow(
         names=names,
         bikes=bikes,
-        docks=count(docks),
+        docks=unless_sentinel(count(docks)),
         bikes_disabled=count(first_of(raw, "num_bikes_disabled", "num_vehicles_disabled")) or 0,
         docks_disabled=count(raw.get("num_docks_disabled")) or 0,
         in_service=all(map(truth, states)),
@@ -184,5 +218,27 @@ def status_row(raw: dict[str, Any], names: tuple[str, ...]) -> StatusRow:
     )
 
 
-def first_of(raw: dict[str, Any], *keys: str) -> Any:
+def odd_station(raw: Raw) -> Iterator[str]:
+    if count(raw.get("capacity")) in SENTINELS:
+        yield UNLIMITED
+
+
+def odd_status(raw: Raw) -> Iterator[str]:
+    if is_negative(first_of(raw, *BIKES)):
+        yield NEGATIVE_BIKES
+    if is_negative(raw.get("num_docks_available")):
+        yield NEGATIVE_DOCKS
+    if count(raw.get("num_docks_available")) in SENTINELS:
+        yield UNLIMITED
+
+
+def is_negative(value: Any) -> bool:
+    return count(value) == 0 and float(value) < 0
+
+
+def unless_sentinel(docks: int | None) -> int | None:
+    return None if docks in SENTINELS else docks
+
+
+def first_of(raw: Raw, *keys: str) -> Any:
     return next((raw[key] for key in keys if raw.get(key) is not None), None)

@@ -1,6 +1,7 @@
 """Reads single values of a feed in every form that real feeds use."""
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ LAST_YEAR = 9000
 LONGEST_ID = 200
 # Sums of counts must fit an integer column.
 MOST_COUNTED = 100_000
+# A larger time is in milliseconds: in seconds it would be in the year 5138.
+LARGEST_SECONDS = 1e11
 
 
 def identifier(value: Any) -> str | None:
@@ -44,14 +47,17 @@ def in_english(texts: list[Any]) -> Any:
 
 
 def count(value: Any) -> int | None:
-    """Return a whole number of bikes or docks. None: not a number that a station can have."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10:
+    """Return a whole number of bikes or docks. None: not a number that a station can have.
+
+    A negative one is 0: feeds report more bikes than docks as negative free docks.
+    """
+    if isinstance(value, str) and re.fullmatch("-?[0-9]{1,10}", value):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if 0 <= value <= MOST_COUNTED else None
+    return max(0, value) if abs(value) <= MOST_COUNTED else None
 
 
 def truth(value: Any) -> bool:
@@ -73,14 +79,19 @@ def degrees(value: Any, most: float) -> float | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """Read seconds since 1970, or RFC 3339 as in GBFS 3.0. None: never, or not a valid time."""
+    """Read seconds or milliseconds since 1970, or RFC 3339 as in GBFS 3.0.
+
+    None: never, or not a valid time. A time without a zone is not valid.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         if isinstance(value, str) and not value.strip().isdigit():
             time = datetime.fromisoformat(value.strip())
         else:
-            time = datetime.fromtimestamp(float(value), UTC)
+            number = float(value)
+            seconds = number / 1000 if number > LARGEST_SECONDS else number
+            time = datetime.fromtimestamp(seconds, UTC)
         if time.tzinfo is None or time < FIRST_MOMENT or time.year >= LAST_YEAR:
             return None
         return time.astimezone(UTC)

@@ -63,6 +63,6 @@ def as_json(result: StatusResult | None) -> dict[str, Any]:
 def summary(result: StatusResult) -> str:
     return (
         f"at {result.at:%Y-%m-%d %H:%M:%S} UTC: {result.stations:,} stations, {result.empty:,} "
-        f"empty, {result.full:,} full, {result.closed:,} closed, {result.unknown:,} unknown. "
-        f"{result.about_bad_rows}"
+        f"empty, {result.full:,} full, {result.closed:,} closed, {result.unknown:,} unknown"
+        f"{f', {result.old:,} with old reports' * (result.old > 0)}. {result.remarks}"
     ).rstrip()

@@ -30,7 +30,7 @@ class Command(DispatchCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        def enter(document: Document, system: str, reading: FeedReading) -> SyncResult:
+        def enter(document: Document, system: str, reading: FeedReading) -> SyncResult | None:
             return services.sync_stations(
                 read_information(document),
                 system=system,
@@ -49,5 +49,5 @@ class Command(DispatchCommand):
 def summary(result: SyncResult) -> str:
     return (
         f"{result.added:,} stations added, {result.changed:,} changed, {result.unchanged:,} "
-        f"unchanged, {result.gone:,} gone, {result.back:,} back. {result.about_bad_rows}".rstrip()
+        f"unchanged, {result.gone:,} gone, {result.back:,} back. {result.remarks}".rstrip()
     )

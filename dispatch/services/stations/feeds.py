@@ -13,6 +13,8 @@ from ...models import FeedKind, StationFeed
 
 # Clocks differ. A feed from further ahead would make all later ones look old.
 MOST_AHEAD = timedelta(minutes=10)
+# The caches in front of a feed may hand out copies of different age, in turns.
+LEAST_LAG, MOST_LAG = timedelta(minutes=5), timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,21 @@ def find_known_feeds(kind: FeedKind, system: str | None) -> QuerySet[StationFeed
     return feeds if system is None else feeds.filter(system=system)
 
 
-def check_age(feed: StationFeed | None, made_at: datetime) -> None:
-    """Refusal: the feed is older than the last good reading, or from the future."""
+def is_behind(feed: StationFeed | None, made_at: datetime, ttl: timedelta) -> bool:
+    """Return whether the feed is a cache's copy from before the last good reading.
+
+    Refusal: it is from the future, or older than a copy in a cache can be.
+    """
     if made_at > database_now() + MOST_AHEAD:
         raise Refusal(f"The feed's time, {made_at:%Y-%m-%d %H:%M:%S} UTC, is in the future.")
-    if feed is not None and feed.made_at is not None and made_at < feed.made_at:
+    if feed is None or feed.made_at is None:
+        return False
+    if made_at < feed.made_at - min(max(ttl, LEAST_LAG), MOST_LAG):
         raise Refusal(
             f"The feed is old: it is from {made_at:%Y-%m-%d %H:%M:%S} UTC, and the last one was "
             f"from {feed.made_at:%Y-%m-%d %H:%M:%S} UTC."
         )
+    return made_at < feed.made_at
 
 
 def database_now() -> datetime:
@@ -48,18 +56,26 @@ def database_now() -> datetime:
     return moment
 
 
-def note_read(system: str, kind: FeedKind, reading: FeedReading, made_at: datetime | None) -> None:
+def note_read(
+    system: str,
+    kind: FeedKind,
+    reading: FeedReading,
+    made_at: datetime | None,
+    trouble: str = "",
+) -> None:
+    """Record a good reading. `trouble`: what is wrong with its content, although it was entered."""
     StationFeed.objects.update_or_create(
         system=system,
         kind=kind,
         defaults={
             "source": reading.source,
-            "etag": reading.validators.etag,
-            "last_modified": reading.validators.last_modified,
+            # While the content is wrong, "not modified" must not look like a good reading.
+            "etag": "" if trouble else reading.validators.etag,
+            "last_modified": "" if trouble else reading.validators.last_modified,
             "made_at": made_at,
             "read_at": Now(),
-            "trouble": "",
-            "troubled_at": None,
+            "trouble": trouble,
+            "troubled_at": Now() if trouble else None,
         },
     )
 

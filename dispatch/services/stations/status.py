@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 
 from ...exceptions import Refusal
@@ -11,7 +12,7 @@ from ...gbfs import Status, StatusRow
 from ...models import FeedKind, Station, StationAlias, StationFeed, StationStatus, StatusPoll
 from ...stations import state_of, tally
 from ..locks import advisory_lock
-from .feeds import FeedReading, check_age, database_now, note_read
+from .feeds import FeedReading, database_now, is_behind, note_read
 from .outages import extend_watch, record_states
 
 FIGURES = ("bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "as_of")
@@ -20,7 +21,8 @@ FIGURES = ("bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "
 @dataclass(frozen=True)
 class StatusResult:
     """Counts of stations. `changed`: rows written. `unknown`: rows skipped, because no present
-    station has the id or because the number of free docks is unknown.
+    station has the id or because the number of free docks is unknown. `old`: stations whose own
+    report was older than STATUS_MAX_AGE_MINUTES.
 
     `is_new` False: the poll was recorded before, and nothing was changed.
     """
@@ -33,7 +35,8 @@ class StatusResult:
     full: int = 0
     closed: int = 0
     unknown: int = 0
-    about_bad_rows: str = ""
+    old: int = 0
+    remarks: str = ""
 
 
 @transaction.atomic(durable=True)
@@ -46,9 +49,11 @@ def record_status(status: Status, *, system: str, reading: FeedReading) -> Statu
     advisory_lock(f"status of {system}")
     feed = StationFeed.objects.filter(system=system, kind=FeedKind.STATUS).first()
     at = status.made_at or database_now()
-    check_age(feed, at)
-    if feed is not None and feed.made_at == at:
-        note_read(system, FeedKind.STATUS, reading, at)
+    old = count_old(status.rows, at)
+    trouble = about_old(old, len(status.rows))
+    behind = is_behind(feed, at, status.ttl)
+    if feed is not None and (behind or feed.made_at == at):
+        note_read(system, FeedKind.STATUS, reading, feed.made_at, trouble)
         return StatusResult(at, is_new=False)
     statuses, unknown = match_rows(status.rows, system, at)
     check_completeness(statuses, system)
@@ -56,7 +61,7 @@ def record_status(status: Status, *, system: str, reading: FeedReading) -> Statu
     states = {pk: state_of(s.bikes, s.docks, s.in_service) for pk, s in statuses.items()}
     extend_watch(system, at)
     record_states(system, states, at)
-    note_read(system, FeedKind.STATUS, reading, at)
+    note_read(system, FeedKind.STATUS, reading, at, trouble)
     poll = tally(at, states)
     StatusPoll.objects.create(system=system, **asdict(poll))
     return StatusResult(
@@ -68,8 +73,22 @@ def record_status(status: Status, *, system: str, reading: FeedReading) -> Statu
         full=poll.full,
         closed=len(statuses) - poll.in_service,
         unknown=unknown,
-        about_bad_rows=status.about_bad_rows(),
+        old=old,
+        remarks=status.remarks(),
     )
+
+
+def count_old(rows: list[StatusRow], at: datetime) -> int:
+    longest = timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
+    return sum(row.reported_at is not None and at - row.reported_at > longest for row in rows)
+
+
+def about_old(old: int, rows: int) -> str:
+    """Return a sentence if most stations are old: one or two may have lost their connection."""
+    if old * 2 <= rows:
+        return ""
+    limit = settings.STATUS_MAX_AGE_MINUTES
+    return f"{old:,} of the {rows:,} stations last reported over {limit} minutes before the feed."
 
 
 def match_rows(
@@ -113,7 +132,7 @@ def status_of(number: int, row: StatusRow, docks: int, at: datetime) -> StationS
         bikes_disabled=row.bikes_disabled,
         docks_disabled=row.docks_disabled,
         in_service=row.in_service,
-        as_of=min(at, row.reported_at) if row.reported_at else None,
+        as_of=min(at, row.reported_at or at),
     )
 
 

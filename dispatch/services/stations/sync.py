@@ -11,7 +11,7 @@ from ...gbfs import Information, StationRow
 from ...models import FeedKind, FeedWatch, Station, StationAlias, StationFeed, StationOutage
 from ...planning.geo import kilometres
 from ..locks import advisory_lock
-from .feeds import FeedReading, check_age, note_read
+from .feeds import FeedReading, is_behind, note_read
 from .outages import end_outages
 from .station_numbers import new_names, number_stations
 
@@ -22,7 +22,7 @@ NEAR_KM, FEW = 1.0, 5
 
 @dataclass(frozen=True)
 class SyncResult:
-    """Counts of stations. `gone`: newly missing. `back`: in the feed again. `about_bad_rows`: a
+    """Counts of stations. `gone`: newly missing. `back`: in the feed again. `remarks`: a
     sentence, or empty."""
 
     added: int
@@ -30,24 +30,28 @@ class SyncResult:
     unchanged: int
     back: int
     gone: int
-    about_bad_rows: str = ""
+    remarks: str = ""
 
 
 @transaction.atomic(durable=True)
 def sync_stations(
     information: Information, *, system: str, reading: FeedReading, allow_shrink: bool = False
-) -> SyncResult:
+) -> SyncResult | None:
     """Make the system's stations equal to the feed, all of it or nothing.
 
     A station keeps its number for ever, even if its id changes, and is never deleted: one that the
     feed lacks is marked as gone until it is back. Refusal: the feed is old, lacks more than half
-    of the stations (unless `allow_shrink`), or puts known ids in other places.
+    of the stations (unless `allow_shrink`), or puts known ids in other places. None: the feed is
+    an older copy from a cache, and nothing was changed.
     """
     # One lock for all systems: they share the numbers.
     advisory_lock("stations")
     feed = StationFeed.objects.filter(system=system, kind=FeedKind.INFORMATION).first()
-    if information.made_at is not None:
-        check_age(feed, information.made_at)
+    made_at = information.made_at
+    behind = made_at is not None and is_behind(feed, made_at, information.ttl)
+    if feed is not None and behind:
+        note_read(system, FeedKind.INFORMATION, reading, feed.made_at)
+        return None
     stored = {station.pk: station for station in Station.objects.filter(system=system)}
     aliases = StationAlias.objects.filter(system=system)
     known = dict(aliases.values_list("feed_id", "station_id"))
@@ -63,8 +67,8 @@ def sync_stations(
         StationAlias(system=system, feed_id=name, station_id=number)
         for name, number in new_names(numbered, known).items()
     )
-    note_read(system, FeedKind.INFORMATION, reading, information.made_at)
-    return replace(result, about_bad_rows=information.about_bad_rows())
+    note_read(system, FeedKind.INFORMATION, reading, made_at)
+    return replace(result, remarks=information.remarks())
 
 
 def check_positions(numbered: Mapping[int, StationRow], stored: Mapping[int, Station]) -> None:

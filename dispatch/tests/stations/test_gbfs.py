@@ -59,7 +59,7 @@ def test_region_may_be_text_a_number_or_absent(given, kept):
     assert row.region == kept
 
 
-@pytest.mark.parametrize("given", [0, None, -1, "many", True])
+@pytest.mark.parametrize("given", [0, None, -1, "many", True, 999, "9999"])
 def test_meaningless_capacity_is_unknown(given):
     (row,) = information(a_station("1", capacity=given)).rows
 
@@ -111,11 +111,54 @@ def test_bad_row_is_reported_and_the_rest_is_read(row, why):
     assert why_bad(row) == why
 
 
-def test_first_row_of_a_repeated_station_counts():
+def test_identical_repeats_of_a_station_are_not_remarked():
+    found = information(*[a_station("1"), a_station("2")] * 3)
+
+    assert [row.names for row in found.rows] == [("1",), ("2",)]
+    assert found.remarks() == ""
+
+
+def test_first_of_differing_rows_of_a_station_counts():
     found = information(a_station("1", name="First"), a_station("1", name="Second"))
 
     assert [row.name for row in found.rows] == ["First"]
-    assert found.about_bad_rows() == "1 bad row: 1: listed more than once."
+    assert found.remarks() == "1 listed again with other values."
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_newest_of_differing_statuses_of_a_station_counts(order):
+    now = int(MORNING.timestamp())
+    rows = [a_status("1", 3, last_reported=now), a_status("1", 4, last_reported=now - 60)]
+
+    found = status(*rows[::order], a_status("2"))
+
+    assert [row.bikes for row in found.rows] == [3, 5]
+    assert found.remarks() == "1 listed again with other values."
+
+
+def test_negative_counts_are_none_and_remarked_once():
+    found = status(
+        a_status("1", 25, -6), a_status("2", 20, "-1"), a_status("3", -2, 9), a_status("4")
+    )
+
+    assert [(row.bikes, row.docks) for row in found.rows] == [(25, 0), (20, 0), (0, 9), (5, 15)]
+    assert found.bad == []
+    assert found.remarks() == (
+        "1 with negative bikes, read as none. 2 with negative docks, read as full."
+    )
+
+
+def test_feed_whose_stations_mostly_have_negative_bikes_is_refused():
+    with pytest.raises(BadFeed, match="Most of its stations have a negative number of bikes"):
+        status(a_status("1", -1), a_status("2", -1), a_status("3"))
+
+
+@pytest.mark.parametrize("docks", [999, 9999, "99999"])
+def test_sentinel_for_unlimited_docks_is_unknown(docks):
+    found = status(a_status("1", 5, docks), a_status("2"))
+
+    assert [row.docks for row in found.rows] == [None, 15]
+    assert found.remarks() == "1 with unlimited docks, read as unknown."
 
 
 def test_bad_rows_are_counted_and_the_first_few_named():
@@ -137,6 +180,19 @@ def test_empty_feed_is_refused():
         information()
 
 
+@pytest.mark.parametrize("row", [b"{}", b"[]", b"0"])
+def test_document_of_too_many_values_is_refused_unparsed(row):
+    content = b'{"data": {"stations": [' + b",".join([row] * 2_000_002) + b"]}}"
+
+    with pytest.raises(BadFeed, match=r"^It has more than 2,000,000 values\.$"):
+        read_document(content)
+
+
+@pytest.mark.parametrize("name", [FeedName.INFORMATION, FeedName.STATUS])
+def test_empty_list_of_stations_may_be_either_feed(name):
+    assert read_document(b'{"data": {"stations": []}}').is_feed(name)
+
+
 def test_feed_of_too_many_rows_is_refused_unread():
     with pytest.raises(BadFeed, match=r"^It has 20,001 rows, more than 20,000\.$"):
         read_information(Document(FeedName.INFORMATION, None, {"stations": [{}] * 20_001}))
@@ -156,6 +212,9 @@ def test_other_documents_are_refused_in_one_line(content):
     [
         (1430726400, MORNING),
         ("1430726400", MORNING),
+        (1430726400000, MORNING),
+        ("1430726400000", MORNING),
+        (1430726400000.0, MORNING),
         ("2015-05-04T08:00:00Z", MORNING),
         ("2015-05-04T10:00:00+02:00", MORNING),
         ("2015-05-04T08:00:00", None),
@@ -168,7 +227,7 @@ def test_other_documents_are_refused_in_one_line(content):
         ("soon", None),
     ],
 )
-def test_time_is_seconds_or_rfc_3339_or_none(given, moment):
+def test_time_is_seconds_milliseconds_rfc_3339_or_none(given, moment):
     content = json.dumps({"last_updated": given, "data": {"stations": []}}).encode()
 
     assert read_document(content).made_at == moment
@@ -205,7 +264,7 @@ def test_missing_flags_are_true_and_missing_docks_unknown():
     assert row.reported_at is None
 
 
-@pytest.mark.parametrize("bikes", [None, -1, 100_001, 2**31, "x", 1.5, True])
+@pytest.mark.parametrize("bikes", [None, -100_001, 100_001, 2**31, "x", 1.5, True])
 def test_status_without_a_valid_number_of_bikes_is_a_bad_row(bikes):
     found = status(a_status("1", bikes), a_status("2"), a_status("3"))
 

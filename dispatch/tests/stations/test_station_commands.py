@@ -97,7 +97,7 @@ def test_results_are_available_as_json(information, status):
     synced = json.loads(run("sync_stations", information, system="bay", json=True))
     polled = json.loads(run("poll_status", status, json=True))
 
-    assert (synced["system"], synced["added"], synced["about_bad_rows"]) == ("bay", 2, "")
+    assert (synced["system"], synced["added"], synced["remarks"]) == ("bay", 2, "")
     assert (polled["at"], polled["empty"]) == ("2015-05-04T08:00:00+00:00", 1)
     assert json.loads(run("poll_status", status, json=True))["is_new"] is False
 
@@ -157,7 +157,7 @@ def test_trouble_is_one_line_and_marks_the_feed_until_a_success(information, sta
     assert feed.trouble.endswith("It is not JSON.")
     assert feed.made_at == MORNING
     assert StationStatus.objects.count() == 2
-    write("status.json", document([a_status("3"), a_status("uuid-1")], MORNING.replace(hour=9)))
+    write("status.json", document([a_status("3"), a_status("uuid-1")], MORNING.replace(minute=30)))
     run("poll_status", status)
     feed.refresh_from_db()
     assert (feed.trouble, feed.troubled_at) == ("", None)
@@ -360,7 +360,7 @@ def test_unavailable_database_is_reported_in_one_line(information, command):
 
 def test_command_refuses_a_poll_older_than_the_recorded_one(status):
     sync([a_station("3"), a_station("uuid-1")])
-    record([a_status("3"), a_status("uuid-1")], minutes=5)
+    record([a_status("3"), a_status("uuid-1")], minutes=10)
 
     with pytest.raises(CommandError, match="The feed is old"):
         run("poll_status", status)

@@ -111,11 +111,14 @@ def test_poll_is_recorded_under_the_station_numbers(stations):
     [
         (int(MORNING.timestamp()) - 60, MORNING - timedelta(minutes=1)),
         (int(MORNING.timestamp()) + 60, MORNING),
-        (86400, None),
-        (None, None),
+        (int(MORNING.timestamp() - 60) * 1000, MORNING - timedelta(minutes=1)),
+        (0, MORNING),
+        (86400, MORNING),
+        (None, MORNING),
+        ("2015-05-04T07:59:00", MORNING),
     ],
 )
-def test_status_is_as_old_as_the_report_and_at_least_as_the_feed(stations, reported, as_of):
+def test_status_is_as_old_as_the_report_or_else_as_the_feed(stations, reported, as_of):
     record([a_status("1", last_reported=reported), a_status("2")])
 
     assert StationStatus.objects.get(station=1).as_of == as_of
@@ -219,10 +222,46 @@ def test_older_poll_is_refused_and_changes_nothing(stations):
     record([a_status("1", 0), a_status("2")], minutes=5)
 
     with pytest.raises(Refusal, match="The feed is old"):
-        record([a_status("1"), a_status("2")], minutes=4)
+        record([a_status("1"), a_status("2")], minutes=-1)
 
     assert StationStatus.objects.get(station=1).bikes == 0
     assert watches() == [(5, 5)]
+
+
+def test_slightly_older_copy_from_a_cache_is_no_news(stations):
+    record([a_status("1", 0), a_status("2")], minutes=5)
+
+    result = record([a_status("1"), a_status("2")], minutes=4, seconds=20)
+
+    assert not result.is_new
+    assert StationStatus.objects.get(station=1).bikes == 0
+    feed = StationFeed.objects.get(kind="status")
+    assert (feed.made_at, feed.trouble) == (at(5), "")
+
+
+@pytest.mark.parametrize(("ttl", "minutes"), [(0, 6), (600, 11), (86_400, 61)])
+def test_copy_older_than_a_cache_may_keep_it_is_refused(stations, ttl, minutes):
+    record([a_status("1"), a_status("2")], minutes=120)
+
+    with pytest.raises(Refusal, match="The feed is old"):
+        record([a_status("1"), a_status("2")], minutes=120 - minutes, ttl=ttl)
+    assert not record([a_status("1"), a_status("2")], minutes=121 - minutes, ttl=ttl).is_new
+
+
+def test_fresh_feed_of_mostly_old_reports_is_recorded_and_in_trouble(stations):
+    old = int((MORNING - timedelta(days=60)).timestamp())
+    rows = [a_status("1", last_reported=old), a_status("2", last_reported=old), a_status("uuid-3")]
+
+    result = record(rows)
+
+    assert (result.stations, result.old) == (3, 2)
+    feed = StationFeed.objects.get(kind="status")
+    assert feed.trouble == "2 of the 3 stations last reported over 60 minutes before the feed."
+    assert (feed.made_at, feed.etag) == (MORNING, "")
+    assert record([a_status("1", last_reported=old), *rows[1:][::-1]], minutes=0).is_new is False
+    record([a_status("1"), *rows[1:]], minutes=1)
+    feed.refresh_from_db()
+    assert (feed.trouble, feed.troubled_at) == ("", None)
 
 
 def test_poll_from_the_future_is_refused(stations):

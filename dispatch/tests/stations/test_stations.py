@@ -171,7 +171,7 @@ def test_station_with_an_unreadable_row_is_not_gone():
     result = sync([*city(3, 74), a_station("80", lat=None)])
 
     assert result.gone == 0
-    assert result.about_bad_rows == "1 bad row: 80: no valid position."
+    assert result.remarks == "1 bad row: 80: no valid position."
 
 
 def test_feed_that_lacks_most_stations_is_refused_unless_allowed():

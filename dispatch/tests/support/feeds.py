@@ -50,8 +50,8 @@ def sync(stations, system="bay", made_at=MORNING, **options):
     return services.sync_stations(information, system=system, reading=READING, **options)
 
 
-def record(stations, minutes=0, system="bay", seconds=0):
+def record(stations, minutes=0, system="bay", seconds=0, **extra):
     """Record a poll that many minutes and seconds after MORNING."""
     at = MORNING + timedelta(minutes=minutes, seconds=seconds)
-    status = read_status(read_document(document(stations, at)))
+    status = read_status(read_document(document(stations, at, **extra)))
     return services.record_status(status, system=system, reading=READING)
