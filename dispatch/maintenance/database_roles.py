@@ -31,6 +31,16 @@ ML_INSERTS = [
     "priority",
     "source",
     "expires_at",
+    "created_at",
+]
+ML_READS = [
+    "suggestions",
+    "tasks",
+    "task_events",
+    "stations",
+    "station_aliases",
+    "station_status",
+    "station_outages",
 ]
 
 
@@ -111,7 +121,7 @@ def grant_to_migrator(database: Database, names: RoleNames) -> Iterator[Composed
 
 
 def grant_to_app(database: Database, names: RoleNames) -> Iterator[Composed]:
-    """No rights on sequences: Django's identity columns need none."""
+    """No rights on sequences: identity columns need none, and triggers lift the sequences."""
     app = Identifier(names.app)
     for name in database.tables:
         table, rights = Identifier(SCHEMA, name), SQL(LESS.get(name, ALL_ROWS))
@@ -130,5 +140,5 @@ def grant_to_ml(names: RoleNames) -> Iterator[Composed]:
     ml, suggestions = Identifier(names.ml), Identifier(SCHEMA, "suggestions")
     columns = SQL(", ").join(map(Identifier, ML_INSERTS))
     yield SQL("GRANT INSERT ({}) ON {} TO {}").format(columns, suggestions, ml)
-    for table in (suggestions, Identifier(SCHEMA, "task_events")):
-        yield SQL("GRANT SELECT ON {} TO {}").format(table, ml)
+    for table in ML_READS:
+        yield SQL("GRANT SELECT ON {} TO {}").format(Identifier(SCHEMA, table), ml)

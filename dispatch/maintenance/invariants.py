@@ -50,6 +50,12 @@ def with_history(select: str) -> str:
     return HISTORY + select
 
 
+# `fix` is the statement that lifts the sequence.
+SEQUENCES_BEHIND = """
+    SELECT sequence, last_drawn, highest,
+        format('SELECT setval(%L, %s)', sequence, highest) AS fix
+    FROM sequences_behind()
+"""
 INVARIANTS = [
     Invariant(
         "suggestion_is_well_formed",
@@ -250,6 +256,12 @@ INVARIANTS = [
             )
         """,
     ),
+    Invariant(
+        "sequence_is_not_behind",
+        "Ids were written that their sequence has not given yet. The next insert makes up for it;"
+        " the statement under `fix` does so now.",
+        SEQUENCES_BEHIND,
+    ),
 ]
 
 
@@ -265,6 +277,10 @@ def violations() -> dict[str, list[dict[str, Any]]]:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return find()
+
+
+def sequences_behind() -> list[dict[str, Any]]:
+    return rows(SEQUENCES_BEHIND)
 
 
 def find() -> dict[str, list[dict[str, Any]]]:

@@ -19,7 +19,9 @@ TABLES = """
 """
 FUNCTIONS = r"""
     SELECT proname, rolname FROM pg_proc JOIN pg_roles ON pg_roles.oid = proowner
-    WHERE pronamespace = %s::regnamespace AND proname ~ '^_?pgtrigger_' ORDER BY 1
+    WHERE pronamespace = %s::regnamespace
+        AND proname ~ '^(_?pgtrigger_|lift_|sequences_behind$)'
+    ORDER BY 1
 """
 
 

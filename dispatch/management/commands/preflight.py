@@ -4,6 +4,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from ...maintenance.invariants import sequences_behind
 from ..base import DispatchCommand, check_encoding
 
 
@@ -15,3 +16,8 @@ class Command(DispatchCommand):
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             raise CommandError("The database schema is old: run `python manage.py migrate`.")
+        # Only a warning: the next insert lifts the sequence.
+        for behind in sequences_behind():
+            self.stderr.write(
+                f"The sequence {behind['sequence']} is behind its table: {behind['fix']};"
+            )

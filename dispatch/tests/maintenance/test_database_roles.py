@@ -32,7 +32,15 @@ ROLES = RoleNames.starting_with(PREFIX)
 OURS = f"rolname LIKE '{PREFIX}%'"
 DEPLOY, WEB, JOB = (f"{PREFIX}_login_{name}" for name in ("deploy", "web", "job"))
 PASSWORD = "a long enough password"
-ML_READS = {"suggestions", "task_events"}
+ML_READS = {
+    "suggestions",
+    "tasks",
+    "task_events",
+    "stations",
+    "station_aliases",
+    "station_status",
+    "station_outages",
+}
 INSERT = """
     INSERT INTO suggestions
         (from_station_id, to_station_id, qty, reason, priority, source, expires_at)
@@ -269,14 +277,32 @@ def test_a_job_inserts_suggestions_and_reads_their_outcome(roles):
     assert seen == [("approved", id)]
 
 
+def test_a_job_follows_its_tasks_and_says_when_it_proposed(roles):
+    task = TaskFactory(source="demand-v2")
+
+    with acting_as(ROLES.ml):
+        run(
+            "INSERT INTO suggestions (created_at, from_station_id, to_station_id, qty, reason)"
+            " VALUES ('2015-01-01Z', 1, 2, 3, 'x')"
+        )
+        assert run("SELECT id FROM tasks WHERE source = 'demand-v2'") == [(task.id,)]
+
+
+@pytest.mark.parametrize("role", ["app", "ml"])
+def test_inserts_of_every_role_lift_a_sequence_that_is_behind(role, roles):
+    suggestion = SuggestionFactory()
+    run("SELECT setval('suggestions_id_seq', 1, false)")
+
+    with acting_as(getattr(ROLES, role)):
+        run(INSERT)
+
+    assert Suggestion.objects.latest("id").id == suggestion.id + 1
+
+
 NOT_FOR_A_JOB = {
     "choose_an_id": (
         "INSERT INTO suggestions (id, from_station_id, to_station_id, qty, reason)"
         " VALUES (7, 1, 2, 3, 'x')"
-    ),
-    "choose_a_time": (
-        "INSERT INTO suggestions (created_at, from_station_id, to_station_id, qty, reason)"
-        " VALUES ('2015-01-01', 1, 2, 3, 'x')"
     ),
     "change": "UPDATE suggestions SET qty = 1",
     "delete": "DELETE FROM suggestions",
@@ -339,7 +365,8 @@ def own_everything(role):
     run(f"ALTER DATABASE {database_name()} OWNER TO {role}")
     for table in project_tables():
         run(f"ALTER TABLE {table} OWNER TO {role}")
-    for (function,) in run("SELECT proname FROM pg_proc WHERE proname ~ '^_?pgtrigger_'"):
+    ours = "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    for (function,) in run(ours):
         run(f"ALTER FUNCTION {function} OWNER TO {role}")
 
 
@@ -367,13 +394,13 @@ def test_an_owner_without_createrole_gets_a_clear_refusal(db):
 
 def test_granting_again_revokes_extra_rights(roles):
     run(f"GRANT ALL ON task_events, tasks TO {ROLES.app}, {ROLES.ml}")
-    run(f"GRANT INSERT (created_at) ON suggestions TO {ROLES.ml}")
+    run(f"GRANT INSERT (id) ON suggestions TO {ROLES.ml}")
 
     grant_roles()
 
     assert is_refused(ROLES.app, "DELETE FROM task_events")
-    assert is_refused(ROLES.ml, "SELECT FROM tasks")
-    assert is_refused(ROLES.ml, NOT_FOR_A_JOB["choose_a_time"])
+    assert is_refused(ROLES.ml, "DELETE FROM tasks")
+    assert is_refused(ROLES.ml, NOT_FOR_A_JOB["choose_an_id"])
 
 
 def test_a_dry_run_prints_runnable_sql_and_changes_nothing(db):

@@ -40,6 +40,8 @@ def drop_every_guard():
     run(*(f"ALTER TABLE {table} DROP CONSTRAINT {name}" for table, name in guards))
     run(*(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in tables))
     run("ALTER TABLE suggestions ALTER reason DROP NOT NULL")
+    # Rows that the tests write have ids up to 9999, as if the sequences had given them.
+    run("SELECT setval('tasks_id_seq', 9999), setval('suggestions_id_seq', 9999)")
 
 
 def approved():
@@ -252,6 +254,15 @@ VIOLATIONS = {
     "claim_key_fits_its_history": {
         "another worker": "UPDATE claim_keys SET worker_id = 'van-9'",
         "another task": "UPDATE claim_keys SET task_id = 1",
+    },
+    "sequence_is_not_behind": {
+        "suggestions": (
+            "INSERT INTO suggestions (id, from_station_id, to_station_id, qty, reason)"
+            " VALUES (20000, 1, 2, 3, 'Full')"
+        ),
+        "events of a rejected suggestion": (
+            "INSERT INTO task_events (kind, suggestion_id, actor) VALUES ('rejected', 20000, 'eve')"
+        ),
     },
 }
 
