@@ -6,6 +6,7 @@ from django import forms
 
 from ..models import INT4_MAX, TEXT_LENGTH
 from ..services import Report
+from ..texts import is_printable
 
 
 class ReasonForm(forms.Form):
@@ -23,7 +24,7 @@ class RejectForm(ReasonForm):
 
 
 def validate_single_line(text: str) -> None:
-    if not text.isprintable():
+    if not is_printable(text):
         raise forms.ValidationError("Enter a single line of printable characters.")
 
 

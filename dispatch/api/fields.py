@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from ..models import TEXT_LENGTH
+from ..texts import is_printable
 
 INT8_MAX = 9_223_372_036_854_775_807
 DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
@@ -16,7 +17,7 @@ LONGEST_WORKER_ID = 200
 
 
 def one_line(text: str) -> None:
-    if not text.isprintable():
+    if not is_printable(text):
         raise serializers.ValidationError("Must be one line of printable characters.")
 
 

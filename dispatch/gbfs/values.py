@@ -5,6 +5,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from ..texts import is_printable, printable
+
 # Some feeds say 86400, one day after the epoch, for never.
 FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 LAST_YEAR = 9000
@@ -24,7 +26,7 @@ def identifier(value: Any) -> str | None:
     except ValueError:
         # Python does not print integers of more than 4,300 digits.
         return None
-    return text if text.isprintable() and 0 < len(text) <= LONGEST_ID else None
+    return text if is_printable(text) and 0 < len(text) <= LONGEST_ID else None
 
 
 def one_line(value: Any, longest: int) -> str:
@@ -34,7 +36,7 @@ def one_line(value: Any, longest: int) -> str:
     if not isinstance(value, str):
         return ""
     # Do not clean megabytes for a few characters.
-    text = "".join(c if c.isprintable() else " " for c in value[: 10 * longest])
+    text = printable(value[: 10 * longest], instead=" ")
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 

@@ -1,9 +1,9 @@
 """Writes a report as tables for a terminal."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from unicodedata import category
 
 from ..tables import aligned
+from ..texts import printable
 from .report import KpiReport
 from .work import Wait
 
@@ -153,5 +153,5 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 def shown(text: str) -> str:
     """Return the text cut to size and without control characters, which terminals obey."""
-    plain = "".join(char for char in text if category(char)[0] != "C")
+    plain = printable(text)
     return plain if len(plain) <= NAME_WIDTH else f"{plain[: NAME_WIDTH - 1]}…"

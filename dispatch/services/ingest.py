@@ -19,6 +19,7 @@ from ..models import (
     EventKind,
     TaskEvent,
 )
+from ..texts import is_printable
 from .locks import advisory_lock
 
 EXPIRY_YEARS = range(2001, 8999)
@@ -219,7 +220,7 @@ def check_source(source: str, replace: bool) -> None:
         raise Refusal(
             "Replacing needs a source. Without one, it would remove other jobs' suggestions."
         )
-    if len(source) > SOURCE_LENGTH or not source.isprintable() or source != source.strip():
+    if len(source) > SOURCE_LENGTH or not is_printable(source) or source != source.strip():
         raise Refusal(
             f"A source has at most {SOURCE_LENGTH} printable characters"
             " and no spaces at its beginning or end."

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from ..exceptions import NotFound, Refusal
 from ..models import ApiToken, User
 from ..models.tokens import USE_IS_OLD
+from ..texts import is_printable
 
 DIGEST = "any digest"
 COLUMNS = tuple(field.attname for field in ApiToken._meta.concrete_fields)
@@ -64,7 +65,7 @@ def validate(token: ApiToken) -> None:
         token.full_clean(exclude=["created_at", "last_used_at", "revoked_at", "revoked_by"])
     except ValidationError as error:
         raise Refusal(" ".join(error.messages)) from error
-    if not f"{token.worker_id}{token.label}".isprintable():
+    if not (is_printable(token.worker_id or "") and is_printable(token.label)):
         raise Refusal("The worker and the label must be one line of printable characters.")
 
 

@@ -11,6 +11,7 @@ from rest_framework.viewsets import GenericViewSet
 from ... import exceptions, services
 from ...models import Task, TaskEvent
 from ...services import Report
+from ...texts import printable
 from ..authority import OWN_TASKS, authority_of
 from ..pagination import AlwaysPaged
 from ..schema import (
@@ -42,7 +43,7 @@ MOST_IN_HEADER = 500
 
 def one_line(sentences: list[str]) -> str:
     """Return printable text for a header, short enough for any proxy after encoding."""
-    return "".join(each for each in " ".join(sentences) if each.isprintable())[:MOST_IN_HEADER]
+    return printable(" ".join(sentences))[:MOST_IN_HEADER]
 
 
 @extend_schema_view(
