@@ -2,6 +2,7 @@
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
+from .import_original import Imported, import_original
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
 from .proposals import Outcome, Proposal, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
@@ -17,6 +18,7 @@ from .tokens import create_token, find_token, revoke_token
 __all__ = [
     "Approval",
     "FeedReading",
+    "Imported",
     "IngestResult",
     "Outcome",
     "Proposal",
@@ -39,6 +41,7 @@ __all__ = [
     "extend_lease",
     "find_known_feeds",
     "find_token",
+    "import_original",
     "ingest_suggestions",
     "note_trouble",
     "note_unmodified",

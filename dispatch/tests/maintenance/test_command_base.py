@@ -23,6 +23,7 @@ from dispatch.management.base import DispatchCommand
         (["create_token", "job", "--label", ""], "--label"),
         (["revoke_token", "--user="], "--user"),
         (["simulate_city", ""], "URL"),
+        (["import_original", ""], "DATABASE_URL"),
     ],
 )
 def test_an_empty_argument_is_refused(arguments, name):
