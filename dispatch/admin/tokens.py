@@ -9,12 +9,17 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
-from ..models import ApiToken, User
+from ..models import ApiToken
 from .forms import validate_single_line
 from .operations import Operation, OperationsAdmin
 
 
 class TokenForm(forms.ModelForm):
+    label = forms.CharField(
+        max_length=100,
+        validators=[validate_single_line],
+        help_text=ApiToken._meta.get_field("label").help_text,
+    )
     worker_id = forms.CharField(
         label="Crew",
         required=False,
@@ -56,9 +61,10 @@ class ApiTokenAdmin(OperationsAdmin):
     )
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        # Otherwise anyone who may create tokens could create one with all permissions.
-        if db_field.name == "user" and not request.user.is_superuser:
-            kwargs["queryset"] = User.objects.filter(is_superuser=False)
+        # A token acts with its owner's permissions: it must not exceed those of its creator.
+        if db_field.name == "user":
+            user: Any = request.user
+            kwargs["queryset"] = user.accounts_within_reach()
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
