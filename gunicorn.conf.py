@@ -7,7 +7,11 @@ from pathlib import Path
 
 from baywheels.environment import env, whole_number
 
-bind = env.str("BIND", default="127.0.0.1:8000")
+# Platforms that set PORT expect the service on every address.
+port = whole_number("PORT", 0, most=65_535)
+bind = env.str("BIND", default="") or (f"0.0.0.0:{port}" if port else "127.0.0.1:8000")
+# gunicorn would believe SCRIPT_NAME and other variables that a client on this machine sends.
+forwarder_headers = "NONE"
 # Each thread of each worker holds a connection, and PostgreSQL allows 100 by default.
 workers = whole_number("WEB_CONCURRENCY", min(multiprocessing.cpu_count() + 1, 10), least=1)
 worker_class = "baywheels.web_worker.WebWorker"

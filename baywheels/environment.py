@@ -90,12 +90,32 @@ def one_of(name: str, choices: tuple[str, ...], default: str) -> str:
     return value
 
 
-def whole_number(name: str, default: int, *, least: int = 0) -> int:
+def whole_number(name: str, default: int, *, least: int = 0, most: int = HIGHEST_NUMBER) -> int:
     """Return the number, or the default if the variable is unset or empty."""
     text = env.str(name, default="").strip() or str(default)
-    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= HIGHEST_NUMBER:
-        raise refuse(f"{name} must be a whole number from {least} to {HIGHEST_NUMBER:,}.")
+    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise refuse(f"{name} must be a whole number from {least} to {most:,}.")
     return int(text)
+
+
+def origins(name: str) -> list[str]:
+    """Return origins as browsers send them: a scheme and a host, without a path."""
+    listed = [each.strip().lower() for each in env.str(name, default="").split(",")]
+    listed = [each for each in listed if each]
+    for each in listed:
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+", each):
+            raise refuse(
+                f"{name} must be origins like https://dashboard.example.org, not {each!r}."
+            )
+    return listed
+
+
+def base_path(name: str) -> str:
+    """Return a path without a slash at its end; empty for the root of the host."""
+    value: str = env.str(name, default="").strip().rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", value):
+        raise refuse(f"{name} must be a path like /bikes, not {value!r}.")
+    return value
 
 
 def yes_or_no(name: str, default: bool) -> bool:

@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 
 def error_response(request: HttpRequest, status: int, detail: str) -> HttpResponse:
-    if request.path.startswith("/admin/"):
+    if request.path_info.startswith("/admin/"):
         title = HTTPStatus(status).phrase
         return render(request, "error.html", {"title": title, "detail": detail}, status=status)
     return JsonResponse({"detail": detail}, status=status)

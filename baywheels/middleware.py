@@ -3,10 +3,23 @@ import re
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from io import BytesIO
 from secrets import token_hex
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponsePermanentRedirect,
+    HttpResponseRedirect,
+)
+from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
+from django.urls import is_valid_path
+from django.utils.encoding import escape_uri_path, iri_to_uri
+from django.utils.http import escape_leading_slashes
+from gunicorn.http.errors import ParseException
 
 from .errors import database_unavailable, error_response
 
@@ -82,16 +95,49 @@ class BrowserHeadersMiddleware:
         return response
 
 
-class LengthRequiredMiddleware:
-    """WSGI ignores a body without Content-Length, so reject it."""
+class ChunkedBodyMiddleware:
+    """Give a chunked body, which gunicorn decodes, the length that Django needs to read it.
+
+    Reads at most one byte over the limit: the length alone then leads to a 413.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
-            return error_response(request, 411, "Send the body with a Content-Length.")
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            try:
+                body = request.META["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+            except (ParseException, OSError):
+                return error_response(request, 400, "The chunked body is malformed or incomplete.")
+            request.META["CONTENT_LENGTH"] = str(len(body))
+            request._stream = BytesIO(body)
         return self.get_response(request)
+
+
+class PathMiddleware(CommonMiddleware):
+    """Accept any Host on the paths that platforms probe, and a trailing slash on API paths."""
+
+    PROBES = ("/healthz", "/readyz")
+    CONSOLE = "/admin"
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path_info in self.PROBES else super().process_request(request)
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        # A redirect that keeps the method and the body. Django's own adds slashes, and loses both.
+        if request.resolver_match is None and self.has_extra_slash(request.path_info):
+            query = request.META.get("QUERY_STRING", "")
+            address = escape_leading_slashes(escape_uri_path(request.path[:-1] or "/"))
+            address += f"?{iri_to_uri(query)}" if query else ""
+            return HttpResponseRedirect(address, preserve_request=True)
+        return super().process_response(request, response)
+
+    def has_extra_slash(self, path: str) -> bool:
+        has_slash = path.endswith("/") and not path.startswith(self.CONSOLE)
+        return has_slash and bool(is_valid_path(path[:-1]))
 
 
 class DatabaseUnavailableMiddleware:

@@ -10,10 +10,12 @@ from datetime import timedelta
 
 from baywheels.environment import (
     BASE_DIR,
+    base_path,
     database,
     env,
     local_secret_key,
     one_of,
+    origins,
     production_secret_key,
     refuse,
     required,
@@ -33,6 +35,16 @@ ALLOWED_HOSTS = (
     else ["localhost", "127.0.0.1", "[::1]"]
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Pages of these origins may call the API. Never the console: no credentials.
+CORS_ALLOWED_ORIGINS = origins("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/(?!admin(/|$)|static/)"
+CORS_ALLOW_METHODS = ["GET", "HEAD", "OPTIONS", "POST"]
+CORS_ALLOW_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"]
+CORS_EXPOSE_HEADERS = ["Link", "Retry-After", "X-Warning", "X-Request-ID"]
+# The path of a shared host at which a proxy offers the service, such as /bikes.
+BASE_PATH = base_path("BASE_PATH")
+FORCE_SCRIPT_NAME = BASE_PATH or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{BASE_PATH}/"
 
 # The service
 
@@ -62,6 +74,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "pgtrigger",
     "axes",
+    "corsheaders",
     "dispatch",
 ]
 AUTH_USER_MODEL = "dispatch.User"
@@ -73,12 +86,13 @@ AUTHENTICATION_BACKENDS = [
 MIDDLEWARE = [
     "baywheels.middleware.RequestLogMiddleware",
     "baywheels.middleware.BrowserHeadersMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "baywheels.middleware.LengthRequiredMiddleware",
+    "baywheels.middleware.ChunkedBodyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "baywheels.middleware.PathMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -161,7 +175,8 @@ USE_I18N = False
 FORMAT_MODULE_PATH = ["baywheels.formats"]
 USE_TZ = True
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{BASE_PATH}/static/"
+WHITENOISE_STATIC_PREFIX = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 # Serves the compressed copies that collectstatic makes (the image runs it); without them, the files
 # in the packages.
@@ -176,7 +191,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 # Browsers must use HTTPS in production, unless HTTPS_ONLY=false (closed networks without TLS).
 HTTPS_ONLY = yes_or_no("HTTPS_ONLY", PRODUCTION)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [rf"^{BASE_PATH.lstrip('/')}/?{name}$" for name in ("healthz", "readyz")]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
 SECURE_HSTS_PRELOAD = HTTPS_ONLY
@@ -241,6 +256,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "SERVERS": [{"url": BASE_PATH or "/"}],
     "PATH_CONVERTER_OVERRIDES": {"row_id": int},
     "ENUM_NAME_OVERRIDES": {
         "TaskStatus": "dispatch.models.TaskStatus",

@@ -50,12 +50,16 @@ WRONG = [
     ({"HTTPS_ONLY": "nah"}, "HTTPS_ONLY must be true or false, not 'nah'"),
     ({"BEHIND_PROXY": "true  # yes"}, "BEHIND_PROXY must be true or false"),
     ({"TIME_ZONE": "Mars/Base"}, "TIME_ZONE must be a name like Europe/Berlin"),
+    ({"CORS_ALLOWED_ORIGINS": "https://a.example/"}, "must be origins like https://dashboard"),
+    ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS must be origins like"),
+    ({"BASE_PATH": "bikes"}, "BASE_PATH must be a path like /bikes, not 'bikes'"),
     ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be DEBUG or INFO"),
     ({}, "The database is not available: "),
 ]
 # gunicorn reads the same settings, and reports errors in its own place.
 REPORTED_BY_GUNICORN = [
     *(case for case in WRONG if case[0].keys() <= {"SECRET_KEY", "API_AUTH"}),
+    ({"PORT": "99999"}, "PORT must be a whole number from 0 to 65,535"),
     ({"WEB_THREADS": "0"}, "WEB_THREADS must be a whole number from 1"),
 ]
 
@@ -91,7 +95,7 @@ def test_env_example_lists_every_setting():
         if "tests" not in source.parts:
             read |= set(
                 re.findall(
-                    r'(?:env\.\w+|required|one_of|whole_number|yes_or_no|environ\.get)\(\s*"([A-Z_]+)"',
+                    r'(?:env\.\w+|required|one_of|whole_number|yes_or_no|origins|base_path|environ\.get)\(\s*"([A-Z_]+)"',
                     source.read_text(),
                 )
             )

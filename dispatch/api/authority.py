@@ -8,6 +8,8 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
+from .origins import FOREIGN_PAGE, is_from_foreign_page
+
 OPEN_ACTOR = "api"
 # The permission to work on the tasks of the token's own worker.
 OWN_TASKS = "claim_task"
@@ -59,16 +61,9 @@ def authority_of(request: Request) -> Authority:
     return Authority(request.user.get_username(), permissions, token.worker_id)
 
 
-def is_cross_site_write(request: Request) -> bool:
-    """Whether a browser sent this for a page of another site, which could change anything here
-    with `API_AUTH=open` as soon as a dispatcher opens it."""
-    is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
-    return is_cross_site and request.method not in SAFE_METHODS
-
-
 class ApiAccess(BasePermission):
-    """With `API_AUTH=open`, allow everything except cross-site writes; with `required`, check the
-    token's permissions.
+    """With `API_AUTH=open`, allow everything except writes from pages of other origins; with
+    `required`, check the token's permissions.
 
     A view's `authority` maps each action to permissions, any one of which is enough. Actions that
     it does not list are refused.
@@ -76,7 +71,9 @@ class ApiAccess(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if settings.API_AUTH == "open":
-            return not is_cross_site_write(request)
+            if request.method not in SAFE_METHODS and is_from_foreign_page(request):
+                raise PermissionDenied(FOREIGN_PAGE)
+            return True
         if request.auth is None:
             return False
         if view.action is None:

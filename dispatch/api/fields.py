@@ -13,6 +13,7 @@ DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+SPACE_OF_OFFSET = re.compile(r" (?=\d\d:\d\d\Z)", re.ASCII)
 LONGEST_WORKER_ID = 200
 
 
@@ -58,6 +59,15 @@ class StrictDateTimeField(serializers.DateTimeField):
     def to_internal_value(self, data: Any) -> datetime:
         if not isinstance(data, str) or not RFC_3339.fullmatch(data):
             self.fail("format")
+        return super().to_internal_value(data)
+
+
+class QueryDateTimeField(StrictDateTimeField):
+    """A time in a query, where the `+` of its offset arrives as a space unless it is escaped."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if isinstance(data, str):
+            data = SPACE_OF_OFFSET.sub("+", data)
         return super().to_internal_value(data)
 
 

@@ -7,6 +7,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from .parsers import UnsupportedBody
+
 
 class NameOnly(BaseMetadata):
     """The body of an OPTIONS response; methods are in the `Allow` header, details in /docs."""
@@ -18,9 +20,15 @@ class NameOnly(BaseMetadata):
 class AlwaysFirstRenderer(BaseContentNegotiation):
     """Ignore `Accept`, so that a phone with an odd header still gets its task."""
 
-    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            raise UnsupportedBody("Send the body without Content-Encoding.")
         content_type = request.content_type.partition(";")[0].strip().lower()
-        return next((parser for parser in parsers if parser.media_type == content_type), None)
+        for parser in parsers:
+            if parser.media_type == content_type:
+                return parser
+        raise UnsupportedBody
 
     def select_renderer(
         self,

@@ -11,13 +11,17 @@ from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
 
 from .. import strict_json
 
-CHUNK = 65_536
-MAX_DISCARDED_CHUNKS = 160
-
 
 class BodyTooLarge(APIException):
     status_code = 413
     default_detail = "The request body is too large."
+
+
+class UnsupportedBody(APIException):
+    status_code = 415
+    default_detail = (
+        "The body's content type is missing or not supported. Send it as application/json."
+    )
 
 
 def read_body(stream: IO[bytes], parser_context: Mapping[str, Any] | None) -> bytes:
@@ -27,10 +31,6 @@ def read_body(stream: IO[bytes], parser_context: Mapping[str, Any] | None) -> by
     """
     length = int((parser_context or {})["request"].META["CONTENT_LENGTH"])
     if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        # A client that is still sending does not read: let moderate bodies finish first.
-        for _ in range(MAX_DISCARDED_CHUNKS):
-            if not stream.read(CHUNK):
-                break
         raise BodyTooLarge
     body = stream.read()
     if len(body) != length:
@@ -39,6 +39,8 @@ def read_body(stream: IO[bytes], parser_context: Mapping[str, Any] | None) -> by
 
 
 class StrictJSONParser(BaseParser):
+    """JSON of which `null` and `""` are no body: some clients send them where there is none."""
+
     media_type = "application/json"
 
     def parse(
@@ -48,9 +50,10 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         try:
-            return strict_json.loads(read_body(stream, parser_context))
+            data = strict_json.loads(read_body(stream, parser_context))
         except strict_json.InvalidJson as error:
             raise ParseError(f"The body is {error}.") from None
+        return {} if data is None or data == "" else data
 
 
 class StrictFormParser(FormParser):

@@ -97,7 +97,6 @@ MEANINGS = {
     ),
     404: "Not found. Nothing changed.",
     409: "The current state does not allow this. Nothing changed.",
-    411: "The request has a body but no Content-Length.",
     413: "The request body is too large.",
     415: "The body is neither JSON nor a form.",
     422: "The `Idempotency-Key` was used for a different request. Nothing changed.",
@@ -120,7 +119,7 @@ def responses(
     return described
 
 
-BODY = (400, 403, 411, 413, 415)
+BODY = (400, 403, 413, 415)
 
 
 def example(value: Any, name: str = "Example", **kwargs: Any) -> OpenApiExample:

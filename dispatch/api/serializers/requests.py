@@ -20,6 +20,7 @@ from ...models import (
 from ...services.ingest import EXPIRY_YEARS
 from ..fields import (
     INT8_MAX,
+    QueryDateTimeField,
     ReasonField,
     StrictBooleanField,
     StrictCharField,
@@ -172,8 +173,8 @@ class TaskFilterSerializer(RequestSerializer):
     station_id = StrictIntegerField(
         required=False, min_value=0, max_value=INT4_MAX, help_text="Tasks from or to this station."
     )
-    created_before = StrictDateTimeField(required=False)
-    created_after = StrictDateTimeField(required=False)
+    created_before = QueryDateTimeField(required=False)
+    created_after = QueryDateTimeField(required=False)
     overdue = serializers.ChoiceField(
         ["true"],
         required=False,

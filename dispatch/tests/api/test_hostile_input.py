@@ -192,13 +192,28 @@ def test_server_refuses_broken_http(server, rows):
     assert digest() == before
 
 
-def test_body_without_length_is_refused(server, rows):
+def chunked(body, ending=b"0\r\n\r\n"):
     head = b"POST /task/approve HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD_BODY), GOOD_BODY)
-    raw = head + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk
+    chunks = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+    return head + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + ending
 
-    assert complaint("chunked", send(server.url, raw)) is None
-    assert send(server.url, raw)[0] == 411
+
+def test_chunked_bodies_are_read_like_others(server, rows):
+    before = digest()
+    refused = {
+        "empty": (400, chunked(b"")),
+        "over the limit": (413, chunked(b" " * 1_000_001)),
+        "cut": (400, chunked(GOOD_BODY, ending=b"")),
+        "bad chunk": (400, chunked(GOOD_BODY, ending=b"zz\r\n\r\n")),
+        "bad JSON": (400, chunked(b"{")),
+    }
+
+    for name, (status, raw) in refused.items():
+        answer = send(server.url, raw)
+        assert complaint(name, answer) is None
+        assert answer[0] == status, name
+    assert digest() == before
+    assert send(server.url, chunked(GOOD_BODY))[0] == 200
 
 
 def test_client_that_disconnects_early_changes_nothing(server, rows):

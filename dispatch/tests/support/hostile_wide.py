@@ -145,7 +145,7 @@ def broken_bodies() -> Iterator[Case]:
             yield post(f"{path} as {content_type}", path, body, headers)
         for name, content in BODIES.items():
             fine = path in OPTIONAL_BODY and name in ("empty", "no_fields", "other_fields",
-                "fields_of_another_case", "fields_one_level_down")  # fmt: skip
+                "fields_of_another_case", "fields_one_level_down", "null")  # fmt: skip
             if not fine:
                 yield post(f"{path} {name}", path, content)
 
@@ -170,7 +170,7 @@ def wrong_paths() -> Iterator[Case]:
             yield post(
                 f"{path} of {number}", f"/{kind}/{wrong}/{rest[1]}", json.dumps(good).encode()
             )
-        for ending in ("/", ".json", "%00", "/x", ";x"):
+        for ending in ("//", ".json", "%00", "/x", ";x"):
             yield post(f"{path}{ending}", path + ending, json.dumps(good).encode())
         for method in METHODS:
             yield f"{method} {path}", method, path, JSON, json.dumps(good).encode()

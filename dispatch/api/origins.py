@@ -1,0 +1,42 @@
+"""Writes that a browser sends for a page of another origin.
+
+With `API_AUTH=open` such a page could change anything here as soon as a dispatcher opens it.
+"""
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http.request import HttpRequest
+from django.utils.http import is_same_domain
+from rest_framework.request import Request
+
+FOREIGN_PAGE = (
+    "A page of another origin sent this request. To allow it, list the origin in "
+    "CORS_ALLOWED_ORIGINS."
+)
+PORTS = {"http": ":80", "https": ":443"}
+
+
+def is_from_foreign_page(request: Request | HttpRequest) -> bool:
+    """Whether the page is neither our own nor listed. Clients other than browsers send no page.
+
+    Browsers send Sec-Fetch-Site to https and localhost only, so Origin and Referer come first.
+    """
+    page = request.headers.get("Origin") or request.headers.get("Referer")
+    if not page:
+        return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    try:
+        scheme, host, *_ = urlsplit(page)
+    except ValueError:
+        return True
+    own = request.get_host().removesuffix(PORTS.get(scheme, ""))
+    return not (host and (host.lower() == own.lower() or is_listed(scheme, host)))
+
+
+def is_listed(scheme: str, host: str) -> bool:
+    """CSRF_TRUSTED_ORIGINS may have entries like https://*.example.org."""
+    listed = map(urlsplit, [*settings.CORS_ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS])
+    return any(
+        scheme == each.scheme and is_same_domain(host, each.netloc.removeprefix("*"))
+        for each in listed
+    )
