@@ -25,6 +25,11 @@ class NoTaskReady(APIException):
     wait = EMPTY_QUEUE_RETRY_AFTER
 
 
+class SchemaDamaged(APIException):
+    status_code = 503
+    wait = 30
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
     """Turn every refusal into `{"detail": "..."}`, with the invalid fields in `errors`.
 

@@ -14,6 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from ...maintenance.schema_check import SchemaWatch
+from ..errors import SchemaDamaged
 from ..schema import MEANINGS, F, example
 from ..serializers.responses import ErrorSerializer, HealthSerializer
 
@@ -50,6 +52,8 @@ class LivenessView(HealthView):
 
 
 class ReadinessView(PublicView):
+    schema_watch = SchemaWatch()
+
     @extend_schema(
         operation_id="check_readiness",
         summary="Readiness: the service works and its database accepts writes",
@@ -69,6 +73,8 @@ class ReadinessView(PublicView):
             # The next request connects to the primary, if there is one by then.
             connection.close()
             raise OperationalError("The database is read-only.")
+        if damage := self.schema_watch.find_damage():
+            raise SchemaDamaged(damage)
         return Response({"message": "ready"})
 
 

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...maintenance.invariants import INVARIANTS, violations
+from ...maintenance.schema_check import find_damage
 from ..base import DispatchCommand, to_json
 
 
@@ -13,6 +14,8 @@ class Command(DispatchCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if damage := find_damage():
+            self.fail(damage)
         violated = violations()
         if options["json"]:
             counts = {"ok": not violated, "invariants": len(INVARIANTS)}

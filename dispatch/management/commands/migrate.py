@@ -7,6 +7,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
+from ...maintenance.schema_check import find_damage, is_outdated
 from ..base import check_encoding
 
 LOCK = "SELECT pg_advisory_lock(hashtextextended('migrate', 0))"
@@ -38,5 +39,8 @@ class Command(migrate.Command):
             try:
                 refuse_foreign_tables(connection)
                 super().handle(*args, **options)
+                # What a migration once made may have been removed since.
+                if not is_outdated() and (damage := find_damage()):
+                    raise CommandError(damage)
             finally:
                 cursor.execute(UNLOCK)

@@ -2,20 +2,23 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from ...maintenance.invariants import sequences_behind
+from ...maintenance.schema_check import find_damage, is_outdated
 from ..base import DispatchCommand, check_encoding
 
 
 class Command(DispatchCommand):
-    help = "Checks that the service can start: the database is available and its schema current."
+    help = (
+        "Checks that the service can start: the database answers, its schema is current and whole."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         check_encoding(connection)
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if is_outdated():
             raise CommandError("The database schema is old: run `python manage.py migrate`.")
+        if damage := find_damage():
+            raise CommandError(damage)
         # Only a warning: the next insert lifts the sequence.
         for behind in sequences_behind():
             self.stderr.write(
