@@ -21,9 +21,12 @@ LABELS = {
 }
 
 
-def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
-    """Return what keeps riders from taking or leaving a bike, or None. Count usable ones only."""
-    if not in_service or bikes + docks == 0:
+def state_of(bikes: int, docks: int | None, in_service: bool) -> OutageKind | None:
+    """Return what keeps riders from taking or leaving a bike, or None. Count usable ones only.
+
+    A station with an unknown number of docks is never full.
+    """
+    if not in_service or (bikes == 0 and docks == 0):
         return OutageKind.CLOSED
     if bikes == 0:
         return OutageKind.EMPTY
@@ -32,19 +35,23 @@ def state_of(bikes: int, docks: int, in_service: bool) -> OutageKind | None:
     return None
 
 
-def word_of(bikes: int, docks: int, in_service: bool, *, low: int, high: int) -> str:
+def word_of(bikes: int, docks: int | None, in_service: bool, *, low: int, high: int) -> str:
     """Return the state in one word: the kind of outage, else low, fine or high.
 
-    `low`, `high`: percentages of bikes in bikes and free docks together.
+    `low`, `high`: percentages of bikes in bikes and free docks together. Without a known number of
+    docks, any bike is fine.
     """
     if (outage := state_of(bikes, docks, in_service)) is not None:
         return outage.value
+    if docks is None:
+        return "fine"
     percent = 100 * bikes / (bikes + docks)
     return "low" if percent < low else "high" if percent > high else "fine"
 
 
-def availability(bikes: int, docks: int) -> str:
-    return f"{bikes} bike{pluralize(bikes)} · {docks} dock{pluralize(docks)} free"
+def availability(bikes: int, docks: int | None) -> str:
+    free = "docks unknown" if docks is None else f"{docks} dock{pluralize(docks)} free"
+    return f"{bikes} bike{pluralize(bikes)} · {free}"
 
 
 def label_of(state: str) -> str:

@@ -45,10 +45,10 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Reading:
-    """A station's last status. `as_of` is None if the station never reported."""
+    """A station's last status. None: the number of docks, or the time of the report, is unknown."""
 
     bikes: int
-    docks: int
+    docks: int | None
     in_service: bool
     as_of: datetime | None
 

@@ -43,9 +43,12 @@ class StationView:
         return f"{self.level.label}, {self.summary}"
 
     @property
-    def percent(self) -> int:
-        size = self.reading.bikes + self.reading.docks if self.reading else 0
-        return round(100 * self.reading.bikes / size) if self.reading and size else 0
+    def percent(self) -> int | None:
+        """None: the size of the station is unknown."""
+        if self.reading is None or self.reading.docks is None:
+            return None
+        size = self.reading.bikes + self.reading.docks
+        return round(100 * self.reading.bikes / size) if size else 0
 
     @property
     def urgency(self) -> int:

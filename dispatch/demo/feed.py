@@ -25,7 +25,7 @@ def city_from_status() -> City:
     """The city as its last recorded status left it."""
     statuses = StationStatus.objects.filter(station__system=SYSTEM)
     inventories = {
-        status.station_id: Inventory(status.bikes, status.docks, status.bikes_disabled)
+        status.station_id: Inventory(status.bikes, status.docks or 0, status.bikes_disabled)
         for status in statuses
     }
     places = create_places(STATIONS, SEED)

@@ -21,6 +21,7 @@ BAD_SHOWN = 5
 MOST_ROWS = 20_000
 # Feeds say so for unlimited, or for unknown.
 SENTINELS = {999, 9_999, 99_999}
+MOST_TYPES = 50
 BIKES = ("num_bikes_available", "num_vehicles_available")
 NEGATIVE_BIKES = "with negative bikes, read as none"
 NEGATIVE_DOCKS = "with negative docks, read as full"
@@ -45,7 +46,8 @@ class StationRow:
 
 @dataclass(frozen=True)
 class StatusRow:
-    """`docks`: free docks; None: not in the feed. `reported_at` None: never."""
+    """`docks`: free docks; None: not in the feed. `reported_at` None: never. `ebikes` and
+    `vehicle_types` (counts by the feed's ids) None: not in the feed."""
 
     names: tuple[str, ...]
     bikes: int
@@ -54,6 +56,8 @@ class StatusRow:
     docks_disabled: int
     in_service: bool
     reported_at: datetime | None
+    ebikes: int | None = None
+    vehicle_types: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,18 @@ def status_row(raw: Raw, names: tuple[str, ...]) -> StatusRow:
         docks_disabled=count(raw.get("num_docks_disabled")) or 0,
         in_service=all(map(truth, states)),
         reported_at=moment(raw.get("last_reported")),
+        ebikes=count(raw.get("num_ebikes_available")),
+        vehicle_types=vehicle_types_of(raw.get("vehicle_types_available")),
     )
+
+
+def vehicle_types_of(value: Any) -> dict[str, int] | None:
+    """Return the valid entries, so many that no station has more. None: the feed has no list."""
+    if not isinstance(value, list):
+        return None
+    entries = [entry for entry in value[:MOST_TYPES] if isinstance(entry, dict)]
+    counts = {identifier(each.get("vehicle_type_id")): count(each.get("count")) for each in entries}
+    return {name: number for name, number in counts.items() if name and number is not None}
 
 
 def odd_station(raw: Raw) -> Iterator[str]:

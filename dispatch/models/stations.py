@@ -82,13 +82,17 @@ class StationStatus(models.Model):
 
     station = models.OneToOneField(Station, models.CASCADE, primary_key=True, related_name="status")
     bikes = models.PositiveIntegerField()
-    docks = models.PositiveIntegerField()
+    # None: the station has no docks, or its feed does not count them.
+    docks = models.PositiveIntegerField(null=True)
     bikes_disabled = models.PositiveIntegerField(db_default=0)
     docks_disabled = models.PositiveIntegerField(db_default=0)
     # Installed, renting and returning. A closed station counts neither as empty nor as full.
     in_service = models.BooleanField(db_default=True)
-    # The station's last report, or the feed's own time if that is older. None: it never reported.
+    # The station's last report, or the feed's own time if that is older. None: unknown.
     as_of = models.DateTimeField(null=True)
+    # Of the bikes: those with a motor, and the number of each type by the feed's id. None: unknown.
+    ebikes = models.PositiveIntegerField(null=True)
+    vehicle_types = models.JSONField(null=True)
 
     class Meta:
         db_table = "station_status"
@@ -100,12 +104,7 @@ class StationStatus(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.bikes} bikes, {self.docks} docks"
-
-    @property
-    def working_size(self) -> int:
-        """Usable bikes and docks. The capacity in the feed often differs from this."""
-        return self.bikes + self.docks
+        return f"{self.bikes} bikes, {'unknown' if self.docks is None else self.docks} docks"
 
 
 class OutageKind(models.TextChoices):

@@ -8,7 +8,8 @@ from typing import Self
 class StationCapacity:
     """A station's last count, and the bikes that tasks have promised out and in since.
 
-    `bikes`, `docks`: None without a recent status; then promises are not added up.
+    `bikes`, `docks`: None without a recent status; then promises are not added up. `docks` may
+    also be unknown alone.
     `in_feed`: False if no feed has this station, or no longer.
     `monitored`: False if no station ever had a status, so that a missing one means nothing.
     """
@@ -73,7 +74,10 @@ def promised(bikes: int) -> str:
 
 def caveats(source: StationCapacity, target: StationCapacity) -> list[str]:
     """A sentence for each thing that a count cannot tell: missing data, or a closed station."""
-    return [sentence for station in (source, target) if (sentence := caveat(station))]
+    sentences = [sentence for station in (source, target) if (sentence := caveat(station))]
+    if target.bikes is not None and target.docks is None:
+        sentences.append(f"The number of free docks at {target.name} is unknown.")
+    return sentences
 
 
 def caveat(station: StationCapacity) -> str | None:

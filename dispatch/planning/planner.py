@@ -27,6 +27,9 @@ Area = tuple[str, int]
 class StationState:
     """A station's bikes and docks that riders can use now, and the bikes promised.
 
+    `capacity`: the docks in the feed's list of stations, if known. It limits the size only of a
+    station with bikes beside its docks: elsewhere, it often differs from what can be used.
+
     `promised_in`, `promised_out`: bikes that open tasks and suggestions bring and take.
     `system`: bikes of one system do not fit the docks of another.
     """
@@ -37,6 +40,7 @@ class StationState:
     lon: float
     bikes: int
     docks: int
+    capacity: int | None = None
     in_service: bool = True
     promised_in: int = 0
     promised_out: int = 0
@@ -44,7 +48,8 @@ class StationState:
 
     @property
     def size(self) -> int:
-        return self.bikes + self.docks
+        overfilled = self.capacity is not None and self.bikes > self.capacity
+        return self.capacity if overfilled and self.capacity else self.bikes + self.docks
 
 
 @dataclass(frozen=True)
@@ -239,4 +244,4 @@ def fill_of_areas(stations: list[StationState], areas: list[Area]) -> dict[Area,
     for station, area in zip(stations, areas, strict=True):
         bikes[area] += station.bikes
         sizes[area] += station.size
-    return {area: bikes[area] / sizes[area] for area in sizes}
+    return {area: min(1, bikes[area] / sizes[area]) for area in sizes}

@@ -13,7 +13,8 @@ from .guard import capacities_of
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`stations`: those with a recent status. `unknown`: how many others the feeds have.
+    """`stations`: those with a recent status and known docks. `unknown`: how many others the feeds
+    have.
 
     `open`: moves of open tasks and of other sources' suggestions. `own`: the planner's own ones.
     """
@@ -47,7 +48,7 @@ def read_snapshot(planner: str) -> Snapshot:
 
 
 def state_of(station: Station, capacity: StationCapacity) -> StationState | None:
-    """None: the station has no recent status."""
+    """None: the station has no recent status, or an unknown number of docks."""
     if capacity.bikes is None or capacity.docks is None:
         return None
     return StationState(
@@ -57,6 +58,7 @@ def state_of(station: Station, capacity: StationCapacity) -> StationState | None
         lon=station.lon,
         bikes=capacity.bikes,
         docks=capacity.docks,
+        capacity=station.capacity,
         in_service=capacity.in_service,
         promised_in=capacity.promised_in,
         promised_out=capacity.promised_out,

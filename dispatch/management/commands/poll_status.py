@@ -61,8 +61,16 @@ def as_json(result: StatusResult | None) -> dict[str, Any]:
 
 
 def summary(result: StatusResult) -> str:
+    more = [
+        f", {number:,} {what}"
+        for number, what in (
+            (result.without_docks, "without a number of docks"),
+            (result.old, "with old reports"),
+        )
+        if number
+    ]
     return (
         f"at {result.at:%Y-%m-%d %H:%M:%S} UTC: {result.stations:,} stations, {result.empty:,} "
         f"empty, {result.full:,} full, {result.closed:,} closed, {result.unknown:,} unknown"
-        f"{f', {result.old:,} with old reports' * (result.old > 0)}. {result.remarks}"
+        f"{''.join(more)}. {result.remarks}"
     ).rstrip()

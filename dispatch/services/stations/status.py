@@ -15,14 +15,23 @@ from ..locks import advisory_lock
 from .feeds import FeedReading, database_now, is_behind, note_read
 from .outages import extend_watch, record_states
 
-FIGURES = ("bikes", "docks", "bikes_disabled", "docks_disabled", "in_service", "as_of")
+FIGURES = (
+    "bikes",
+    "docks",
+    "bikes_disabled",
+    "docks_disabled",
+    "in_service",
+    "as_of",
+    "ebikes",
+    "vehicle_types",
+)
 
 
 @dataclass(frozen=True)
 class StatusResult:
     """Counts of stations. `changed`: rows written. `unknown`: rows skipped, because no present
-    station has the id or because the number of free docks is unknown. `old`: stations whose own
-    report was older than STATUS_MAX_AGE_MINUTES.
+    station has the id. `old`: stations whose own report was older than STATUS_MAX_AGE_MINUTES.
+    `without_docks`: stations with an unknown number of docks.
 
     `is_new` False: the poll was recorded before, and nothing was changed.
     """
@@ -36,6 +45,7 @@ class StatusResult:
     closed: int = 0
     unknown: int = 0
     old: int = 0
+    without_docks: int = 0
     remarks: str = ""
 
 
@@ -74,6 +84,7 @@ def record_status(status: Status, *, system: str, reading: FeedReading) -> Statu
         closed=len(statuses) - poll.in_service,
         unknown=unknown,
         old=old,
+        without_docks=sum(status.docks is None for status in statuses.values()),
         remarks=status.remarks(),
     )
 
@@ -110,7 +121,7 @@ def match_rows(
     for row in rows:
         number, capacity = next((known[name] for name in row.names if name in known), (None, None))
         docks = row.docks if row.docks is not None else docks_left(row, capacity)
-        if number is None or docks is None:
+        if number is None:
             unknown += 1
         else:
             statuses.setdefault(number, status_of(number, row, docks, at))
@@ -124,7 +135,7 @@ def docks_left(row: StatusRow, capacity: int | None) -> int | None:
     return max(0, capacity - row.bikes - row.bikes_disabled - row.docks_disabled)
 
 
-def status_of(number: int, row: StatusRow, docks: int, at: datetime) -> StationStatus:
+def status_of(number: int, row: StatusRow, docks: int | None, at: datetime) -> StationStatus:
     return StationStatus(
         station_id=number,
         bikes=row.bikes,
@@ -133,14 +144,19 @@ def status_of(number: int, row: StatusRow, docks: int, at: datetime) -> StationS
         docks_disabled=row.docks_disabled,
         in_service=row.in_service,
         as_of=min(at, row.reported_at or at),
+        ebikes=row.ebikes,
+        vehicle_types=row.vehicle_types,
     )
 
 
 def check_completeness(statuses: Mapping[int, StationStatus], system: str) -> None:
     stations = Station.objects.present().filter(system=system)
     present = set(stations.values_list("pk", flat=True))
-    if not statuses:
+    if not present:
         raise Refusal(f"The feed has no known station of {system!r}. Run sync_stations first.")
+    if not statuses:
+        count = f"{len(present)} stations"
+        raise Refusal(f"The feed has none of the {count} of {system!r}. Is --system right?")
     found = len(present & statuses.keys())
     if found * 2 < len(present):
         raise Refusal(f"The feed is partial: it has {found} of {len(present)} stations.")

@@ -8,6 +8,7 @@ import pytest
 from dispatch.board.crews import CompletedTask, Crew, summarize_crews
 from dispatch.board.fill_levels import FillLevel, Reading, Thresholds
 from dispatch.board.projection import MARGIN, Place, Point, arrow, panes_of, ruler
+from dispatch.board.station_views import StationView
 
 NOW = datetime(2015, 5, 4, 8, 30, tzinfo=UTC)
 LIMITS = Thresholds(20, 80, timedelta(minutes=60))
@@ -142,6 +143,13 @@ def test_closed_and_old_readings_are_no_stockouts():
     assert Reading(0, 20, True, NOW - 60 * MINUTE).level(LIMITS, NOW) == FillLevel.EMPTY
     assert Reading(0, 20, True, NOW - 61 * MINUTE).level(LIMITS, NOW) == FillLevel.UNKNOWN
     assert Reading(0, 20, True, None).level(LIMITS, NOW) == FillLevel.UNKNOWN
+
+
+def test_station_with_unknown_docks_shows_its_bikes_and_no_percent():
+    reading = Reading(5, None, True, NOW)
+    view = StationView(1, "Pier 1", reading.level(LIMITS, NOW), reading=reading)
+
+    assert (view.summary, view.level, view.percent) == ("5 bikes · docks unknown", "fine", None)
 
 
 # Crews

@@ -77,6 +77,14 @@ def test_unknown_and_closed_stations_are_caveats_but_no_shortfalls():
     assert shortfalls(5, missing, silent) == []
 
 
+def test_target_with_unknown_docks_is_a_caveat_and_only_the_source_limits():
+    source, target = StationCapacity("Pier 1", 4, None), StationCapacity("Pier 2", 30, None)
+
+    assert caveats(source, target) == ["The number of free docks at Pier 2 is unknown."]
+    assert shortfalls(5, source, target) == ["Only 4 of 5 bikes can leave Pier 1 (4 there)."]
+    assert feasible_qty(5, source, target) == 4
+
+
 def test_no_caveats_where_no_station_ever_had_a_status():
     unmonitored = StationCapacity("Station 7", in_feed=False, monitored=False)
 

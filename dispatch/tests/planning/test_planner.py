@@ -284,3 +284,20 @@ def test_a_city_of_2200_stations_is_planned_correctly():
     stations = stations_of(2200, seed=1)
 
     check(stations, Rules(), plan_moves(stations, Rules()))
+
+
+def test_station_with_more_bikes_than_capacity_spares_down_to_its_band():
+    overfilled = station(1, 40, 0, capacity=10)
+    others = [station(n, bikes, 20 - bikes, km=n / 10) for n, bikes in ((2, 0), (3, 1), (4, 2))]
+
+    moves = plan_moves([overfilled, *others], Rules())
+
+    assert moves[0].reason.startswith(("Station 1: 40 of 10 bikes", "Station 2: 0 of 20 bikes"))
+    left = 40 - sum(move.qty for move in moves if move.from_station_id == 1)
+    assert 2 <= left <= 8
+
+
+def test_area_with_more_bikes_than_docks_is_planned():
+    moves = plan_moves([station(1, 40, 0, capacity=10), station(2, 0, 10, km=1)], Rules())
+
+    assert [move.from_station_id for move in moves] == [1]

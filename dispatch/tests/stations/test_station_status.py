@@ -60,6 +60,9 @@ def minute(moment):
         (0, 0, True, OutageKind.CLOSED),
         (5, 5, False, OutageKind.CLOSED),
         (0, 5, False, OutageKind.CLOSED),
+        (0, None, True, OutageKind.EMPTY),
+        (5, None, True, None),
+        (5, None, False, OutageKind.CLOSED),
         (1, 1, True, None),
     ],
 )
@@ -83,6 +86,11 @@ def test_word_says_how_full_a_station_is(bikes, word):
     assert word_of(bikes, 100 - bikes, True, low=20, high=80) == word
 
 
+def test_word_of_a_station_with_unknown_docks_says_only_whether_it_is_empty():
+    assert word_of(0, None, True, low=20, high=80) == "empty"
+    assert word_of(1, None, True, low=20, high=80) == "fine"
+
+
 def test_status_is_old_past_the_limit_or_if_never_reported():
     assert not is_old(at(0), at(60), timedelta(hours=1))
     assert is_old(at(0), at(61), timedelta(hours=1))
@@ -100,7 +108,7 @@ def test_poll_is_recorded_under_the_station_numbers(stations):
 
     assert (result.stations, result.changed, result.unknown, result.closed) == (2, 2, 1, 1)
     status = StationStatus.objects.get(station=1)
-    assert (status.bikes, status.docks, status.working_size) == (4, 9, 13)
+    assert (status.bikes, status.docks) == (4, 9)
     assert (status.bikes_disabled, status.docks_disabled) == (1, 2)
     assert status.as_of == MORNING - timedelta(minutes=1)
     assert not StationStatus.objects.get(station=3).in_service
@@ -131,8 +139,43 @@ def test_missing_docks_are_derived_from_the_capacity(stations):
         [a_status(name, 5, None, num_bikes_disabled=2) for name in ("1", "2", "uuid-3")]
     )
 
-    assert StationStatus.objects.get(station=1).docks == 13
-    assert (result.stations, result.unknown) == (2, 1)
+    docks = StationStatus.objects.values_list("docks", flat=True).order_by("station")
+    assert list(docks) == [13, None, 13]
+    assert (result.stations, result.unknown, result.without_docks) == (3, 0, 1)
+
+
+def test_bikes_of_stations_without_docks_are_recorded_with_their_outages(stations):
+    Station.objects.update(capacity=None)
+    rows = [a_status(name, 5, None) for name in ("2", "uuid-3")]
+
+    result = record([a_status("1", 0, None), *rows])
+    record([a_status("1", 30, None), *rows], minutes=5)
+
+    assert (result.stations, result.empty, result.full, result.without_docks) == (3, 1, 0, 3)
+    assert StationStatus.objects.get(station=1).bikes == 30
+    assert outages() == [(1, "empty", 0, 5)]
+
+
+def test_sentinel_docks_are_derived_from_the_capacity(stations):
+    record([a_status("1", 5, 999), a_status("2")])
+
+    assert StationStatus.objects.get(station=1).docks == 15
+
+
+def test_electric_bikes_and_vehicle_types_are_kept(stations):
+    types = [{"vehicle_type_id": "ebike", "count": 3}, {"vehicle_type_id": 7, "count": 2}]
+
+    record(
+        [
+            a_status("1", num_ebikes_available=3, vehicle_types_available=[*types, None, {}]),
+            a_status("2", num_ebikes_available="x", vehicle_types_available={}),
+        ]
+    )
+
+    status = StationStatus.objects.get(station=1)
+    assert (status.ebikes, status.vehicle_types) == (3, {"ebike": 3, "7": 2})
+    status = StationStatus.objects.get(station=2)
+    assert (status.ebikes, status.vehicle_types) == (None, None)
 
 
 def test_only_changed_statuses_are_written(stations):
@@ -280,6 +323,11 @@ def test_poll_before_the_first_sync_is_refused():
     with pytest.raises(Refusal, match=r"no known station of 'bay'\. Run sync_stations first\."):
         record([a_status("1")])
     assert not StationFeed.objects.exists()
+
+
+def test_poll_of_another_systems_stations_says_so(stations):
+    with pytest.raises(Refusal, match=r"none of the 3 stations of 'bay'\. Is --system right\?"):
+        record([a_status("elsewhere")])
 
 
 def test_poll_of_thousands_of_stations_takes_few_statements():
