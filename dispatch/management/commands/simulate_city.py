@@ -2,12 +2,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, connection
 
 from ...demo.simulation import STEP_SECONDS, Simulation
 from ...demo.smoke_client import SmokeFailure
 from ...exceptions import Refusal
-from ..base import DispatchCommand
+from ..base import DispatchCommand, explain
 from ..periodic import StopFlag, handle_signals, interruptible_sleep
 
 MAX_SPEED = 60
@@ -41,11 +41,15 @@ class Command(DispatchCommand):
     def step(self, simulation: Simulation) -> None:
         try:
             simulation.step()
-        except (OperationalError, InterfaceError, OSError):
-            # The database or the server is unavailable; a later step may reach it.
+        except Error as error:
+            # A later step may reach the database, on a new connection.
             connection.close()
-        except (SmokeFailure, Refusal) as trouble:
-            # Once, until a step succeeds again.
-            if simulation.steps > self.reported_at:
-                self.reported_at = simulation.steps
-                self.stderr.write(f"The demo city: {' '.join(str(trouble).split())}")
+            self.report_once(simulation, explain(error))
+        except (OSError, SmokeFailure, Refusal) as trouble:
+            self.report_once(simulation, str(trouble))
+
+    def report_once(self, simulation: Simulation, trouble: str) -> None:
+        """Once, until a step succeeds again."""
+        if simulation.steps > self.reported_at:
+            self.reported_at = simulation.steps
+            self.stderr.write(f"The demo city: {' '.join(trouble.split())}")

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import InternalError, OperationalError
 from django.db.models import F, Sum
 from django.db.models.functions import Now
 from django.test import override_settings
@@ -322,6 +323,35 @@ def test_the_simulation_reports_a_service_error_once_and_continues(stop, monkeyp
 
     assert steps[:3] == ["failed", "failed", "succeeded"]
     assert err.getvalue() == "The demo city: GET /tasks returned 503: <html> </html>\n"
+
+
+@pytest.mark.own_connections
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (InternalError("invalid page\nin block 0"), "refuses: invalid page in block 0"),
+        (OperationalError("session is\nread-only"), "not available: session is read-only"),
+    ],
+)
+def test_the_simulation_reports_a_database_error_once_and_continues(stop, monkeypatch, error, line):
+    seed()
+    steps = []
+
+    def step(simulation):
+        steps.append(simulation.steps)
+        if len(steps) == 3:
+            stop()
+        raise error
+
+    monkeypatch.setattr(Simulation, "step", step)
+    monkeypatch.setattr(simulate_city.connection, "close", lambda: None)
+    err = io.StringIO()
+
+    call_command("simulate_city", "http://nowhere.invalid", stderr=err)
+
+    assert len(steps) == 3
+    assert err.getvalue().count("\n") == 1
+    assert line in err.getvalue()
 
 
 @pytest.mark.own_connections

@@ -1,6 +1,7 @@
 """A database that becomes read-only, loses connections or freezes, under a real gunicorn."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import psycopg
 import pytest
 import requests
 
-from baywheels.embedded.cluster import DATABASE, Cluster
+from baywheels.embedded.cluster import DATABASE, PORT, SETTINGS, USER, Cluster
+from baywheels.embedded.place import Place
+from baywheels.embedded.programs import find_programs
 
 from ..support.server import ROOT, serve
 
@@ -222,3 +225,36 @@ EXPIRED_SUGGESTION = (
     " VALUES (1, 2, 3, 'expired', now() - interval '1 hour')"
 )
 COUNT_EXPIRED = "SELECT count(*) FROM suggestions WHERE reason = 'expired'"
+
+
+@contextmanager
+def standby_of(cluster, folder):
+    """Yield a hot standby's place and programs."""
+    programs, place = find_programs(), Place(folder)
+    folder.mkdir(mode=0o700)
+    primary = ["-h", str(cluster.socket_dir), "-p", str(PORT), "-U", USER]
+    copied = programs.run("pg_basebackup", *primary, "-R", "-D", str(place.data), place=place)
+    assert copied.returncode == 0, copied.stderr
+    server = ["-k", str(place.socket_dir), "-p", str(PORT)]
+    options = shlex.join([*server, *(f"--{name}={value}" for name, value in SETTINGS.items())])
+    started = programs.run("pg_ctl", "start", "-w", "-l", "log", "-o", options, place=place)
+    assert started.returncode == 0, started.stderr
+    try:
+        yield place, programs
+    finally:
+        programs.run("pg_ctl", "stop", "-m", "immediate", place=place)
+
+
+def test_first_write_after_the_promotion_of_a_standby_succeeds(cluster, tmp_path):
+    with standby_of(cluster, tmp_path / "standby") as (standby, programs):
+        url = f"{standby.url}&target_session_attrs=any"
+        with serve(DATABASE_URL=url, probe="/healthz") as server:
+            for _ in range(8):
+                assert requests.get(f"{server.url}/suggestions", timeout=15).status_code == 200
+                assert propose(server).status_code == 503
+                assert requests.get(f"{server.url}/readyz", timeout=15).status_code == 503
+
+            promoted = programs.run("pg_ctl", "promote", "-w", place=standby)
+            assert promoted.returncode == 0, promoted.stderr
+            assert [propose(server).status_code for _ in range(8)] == [200] * 8
+            assert requests.get(f"{server.url}/readyz", timeout=15).status_code == 200

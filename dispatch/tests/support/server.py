@@ -24,8 +24,9 @@ STOP_SECONDS = 15
 class Server:
     """A running gunicorn: `url` is its address, `process` its master, `log` what it wrote."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path, probe: str) -> None:
         self.process = process
+        self.probe = probe
         self.log = log
         self.url = f"http://127.0.0.1:{port}"
 
@@ -51,14 +52,19 @@ class Server:
 
     def _is_ready(self) -> bool:
         try:
-            return requests.get(f"{self.url}/readyz", timeout=10).ok
+            return requests.get(f"{self.url}{self.probe}", timeout=10).ok
         except requests.ConnectionError:
             return False
 
 
 @contextmanager
-def serve(workers: int = 1, port: int | None = None, **environment: str) -> Iterator[Server]:
-    """Run gunicorn as production does. Needs `transactional_db`: it sees only committed rows."""
+def serve(
+    workers: int = 1, port: int | None = None, probe: str = "/readyz", **environment: str
+) -> Iterator[Server]:
+    """Run gunicorn as production does. Needs `transactional_db`: it sees only committed rows.
+
+    The server counts as started once it answers GET on `probe` with success.
+    """
     # Port 0 would give each worker that binds for itself a port of its own.
     port = port or free_port()
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
@@ -68,7 +74,7 @@ def serve(workers: int = 1, port: int | None = None, **environment: str) -> Iter
             env=server_environment(WEB_CONCURRENCY=str(workers), **environment),
             stderr=log,
         )
-        server = Server(process, port, Path(log.name))
+        server = Server(process, port, Path(log.name), probe)
         try:
             server.wait_until_ready()
             yield server
