@@ -35,8 +35,13 @@ class Place:
 
     @property
     def url(self) -> str:
-        """For psql and django-environ. The server need not be running."""
-        return f"postgresql://{USER}@:{PORT}/{DATABASE}?host={quote(str(self.socket_dir), safe='')}"
+        """For psql, drivers and DATABASE_URL. The server need not be running."""
+        return self.url_for(USER)
+
+    def url_for(self, user: str) -> str:
+        """Without an empty host before the port, which asyncpg and node-postgres cannot read."""
+        host = quote(str(self.socket_dir), safe="")
+        return f"postgresql:///{DATABASE}?host={host}&user={user}"
 
     def owner(self) -> tuple[int, int]:
         """The owner's user and group id: in a user's folder, root acts as that user."""

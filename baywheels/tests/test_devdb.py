@@ -7,7 +7,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import environ
 import psycopg
 import pytest
 
@@ -407,6 +409,43 @@ def test_devdb_command_starts_shows_and_stops(cluster):
     assert devdb("url") == (f"{cluster.url}\n", 0)
     assert devdb("stop") == ("Stopped.\n", 0)
     assert devdb("status")[1] == 3
+
+
+def test_url_has_its_host_and_user_as_parameters(new_cluster):
+    cluster = new_cluster()
+
+    parts = urlsplit(cluster.url)
+
+    assert (parts.netloc, parts.path) == ("", "/baywheels")
+    assert parse_qs(parts.query) == {"host": [str(cluster.socket_dir)], "user": ["postgres"]}
+    read = environ.Env.db_url_config(cluster.url)
+    assert {"NAME": "baywheels", "OPTIONS": parse_first(parts.query)}.items() <= read.items()
+
+
+def parse_first(query: str) -> dict[str, str]:
+    return {name: first for name, (first, *_) in parse_qs(query).items()}
+
+
+def test_url_for_a_job_may_insert_but_not_replace(new_cluster):
+    cluster = new_cluster()
+
+    def manage(*arguments: str) -> str:
+        variables = {"DEVDB_DIR": str(cluster.folder), "DATABASE_URL": ""}
+        code = "import runpy; runpy.run_path('manage.py', run_name='__main__')"
+        return output(python(code, *arguments, env=variables)).strip()
+
+    assert "manage.py migrate" in manage("devdb", "url", "--job")
+    assert manage("migrate", "-v0") == ""
+    url = manage("devdb", "url", "--job")
+    assert manage("devdb", "url", "--job") == url
+
+    with psycopg.connect(url) as job:
+        job.execute(
+            "INSERT INTO suggestions (from_station_id, to_station_id, qty, reason)"
+            " VALUES (1, 2, 3, 'Full')"
+        )
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            job.execute("DROP TABLE suggestions CASCADE")
 
 
 def test_devdb_reset_without_a_terminal_needs_yes(new_cluster):
