@@ -1,6 +1,14 @@
 """Tables for terminals and spreadsheets."""
 
+import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
+from typing import Any
+
+# The places before a formula: at the beginning, and wherever a spreadsheet with another separator
+# may begin a cell. Spreadsheets take the full-width forms of = + - @ for formulas, too.
+FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 
 
 def aligned(rows: Iterable[Sequence[str]], sides: str) -> Iterator[str]:
@@ -16,4 +24,16 @@ def aligned(rows: Iterable[Sequence[str]], sides: str) -> Iterator[str]:
 
 def safe_cell(text: str) -> str:
     """Return text that a spreadsheet does not run as a formula, for CSV."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return FORMULA.sub("'", text)
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Yield the lines of a CSV file. Its byte order mark makes Excel read it as UTF-8."""
+    buffer = StringIO()
+    buffer.write("\ufeff")
+    writer = csv.writer(buffer, lineterminator="\n")
+    for row in rows:
+        writer.writerow([safe_cell(cell) if isinstance(cell, str) else cell for cell in row])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
@@ -11,6 +13,9 @@ from .parsers import BodyTooLarge
 
 # Seconds after which a crew may ask an empty queue again.
 EMPTY_QUEUE_RETRY_AFTER = 15
+
+# Rows of a request whose errors are listed.
+MOST_BAD_ROWS = 20
 
 REFUSALS = {
     exceptions.NotFound: 404,
@@ -49,7 +54,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse
         return None
     data = response.data
     if isinstance(error, ValidationError):
-        data = {"detail": first_sentence(error.detail), "errors": error.detail}
+        data = {"detail": describe(error.detail), "errors": first_rows(error.detail)}
     answer = JsonResponse(data, status=response.status_code)
     for name in ("Retry-After", "WWW-Authenticate"):
         if name in response:
@@ -57,10 +62,28 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse
     return answer
 
 
-def first_sentence(errors: Any, field: str = "") -> str:
+def describe(errors: Any) -> str:
+    """Name every invalid field of a body. Of many rows, say which is the first bad one."""
+    if isinstance(errors, dict) and all(isinstance(key, int) for key in errors):
+        first, fields = next(iter(errors.items()))
+        more = f" {len(errors) - 1:,} more rows are invalid." if len(errors) > 1 else ""
+        return f"Row {first + 1:,}: {describe(fields)}{more}"
+    return " ".join(sentences(errors))
+
+
+def sentences(errors: Any, field: str = "") -> Iterator[str]:
     if isinstance(errors, dict):
-        key, errors = next(iter(errors.items()))
-        return first_sentence(errors, field if key == "non_field_errors" else str(key))
-    if isinstance(errors, list):
-        return first_sentence(next(item for item in errors if item), field)
-    return f"{field}: {errors}" if field else str(errors)
+        for key, error in errors.items():
+            yield from sentences(error, field if key == "non_field_errors" else str(key))
+    elif isinstance(errors, list):
+        # The first error of a field is enough.
+        yield from sentences(next(item for item in errors if item), field)
+    else:
+        yield f"{field}: {errors}" if field else str(errors)
+
+
+def first_rows(errors: Any) -> Any:
+    """Return the errors, but of at most MOST_BAD_ROWS rows."""
+    if isinstance(errors, dict) and all(isinstance(key, int) for key in errors):
+        return dict(islice(errors.items(), MOST_BAD_ROWS))
+    return errors

@@ -6,13 +6,9 @@ from rest_framework import serializers
 
 from ..models import TEXT_LENGTH
 from ..texts import is_printable
+from ..values import time_with_zone, whole_number
 
 INT8_MAX = 9_223_372_036_854_775_807
-DIGITS = re.compile(r"-?[0-9]{1,20}", re.ASCII)
-# Django accepts many more formats, and assumes the server's time zone where none is given.
-RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
 SPACE_OF_OFFSET = re.compile(r" (?=\d\d:\d\d\Z)", re.ASCII)
 LONGEST_WORKER_ID = 200
 
@@ -23,12 +19,13 @@ def one_line(text: str) -> None:
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A JSON integer, or ASCII digits from a form; not true, 1.0 or other scripts' digits."""
+    """A whole number in any form that files may have it, too; DRF also accepts "5 "."""
 
     def to_internal_value(self, data: Any) -> int:
-        if type(data) is int or (isinstance(data, str) and DIGITS.fullmatch(data)):
-            return super().to_internal_value(data)
-        self.fail("invalid")
+        try:
+            return whole_number(data)
+        except ValueError:
+            self.fail("invalid")
 
 
 class StrictBooleanField(serializers.BooleanField):
@@ -57,9 +54,11 @@ class StrictDateTimeField(serializers.DateTimeField):
     default_error_messages = {"format": "Must be like 2026-05-04T08:30:00Z, with a time zone."}
 
     def to_internal_value(self, data: Any) -> datetime:
-        if not isinstance(data, str) or not RFC_3339.fullmatch(data):
+        try:
+            text = time_with_zone(data)
+        except ValueError:
             self.fail("format")
-        return super().to_internal_value(data)
+        return super().to_internal_value(text)
 
 
 class QueryDateTimeField(StrictDateTimeField):

@@ -5,26 +5,25 @@ Memory is bounded for any input: no record is read past MAX_RECORD.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
-
-import msgspec
 
 from .. import strict_json
 from ..exceptions import Refusal
 from ..services.ingest import SuggestionRow
+from .kinds import SEPARATOR_LINE
+from .rows import COLUMNS, NUMBERS, REQUIRED, RowError, printable
 
 # A reason takes up to 24,000 bytes if JSON escapes each of its characters.
 MAX_RECORD = 65_536
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 TOO_LONG = f"longer than {MAX_RECORD:,} bytes"
-NOT_UTF8 = "not valid UTF-8"
-
-COLUMNS = SuggestionRow.__struct_fields__
-REQUIRED = [field.name for field in msgspec.structs.fields(SuggestionRow) if field.required]
-NUMBERS = {"from_station_id", "to_station_id", "qty", "priority"}
-WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
+NOT_UTF8 = "not valid UTF-8: save the file as UTF-8"
+DELIMITERS = (b",", b";", b"\t")
+# pandas writes its index under no name, and reads that as "Unnamed: 0".
+INDEX_COLUMNS = ("", "Unnamed: 0")
+DECIMALS = re.compile(r",(?=0+\Z)")
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,8 @@ class BadRow:
 
 
 Record = SuggestionRow | BadRow
-
-
-class RowError(Exception):
-    """A row is invalid; the message says why."""
+# Makes the row of a record, or raises RowError.
+ToRow = Callable[[Any], SuggestionRow]
 
 
 class Lines:
@@ -64,7 +61,7 @@ class Lines:
         return line.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else line
 
 
-def read_jsonl(file: BinaryIO) -> Iterator[Record]:
+def read_jsonl(file: BinaryIO, to_row: ToRow) -> Iterator[Record]:
     lines = Lines(file)
     for line in lines:
         if not line.strip():
@@ -81,7 +78,8 @@ def parse_json(line: bytes) -> Any:
     try:
         return strict_json.loads(line)
     except strict_json.InvalidJson as error:
-        raise RowError(str(error)) from None
+        not_utf8 = isinstance(error.__context__, UnicodeDecodeError)
+        raise RowError(NOT_UTF8 if not_utf8 else str(error)) from None
 
 
 class CsvLines:
@@ -107,21 +105,32 @@ class CsvLines:
         return line.decode(errors="surrogateescape")
 
 
-def read_csv(file: BinaryIO) -> Iterator[Record]:
+def find_delimiter(file: BinaryIO) -> bytes:
+    """Return the separator that the first line has most often."""
+    start = file.tell()
+    first = next((line for line in Lines(file) if line.strip()), b"")
+    file.seek(start)
+    return max(DELIMITERS, key=first.count)
+
+
+def read_csv(file: BinaryIO, to_row: ToRow) -> Iterator[Record]:
     """The first record is the header. Refusal: the header is invalid."""
+    delimiter = find_delimiter(file).decode()
     lines = CsvLines(file)
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
     header: list[str] | None = None
     while True:
         lines.begin()
         try:
             cells = next(reader)
-            if not lines.record.strip():
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None and lines.record.startswith(SEPARATOR_LINE):
                 continue
             if header is None:
                 header = checked_header(cells)
             else:
-                yield to_row(parse_cells(header, cells))
+                yield to_row(parse_cells(header, cells, delimiter))
         except StopIteration:
             return
         except (csv.Error, RowError) as error:
@@ -131,54 +140,33 @@ def read_csv(file: BinaryIO) -> Iterator[Record]:
 
 
 def checked_header(cells: list[str]) -> list[str]:
-    for name in cells:
+    check_utf8(cells)
+    columns = cells[1:] if cells[0] in INDEX_COLUMNS else cells
+    for name in columns:
         if name not in COLUMNS:
             raise RowError(f"unknown column {printable(name)!r}; known are {', '.join(COLUMNS)}")
-        if cells.count(name) > 1:
+        if columns.count(name) > 1:
             raise RowError(f"column {name} appears twice")
-    if missing := [name for name in REQUIRED if name not in cells]:
+    if missing := [name for name in REQUIRED if name not in columns]:
         raise RowError(f"column {missing[0]} is missing")
     return cells
 
 
-def parse_cells(header: list[str], cells: list[str]) -> dict[str, Any]:
-    """Empty cells count as omitted."""
+def check_utf8(cells: list[str]) -> None:
     if any("\udc80" <= character <= "\udcff" for cell in cells for character in cell):
         raise RowError(NOT_UTF8)
+
+
+def parse_cells(header: list[str], cells: list[str], delimiter: str) -> dict[str, str]:
+    check_utf8(cells)
     if len(cells) != len(header):
         raise RowError(f"{len(cells)} fields where the header has {len(header)}")
-    values: dict[str, Any] = {n: cell for n, cell in zip(header, cells, strict=True) if cell}
-    for name in NUMBERS & values.keys():
-        if not WHOLE_NUMBER.fullmatch(values[name]):
-            raise RowError(f"{name}: not a whole number: {printable(values[name])}")
-        values[name] = int(values[name])
+    values = {n: cell for n, cell in zip(header, cells, strict=True) if n not in INDEX_COLUMNS}
+    if delimiter == ";":
+        # Where fields end with a semicolon, numbers have a decimal comma.
+        for name in NUMBERS & values.keys():
+            values[name] = DECIMALS.sub(".", values[name])
     return values
-
-
-def to_row(values: Any) -> SuggestionRow:
-    try:
-        return msgspec.convert(values, SuggestionRow)
-    except msgspec.ValidationError as error:
-        raise RowError(explain(str(error))) from None
-    except UnicodeEncodeError:
-        raise RowError("a field name contains half a surrogate pair") from None
-
-
-def explain(error: str) -> str:
-    """Put the field in front of msgspec's message: "qty: Expected `int` >= 1"."""
-    if found := re.fullmatch(r"(.*) - at `\$\.?(.*)`", error, re.DOTALL):
-        error = f"{found[2]}: {found[1]}"
-    elif found := re.fullmatch(r"Object missing required field `(.*)`", error):
-        error = f"{found[1]}: missing"
-    elif found := re.fullmatch(r"Object contains unknown field `(.*)`", error, re.DOTALL):
-        error = f"{found[1]}: unknown field"
-    return printable(error)
-
-
-def printable(text: str) -> str:
-    """Shorten and escape the text for one line of a terminal or a log."""
-    short = text if len(text) <= 200 else f"{text[:200]}..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
 
 
 def bad_row(line: int, error: Exception, text: bytes | bytearray) -> BadRow:

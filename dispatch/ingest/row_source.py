@@ -7,26 +7,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from ..exceptions import Refusal, os_errors_as_refusals
 from ..services.ingest import SuggestionRow
+from ..values import whole_number
 from .formats import READERS, BadRow, Record
+from .kinds import HEAD, STDIN, find_format
+from .rows import ReadStation, RowMaker
 
-STDIN = "-"
 SHOWN = 20
 LINES_BETWEEN_REPORTS = 10_000
-FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", STDIN: "jsonl"}
-
-
-def find_format(name: str) -> str:
-    suffix = name if name == STDIN else Path(name).suffix.lower()
-    if suffix not in FORMATS:
-        raise Refusal(f"{name}: unknown format; add --format jsonl or --format csv.")
-    return FORMATS[suffix]
 
 
 @contextmanager
@@ -121,12 +114,26 @@ class RowReader:
 
 @contextmanager
 def open_rows(
-    name: str, data_format: str | None, rejects_name: str | None, report: Callable[[int], None]
+    name: str,
+    data_format: str | None,
+    rejects_name: str | None,
+    report: Callable[[int], None],
+    read_station: ReadStation = whole_number,
 ) -> Iterator[RowReader]:
     """`report` is called with the number of rows read so far, every 10,000 rows."""
-    read = READERS[data_format or find_format(name)]
-    with open_input(name) as file, open_rejects(rejects_name, file) as rejects:
-        yield RowReader(read_records(name, read(file)), rejects, report)
+    with open_input(name) as file:
+        found = find_format(name, read_head(name, file), data_format)
+        with open_rejects(rejects_name, file) as rejects:
+            records = READERS[found](file, RowMaker(read_station))
+            yield RowReader(read_records(name, records), rejects, report)
+
+
+def read_head(name: str, file: BinaryIO) -> bytes:
+    with os_errors_as_refusals(name):
+        start = file.tell()
+        head = file.read(HEAD)
+        file.seek(start)
+    return head
 
 
 def read_records(name: str, records: Iterator[Record]) -> Iterator[Record]:

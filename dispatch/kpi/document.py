@@ -1,14 +1,12 @@
 """Writes a report as JSON and as CSV."""
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
-from io import StringIO
 from typing import Any
 
-from ..tables import safe_cell
+from ..tables import csv_text
 from .report import KpiReport
 
 
@@ -65,12 +63,7 @@ def to_json(report: KpiReport) -> str:
 
 def to_csv(report: KpiReport) -> str:
     """Return one line a figure, under its name in JSON."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["figure", "value"])
-    for name, value in figures(to_document(report)):
-        writer.writerow([name, safe_cell(value) if isinstance(value, str) else value])
-    return text.getvalue()
+    return "".join(csv_text([("figure", "value"), *figures(to_document(report))]))
 
 
 def figures(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -12,6 +13,9 @@ from django.db import Error, InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import DatabaseUnavailable, Refusal
+
+# As if SIGPIPE had ended it, which is how other programs end here.
+READER_IS_GONE = 128 + signal.SIGPIPE
 
 
 def explain(error: Refusal | Error) -> str:
@@ -42,9 +46,15 @@ def refuse_empty(parser: CommandParser, options: Mapping[str, Any]) -> None:
     """In a crontab, an unset variable would silently turn an option off."""
     for action in parser._actions:
         value = options.get(action.dest)
-        if value == "" or (isinstance(value, list) and "" in value):
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(each, str) and not each.strip() for each in values):
             name = action.option_strings[-1] if action.option_strings else action.dest.upper()
-            raise CommandError(f"{name} must not be empty: is a variable unset?")
+            raise Refusal(f"{name} must not be empty: is a variable unset?")
+
+
+def discard_output() -> None:
+    """Otherwise Python tries to write the rest when it exits, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class DispatchCommand(BaseCommand):
@@ -53,14 +63,20 @@ class DispatchCommand(BaseCommand):
     requires_system_checks = ()
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        refuse_empty(self.create_parser("manage.py", ""), options)
         self.as_json = bool(options.get("json"))
         try:
-            return super().execute(*args, **options)
+            refuse_empty(self.create_parser("manage.py", ""), options)
+            output = super().execute(*args, **options)
+            self.stdout.flush()
         except CommandError:
             raise
+        except BrokenPipeError:
+            # The reader has seen enough, as in `export_stations | head`.
+            discard_output()
+            raise SystemExit(READER_IS_GONE) from None
         except (Refusal, Error) as error:
             self.fail(explain(error))
+        return output
 
     def fail(self, error: str, returncode: int = 1) -> NoReturn:
         if self.as_json:
@@ -80,6 +96,5 @@ class DispatchCommand(BaseCommand):
             self.stdout.write(result if isinstance(result, str) else to_json(result))
             self.stdout.flush()
         except OSError as error:
-            # Otherwise Python tries again when it exits, and complains.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_output()
             self.stderr.write(f"Could not print the result: {error.strerror}.")

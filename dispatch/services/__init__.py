@@ -4,7 +4,7 @@ from .approvals import Approval, approve_suggestion, approve_suggestions, create
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
 from .import_original import Imported, import_original
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
-from .proposals import Outcome, Proposal, propose_suggestions
+from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
 from .stations.feeds import FeedReading, find_known_feeds, note_trouble, note_unmodified
 from .stations.status import StatusResult, record_status
@@ -22,6 +22,7 @@ __all__ = [
     "IngestResult",
     "Outcome",
     "Proposal",
+    "ProposalResult",
     "Pruned",
     "Report",
     "StatusResult",

@@ -20,6 +20,7 @@ from ..models import (
     TaskEvent,
 )
 from ..texts import is_printable
+from .doubts import count_doubts, describe_doubts
 from .locks import advisory_lock
 
 EXPIRY_YEARS = range(2001, 8999)
@@ -73,6 +74,8 @@ class IngestResult:
     `removed`: open suggestions that a replacing input no longer names. `repeated`: earlier rows of
     a move that the input names again. `under_way`: skipped, because a task already makes the move.
     `decided`: skipped, because the suggestion was approved or rejected while the input was read.
+    `expired`: entered, although their expiry has passed. `unknown_stations`: stations that moves
+    name and no feed has listed; 0 if there are no stations at all.
     """
 
     inserted: int
@@ -81,6 +84,12 @@ class IngestResult:
     repeated: int
     under_way: int
     decided: int
+    expired: int = 0
+    unknown_stations: int = 0
+
+    @property
+    def warning(self) -> str:
+        return describe_doubts(self.expired, self.unknown_stations)
 
 
 STAGE = """
@@ -192,7 +201,7 @@ def ingest_suggestions(
     stage(run, rows, allow_empty)
     repeated = run(DROP_REPEATED)
     under_way = 0 if include_under_way else run(DROP_UNDER_WAY)
-    counts = count(run) if dry_run else merge(run)
+    counts = {**count_doubts(), **(count(run) if dry_run else merge(run))}
     result = IngestResult(repeated=repeated, under_way=under_way, **counts)
     run(CLEAN_UP)
     if not dry_run:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import reduce
 from operator import or_
@@ -9,7 +10,8 @@ from operator import or_
 from django.db import transaction
 from django.db.models import Q
 
-from ..models import EventKind, Suggestion, Task, TaskEvent
+from ..models import EventKind, Suggestion, TaskEvent
+from .doubts import describe_doubts
 from .ingest import SuggestionRow, check_source
 from .locks import advisory_lock
 from .rows import run
@@ -22,6 +24,21 @@ REFRESH = """
     FROM unnest(%s::bigint[], %s::integer[], %s::text[], %s::integer[], %s::timestamptz[])
          AS fresh (id, qty, reason, priority, expires_at)
     WHERE suggestions.id = fresh.id
+"""
+# One statement, so that a proposal costs no further round trip.
+FIND_OBSTACLES = """
+    WITH named AS (
+        SELECT * FROM unnest(%s::integer[], %s::integer[]) AS named (from_station_id, to_station_id)
+    ), named_stations (id) AS (
+        SELECT from_station_id FROM named UNION SELECT to_station_id FROM named
+    )
+    SELECT clock_timestamp(),
+           ARRAY(SELECT ARRAY[from_station_id, to_station_id]
+                 FROM tasks JOIN named USING (from_station_id, to_station_id)
+                 WHERE status IN ('ready', 'assigned')),
+           (SELECT count(*) FROM named_stations
+            WHERE EXISTS (SELECT FROM stations)
+              AND NOT EXISTS (SELECT FROM stations WHERE stations.id = named_stations.id))
 """
 Pair = tuple[int, int]
 
@@ -40,9 +57,31 @@ class Proposal:
     suggestion: Suggestion | None
 
 
+@dataclass(frozen=True)
+class ProposalResult:
+    """`proposals`: one for each row, in order. The counts are those of `IngestResult`."""
+
+    proposals: list[Proposal]
+    expired: int
+    unknown_stations: int
+
+    @property
+    def warning(self) -> str:
+        return describe_doubts(self.expired, self.unknown_stations)
+
+
+@dataclass(frozen=True)
+class Obstacles:
+    """`now`: the database's clock. `under_way`: moves that open tasks already make."""
+
+    now: datetime
+    under_way: set[Pair]
+    unknown_stations: int
+
+
 @transaction.atomic(durable=True)
-def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -> list[Proposal]:
-    """Insert suggestions, all or none, and return the outcome of each row, in order.
+def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -> ProposalResult:
+    """Insert suggestions, all or none, and return the outcome of each row.
 
     As in `ingest_suggestions`, a move that the source already has open is refreshed, the last row
     of a repeated move wins, and moves that an open task already makes are skipped.
@@ -52,21 +91,35 @@ def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -
     known = open_suggestions(rows, source)
     by_hand = prioritized_by_hand(known)
     # After the locks: a suggestion may have become a task during the wait.
-    under_way = moves_under_way(rows)
-    proposals = [propose(row, source, known, under_way, by_hand) for row in rows]
+    found = find_obstacles(rows)
+    proposals = [propose(row, source, known, found.under_way, by_hand) for row in rows]
     new = [each for each in known.values() if each.pk is None]
     kept = [each for each in known.values() if each.pk is not None]
     Suggestion.objects.bulk_create(new)
     if kept:
         refresh(kept)
-    counts = {
-        outcome.value: sum(proposal.outcome == outcome for proposal in proposals)
-        for outcome in Outcome
-    }
-    TaskEvent.objects.create(
-        kind=EventKind.INGESTED, actor=actor, source=source, details={"rows": len(rows), **counts}
+    outcomes = [proposal.outcome for proposal in proposals]
+    result = ProposalResult(
+        proposals,
+        expired=sum(has_expired(each, found.now) for each in known.values()),
+        unknown_stations=found.unknown_stations,
     )
-    return proposals
+    TaskEvent.objects.create(
+        kind=EventKind.INGESTED,
+        actor=actor,
+        source=source,
+        details={
+            "rows": len(rows),
+            **{outcome.value: outcomes.count(outcome) for outcome in Outcome},
+            "expired": result.expired,
+            "unknown_stations": result.unknown_stations,
+        },
+    )
+    return result
+
+
+def has_expired(suggestion: Suggestion, now: datetime) -> bool:
+    return suggestion.expires_at is not None and suggestion.expires_at <= now
 
 
 def refresh(suggestions: list[Suggestion]) -> None:
@@ -90,9 +143,10 @@ def named_by(rows: list[SuggestionRow]) -> Q:
     return reduce(or_, moves, Q())
 
 
-def moves_under_way(rows: list[SuggestionRow]) -> set[Pair]:
-    tasks = Task.objects.open().filter(named_by(rows))
-    return set(tasks.values_list("from_station_id", "to_station_id"))
+def find_obstacles(rows: list[SuggestionRow]) -> Obstacles:
+    starts, ends = zip(*map(pair, rows), strict=True)
+    [[(now, under_way, unknown_stations)]] = run((FIND_OBSTACLES, [list(starts), list(ends)]))
+    return Obstacles(now, set(map(tuple, under_way)), unknown_stations)
 
 
 def open_suggestions(rows: list[SuggestionRow], source: str) -> dict[Pair, Suggestion]:

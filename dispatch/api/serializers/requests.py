@@ -1,5 +1,6 @@
 """Request bodies and query parameters of the API."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -141,11 +142,12 @@ class ProposalSerializer(RequestSerializer):
         help_text="The job that proposes the move; the same in all rows of a request.",
     )
 
-    def validate_priority(self, priority: int | None) -> int:
-        return priority or 0
-
-    def validate_source(self, source: str | None) -> str:
-        return source or ""
+    def to_internal_value(self, data: Any) -> Any:
+        """Optional fields without a value count as omitted, as in files."""
+        if isinstance(data, Mapping):
+            optional = {name for name, field in self.fields.items() if not field.required}
+            data = {n: v for n, v in data.items() if n not in optional or v not in (None, "")}
+        return super().to_internal_value(data)
 
     def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
         if expires_at is not None and expires_at.year not in EXPIRY_YEARS:

@@ -5,7 +5,9 @@ from typing import IO, Any
 import msgspec
 from django.db.models import QuerySet
 from django.http import FileResponse, HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
+    OpenApiParameter,
     PolymorphicProxySerializer,
     extend_schema,
     extend_schema_view,
@@ -118,6 +120,15 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
             "suggests is refreshed and keeps its id and age. A move that an open task already "
             "makes is skipped."
         ),
+        parameters=[
+            OpenApiParameter(
+                "X-Warning",
+                OpenApiTypes.STR,
+                OpenApiParameter.HEADER,
+                response=[200],
+                description="Some moves have already expired, or name stations of no feed.",
+            )
+        ],
         request=PolymorphicProxySerializer(
             "ProposalOneOrMany",
             [ProposalSerializer, ProposalSerializer(many=True)],
@@ -148,13 +159,16 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         if len(sources) > 1:
             raise ValidationError({"source": ["All rows of a request must have the same source."]})
         caller = authority_of(request)
-        proposals = services.propose_suggestions(
+        result = services.propose_suggestions(
             [SuggestionRow(**row) for row in rows],
             source=caller.resolve_source(sources.pop()),
             actor=caller.actor,
         )
-        results = [ProposedSerializer(proposal).data for proposal in proposals]
-        return Response(results if isinstance(request.data, list) else results[0])
+        outcomes = [ProposedSerializer(proposal).data for proposal in result.proposals]
+        response = Response(outcomes if isinstance(request.data, list) else outcomes[0])
+        if result.warning:
+            response.headers["X-Warning"] = result.warning
+        return response
 
     def get_queryset(self) -> QuerySet[Suggestion]:
         return super().get_queryset().only(*SuggestionSerializer.Meta.fields)

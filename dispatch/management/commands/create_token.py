@@ -40,7 +40,7 @@ class Command(DispatchCommand):
                 expires_at=expiry(options["days"]),
             )
         self.stderr.write(f"Token {token.pk} of {token.user}. It will not be shown again:")
-        self.stdout.write(secret)
+        self.report(secret)
 
 
 def account(name: str, role: str | None) -> User:

@@ -1,7 +1,7 @@
-import csv
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,10 +9,21 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Prefetch
 
 from ...models import Station, StationAlias
-from ...tables import safe_cell
+from ...tables import csv_text
 from ..base import DispatchCommand
 
-COLUMNS = ("number", "system", "feed_ids", "name", "lat", "lon", "capacity", "gone_at")
+# New columns come last, for readers that go by position.
+COLUMNS = (
+    "number",
+    "system",
+    "feed_ids",
+    "name",
+    "lat",
+    "lon",
+    "capacity",
+    "gone_at",
+    "short_name",
+)
 
 
 class Command(DispatchCommand):
@@ -47,9 +58,8 @@ class Writable(Protocol):
 
 
 def write(file: Writable) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(rows())
+    for line in csv_text(chain([COLUMNS], rows())):
+        file.write(line)
 
 
 def rows() -> Iterator[list[Any]]:
@@ -57,11 +67,12 @@ def rows() -> Iterator[list[Any]]:
     for station in Station.objects.order_by("pk").prefetch_related(aliases):
         yield [
             station.pk,
-            safe_cell(station.system),
-            safe_cell(";".join(alias.feed_id for alias in station.aliases.all())),
-            safe_cell(station.name),
+            station.system,
+            ";".join(alias.feed_id for alias in station.aliases.all()),
+            station.name,
             station.lat,
             station.lon,
             station.capacity,
             station.gone_at.isoformat() if station.gone_at else "",
+            station.short_name,
         ]

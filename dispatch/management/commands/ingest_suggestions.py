@@ -1,5 +1,7 @@
 import signal
 import time
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +11,11 @@ from django.db import connection
 from ...exceptions import Refusal
 from ...ingest.formats import READERS
 from ...ingest.row_source import RowReader, open_rows
+from ...ingest.rows import ReadStation
+from ...models import Station
 from ...services import ingest_suggestions
+from ...services.doubts import describe_doubts
+from ...values import whole_number
 from ..base import DispatchCommand
 from ..periodic import handle_signals
 
@@ -30,20 +36,50 @@ def check_options(options: dict[str, Any]) -> None:
         raise Refusal("--replace needs --source: it replaces the suggestions of one source.")
 
 
+def short_name_reader() -> ReadStation:
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for name, number in Station.objects.present().values_list("short_name", "pk"):
+        numbers[name].append(number)
+
+    def read(value: Any) -> int:
+        names = [value] if isinstance(value, str) else []
+        with suppress(ValueError):
+            # A short name of digits alone may have become a number on its way.
+            names.append(str(whole_number(value)))
+        found = next((numbers[name] for name in names if name in numbers), [])
+        if not found:
+            raise ValueError("no station has this short name")
+        if len(found) > 1:
+            raise ValueError(f"{len(found)} stations have this short name")
+        return found[0]
+
+    return read
+
+
 def summary(counts: dict[str, Any]) -> str:
     names = ("inserted", "refreshed", "removed", "repeated", "under_way", "decided", "rejected")
     text = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in names) + "."
+    if not any(counts[name] for name in names if name != "removed"):
+        text = f"The input has no rows. {text}"
+    text = f"{text} {describe_doubts(counts['expired'], counts['unknown_stations'])}".rstrip()
     return f"Dry run, nothing was changed: {text}" if counts["dry_run"] else text
 
 
 class Command(DispatchCommand):
     help = "Enters an ML job's suggestions from JSON Lines or CSV, all or none."
+    reader: RowReader | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("file", metavar="FILE", help="a file, or - for standard input")
-        add("--format", choices=list(READERS), help="default: by extension; jsonl for -")
+        add("--format", choices=list(READERS), help="default: by content and extension")
         add("--source", help="the job's name; default: none")
+        add(
+            "--stations-by",
+            choices=["number", "short_name"],
+            default="number",
+            help="what FILE calls a station; default: number",
+        )
         add(
             "--replace",
             action="store_true",
@@ -65,7 +101,6 @@ class Command(DispatchCommand):
         add("--json", action="store_true", help="print one JSON object, on failure too")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.reader: RowReader | None = None
         self.started = time.monotonic()
         self.showed_progress = False
         try:
@@ -80,8 +115,10 @@ class Command(DispatchCommand):
     def ingest(self, options: dict[str, Any]) -> dict[str, Any]:
         source = options["source"] or ""
         given = (options["file"], options["format"], options["rejects"])
+        by_short_name = options["stations_by"] == "short_name"
+        read_station = short_name_reader() if by_short_name else whole_number
         try:
-            with open_rows(*given, self.show_progress) as self.reader:
+            with open_rows(*given, self.show_progress, read_station) as self.reader:
                 result = ingest_suggestions(
                     self.reader.rows(),
                     source=source,

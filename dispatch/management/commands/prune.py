@@ -23,6 +23,7 @@ def to_age(text: str) -> timedelta:
 
 class Command(DispatchCommand):
     help = "Removes tasks that ended long ago. You may kill it at any time and run it again."
+    tasks = events = 0
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -40,7 +41,6 @@ class Command(DispatchCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.options = options
-        self.tasks = self.events = 0
         age, with_events = options["older_than"], options["with_events"]
         if options["dry_run"]:
             self.add(count_prunable(age, with_events=with_events))

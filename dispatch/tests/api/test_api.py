@@ -81,7 +81,7 @@ def test_completion_reports_bikes_moved(api):
         {"moved_qty": -1},
         {"moved_qty": 2**31},
         {"moved_qty": True},
-        {"moved_qty": 1.0},
+        {"moved_qty": 1.5},
         {"moved_qty": "٣"},
         {"worker_id": ""},
         {"worker_id": 7},

@@ -29,8 +29,9 @@ def fail():
     yield 1 / 0
 
 
-def result(inserted=0, refreshed=0, removed=0, repeated=0, under_way=0, decided=0):
-    return IngestResult(inserted, refreshed, removed, repeated, under_way, decided)
+def result(inserted=0, **counts):
+    others = ("refreshed", "removed", "repeated", "under_way", "decided")
+    return IngestResult(inserted, **{**dict.fromkeys(others, 0), **counts})
 
 
 def moves(**filters):
@@ -41,7 +42,7 @@ def moves(**filters):
 def test_all_fields_are_stored_and_one_event_has_the_counts():
     row = move(1, 2, 7, "Leer, 次は", priority=-3, expires_at=MORNING)
 
-    assert ingest(row, move(3, 4)) == result(inserted=2)
+    assert ingest(row, move(3, 4)) == result(inserted=2, expired=1)
 
     first, second = Suggestion.objects.order_by("id")
     assert (first.from_station_id, first.to_station_id, first.qty) == (1, 2, 7)
@@ -58,6 +59,8 @@ def test_all_fields_are_stored_and_one_event_has_the_counts():
         "repeated": 0,
         "under_way": 0,
         "decided": 0,
+        "expired": 1,
+        "unknown_stations": 0,
     }
 
 

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from dispatch.ingest import formats
 from dispatch.ingest.formats import READERS
+from dispatch.ingest.rows import RowMaker
 from dispatch.management.commands import ingest_suggestions
 from dispatch.models import Suggestion, TaskEvent
 
@@ -98,6 +99,8 @@ def test_json_prints_one_object(write):
         "repeated": 0,
         "under_way": 0,
         "decided": 0,
+        "expired": 0,
+        "unknown_stations": 0,
         "rejected": 0,
     }
 
@@ -238,6 +241,8 @@ def test_a_slow_producer_holds_no_transaction_open(stdin):
 )
 def test_an_unreadable_file_is_reported_in_one_line(tmp_path, monkeypatch, name, complaint):
     (tmp_path / "folder.jsonl").mkdir()
+    for unclear in (".csv", "rows.txt"):
+        (tmp_path / unclear).touch()
     if name == "secret.jsonl":
 
         def deny(*args, **kwargs):
@@ -253,10 +258,12 @@ def test_an_unreadable_file_is_reported_in_one_line(tmp_path, monkeypatch, name,
 
 BAD_JSON = {
     "zero": (line(qty=0), "qty: Expected `int` >= 1"),
-    "true": (line(qty=True), "qty: Expected `int`, got `bool`"),
-    "float": (line(qty=5.0), "qty: Expected `int`, got `float`"),
-    "text": (line(qty="5"), "qty: Expected `int`, got `str`"),
-    "null": (line(qty=None), "qty: Expected `int`, got `null`"),
+    "true": (line(qty=True), "qty: not a whole number: True"),
+    "fraction": (line(qty=2.7), "qty: not a whole number: 2.7"),
+    "inexact": (line(qty=1e16), "qty: not a whole number: 1e+16"),
+    "word": (line(qty="five"), "qty: not a whole number: five"),
+    "list": (line(qty=[5]), "qty: not a whole number"),
+    "null": (line(qty=None), "qty: missing"),
     "int4": (line(qty=2**31), "qty: Expected `int` <= 2147483647"),
     "int8": (line(qty=2**64), "qty: Expected `int` <= 2147483647"),
     "gigantic": (line().replace("5", "9" * 5_000), "not valid JSON: a number with"),
@@ -264,24 +271,24 @@ BAD_JSON = {
     "nan": (line().replace("5", "NaN"), "not valid JSON: NaN"),
     "negative station": (line(from_station_id=-1), "from_station_id: Expected `int` >= 0"),
     "loop": (line(to_station_id=1), "from_station_id and to_station_id must differ"),
-    "empty": (line(reason=""), "reason: must not be empty"),
+    "empty": (line(reason=""), "reason: missing"),
     "blank": (line(reason=" \t\u2003"), "reason: must not be empty"),
     "long": (line(reason="x" * 2001), "reason: Expected `str` of length <= 2000"),
     "nul": (line(reason="a\0"), "reason: cannot store a NUL or half a surrogate pair"),
     "surrogate": (line(reason="\ud800"), "reason: cannot store a NUL or half a surrogate pair"),
-    "surrogate key": (line(**{"\ud800": 1}), "a field name contains half a surrogate pair"),
+    "surrogate key": (line(**{"\ud800": 1}), "\\ud800: unknown field"),
     "priority": (line(priority=101), "priority: Expected `int` <= 100"),
-    "no zone": (line(expires_at="2015-05-04T08:00:00"), "expires_at: Expected `datetime` with"),
+    "no zone": (line(expires_at="2015-05-04T08:00:00"), "expires_at: not a time like"),
     "year 0": (line(expires_at="0000-05-04T08:00:00Z"), "expires_at: Invalid RFC3339"),
     "year 1": (line(expires_at="0001-01-01T00:00:00Z"), "expires_at: the year must be"),
     "year 9999": (line(expires_at="9999-12-31T23:59:59Z"), "expires_at: the year must be"),
-    "year 10000": (line(expires_at="10000-05-04T08:00:00Z"), "expires_at: Invalid RFC3339"),
-    "timestamp": (line(expires_at=1_777_881_600), "expires_at: Expected `datetime | null`"),
+    "year 10000": (line(expires_at="10000-05-04T08:00:00Z"), "expires_at: not a time like"),
+    "timestamp": (line(expires_at=1_777_881_600), "expires_at: not a time like"),
     "missing": ('{"from_station_id": 1, "to_station_id": 2, "qty": 5}', "reason: missing"),
     "unknown": (line(quantity=5), "quantity: unknown field"),
     "escape codes": (line(**{"\x1b[2J\n": 5}), "\\x1b[2J\\n: unknown field"),
     "twice": ('{"qty": 5, ' + line()[1:], "not valid JSON: key 'qty' given twice"),
-    "array": ("[1]", "Expected `object`, got `array`"),
+    "array": ("[1]", "not a JSON object"),
     "deep": ("[" * 60_000, "not valid JSON: nested too deeply"),
     "cut off": (line()[:-3], "not valid JSON: "),
     "two objects": (line().strip() * 2, "not valid JSON: Extra data at character"),
@@ -301,14 +308,14 @@ def test_an_invalid_json_line_is_reported_with_its_field(write, bad, complaint):
 
 BAD_CSV = {
     "word": ("1,2,many,Full", "qty: not a whole number: many"),
-    "decimal": ("1,2,5.0,Full", "qty: not a whole number: 5.0"),
+    "fraction": ("1,2,2.7,Full", "qty: not a whole number: 2.7"),
+    "thousand": ("1,2,1.000,Full", "qty: not a whole number: 1.000"),
     "space": ("1, 2,5,Full", "to_station_id: not a whole number:  2"),
     "arabic digits": ("1,2,\u0665,Full", "qty: not a whole number: \u0665"),
     "int8": ("1,2,99999999999999999999,Full", "qty: Expected `int` <= 2147483647"),
     "gigantic": (f"1,2,{'9' * 5_000},Full", "qty: not a whole number: 999"),
     "empty number": ("1,2,,Full", "qty: missing"),
     "empty reason": ("1,2,5,", "reason: missing"),
-    "only commas": (",,,", "from_station_id: missing"),
     "short": ("1,2,5", "3 fields where the header has 4"),
     "long": ("1,2,5,Full,", "5 fields where the header has 4"),
     "quotes": ('1,2,5,"Full" very', "',' expected after '\"'"),
@@ -384,7 +391,7 @@ def test_an_endless_line_is_read_in_pieces():
             self.left -= 1
             return b"x" * size if self.left > 0 else b""
 
-    rows = list(formats.read_jsonl(Endless()))
+    rows = list(formats.read_jsonl(Endless(), RowMaker()))
     assert [row.error for row in rows] == ["longer than 65,536 bytes"]
     assert set(Endless.asked) == {65_537}
 
@@ -534,8 +541,8 @@ def test_a_lost_connection_is_one_line_and_enters_nothing(write):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_lost_amid_the_rows_enters_nothing(write, monkeypatch):
-    def cut_after_one_row(file):
-        rows = formats.read_jsonl(file)
+    def cut_after_one_row(file, to_row):
+        rows = formats.read_jsonl(file, to_row)
         yield next(rows)
         with background() as start:
             start(cut_others).result(timeout=20)

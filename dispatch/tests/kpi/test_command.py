@@ -222,8 +222,10 @@ def test_json_has_every_figure_under_its_name(day):
 
 
 def test_csv_has_one_figure_a_line_and_no_formula(day):
-    head, *rows = csv.reader(StringIO(on_the_day("--csv"), newline=""))
+    output = on_the_day("--csv")
+    head, *rows = csv.reader(StringIO(output.removeprefix("\ufeff"), newline=""))
 
+    assert output.startswith("\ufeff"), "Excel would not read it as UTF-8."
     figures = dict(rows)
     assert head == ["figure", "value"]
     assert len(figures) == len(rows)

@@ -2,13 +2,28 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import (
+    BaseCommand,
+    CommandError,
+    call_command,
+    find_commands,
+    load_command_class,
+)
 from django.db import OperationalError
 
+from dispatch import management
 from dispatch.exceptions import Refusal
 from dispatch.management.base import DispatchCommand
+
+from ..support.server import ROOT, database_url
+
+VALUES = {"older_than": "90d"}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +45,69 @@ def test_an_empty_argument_is_refused(arguments, name):
     with pytest.raises(CommandError) as refused:
         call_command(*arguments)
 
-    assert str(refused.value) == f"{name} must not be empty: is a variable unset?"
+    assert str(refused.value).startswith(f"{name} must not be empty: is a variable unset?")
+
+
+def arguments_of_commands():
+    """Every argument of every command that takes a value, with those that the command requires."""
+    for name in find_commands(str(Path(management.__file__).parent)):
+        command = load_command_class("dispatch", name)
+        if not isinstance(command, DispatchCommand):
+            continue
+        parser = command.create_parser("manage.py", name)
+        common = {action.dest for action in BaseCommand().create_parser("", "")._actions}
+        own = [action for action in parser._actions if action.dest not in common]
+        for action in own:
+            if action.nargs != 0:
+                yield pytest.param(name, action, own, id=f"{name} {action.dest}")
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+@pytest.mark.parametrize(("command", "argument", "others"), list(arguments_of_commands()))
+def test_every_command_refuses_an_empty_argument_at_once(command, argument, others, empty):
+    given = []
+    for each in others:
+        if each is argument or each.required:
+            value = empty if each is argument else VALUES.get(each.dest, "x")
+            given += [each.option_strings[-1], value] if each.option_strings else [value]
+
+    with pytest.raises(CommandError, match=r"must not be empty|invalid|is not "):
+        call_command(command, *given)
+
+
+def test_an_empty_argument_is_reported_as_json_too(capsys):
+    with pytest.raises(CommandError):
+        call_command("ingest_suggestions", "-", "--source=", "--json")
+
+    assert json.loads(capsys.readouterr().out)["error"] == (
+        "--source must not be empty: is a variable unset?"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("command", ["export_stations", "list_tokens", "kpi", "sweep"])
+def test_a_reader_that_leaves_early_causes_no_traceback(command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        ended = subprocess.run(
+            [sys.executable, "manage.py", command],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "DATABASE_URL": database_url(),
+                "SECRET_KEY": "k" * 50,
+                "ALLOWED_HOSTS": "127.0.0.1",
+            },
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    said = ended.stderr.replace("Could not print the result: Broken pipe.\n", "")
+    assert (ended.returncode in (0, 141), said) == (True, "")
 
 
 class Failing(DispatchCommand):

@@ -15,7 +15,7 @@ from django.db import OperationalError, connection
 from dispatch.gbfs import Answer, Validators, sources
 from dispatch.management import feeds, periodic
 from dispatch.management.commands import export_stations, poll_status
-from dispatch.models import Station, StationFeed, StationStatus
+from dispatch.models import Station, StationAlias, StationFeed, StationStatus
 
 from ..support.factories import MORNING
 from ..support.feeds import a_station, a_status, document, record, sync
@@ -283,12 +283,15 @@ def test_polling_ends_at_a_signal(information, status, number):
 
 
 def exported(*arguments):
-    return list(csv.DictReader(io.StringIO(run("export_stations", *arguments))))
+    output = run("export_stations", *arguments)
+    assert output.startswith("\ufeff"), "Excel would not read it as UTF-8."
+    return list(csv.DictReader(io.StringIO(output.removeprefix("\ufeff"))))
 
 
 def test_export_maps_numbers_to_feed_ids():
     sync([a_station("3", external_id="uuid-3"), a_station("uuid-9"), a_station("8")])
-    sync([a_station("3", external_id="uuid-3"), a_station("uuid-9", capacity=None)])
+    renamed = a_station("3", external_id="uuid-3", short_name="SF-A3")
+    sync([renamed, a_station("uuid-9", capacity=None)])
 
     third, eighth, own = exported()
 
@@ -301,16 +304,47 @@ def test_export_maps_numbers_to_feed_ids():
         "lon": "-122.4",
         "capacity": "20",
         "gone_at": "",
+        "short_name": "SF-A3",
     }
     assert (own["number"], own["feed_ids"], own["capacity"]) == ("1000000", "uuid-9", "")
     assert eighth["gone_at"]
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\uff1d1+1", "\uff0b1", "\uff20x"])
 def test_formulas_are_exported_as_text(name):
     sync([a_station("3", name=name)])
 
     assert exported()[0]["name"] == f"'{name}"
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_no_exported_cell_is_a_formula_in_any_separator(separator):
+    ids = ["3", "=1+1", "x;=2", "-3", "\uff1dx"]
+    sync([a_station(ids[0], external_id=ids[1], name="Main;@x;\uff0b1", short_name="+1;-1;1=1")])
+    StationAlias.objects.bulk_create(
+        StationAlias(system="bay", feed_id=each, station_id=3) for each in ids[2:]
+    )
+
+    rows = csv.reader(io.StringIO(run("export_stations")[1:], newline=""), delimiter=separator)
+
+    starts = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+    suspicious = [cell for row in rows for cell in row if cell.startswith(starts)]
+    assert [cell for cell in suspicious if not is_number(cell)] == []
+
+
+def is_number(text):
+    # Semicolons leave whole lines in one cell, and the line of a negative longitude in several.
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_negative_numbers_are_exported_as_numbers():
+    sync([a_station("3", lat=-33.5)])
+
+    assert (exported()[0]["lat"], exported()[0]["lon"]) == ("-33.5", "-122.4")
 
 
 def test_export_replaces_the_file_as_a_whole(tmp_path):
@@ -320,7 +354,9 @@ def test_export_replaces_the_file_as_a_whole(tmp_path):
 
     assert run("export_stations", "--out", str(out)) == ""
 
-    assert out.read_text().startswith("number,system,feed_ids,name,lat,lon,capacity,gone_at\n3,")
+    assert out.read_text().startswith(
+        "\ufeffnumber,system,feed_ids,name,lat,lon,capacity,gone_at,short_name\n3,"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["stations.csv"]
     with pytest.raises(CommandError, match="No such file"):
         run("export_stations", "--out", str(tmp_path / "none" / "x.csv"))

@@ -1,0 +1,90 @@
+"""Makes suggestions of records, or says everything that is wrong with one."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from ..services.ingest import SuggestionRow
+from ..values import time_with_zone, whole_number
+
+FIELDS = {field.name: field for field in msgspec.structs.fields(SuggestionRow)}
+COLUMNS = list(FIELDS)
+REQUIRED = [field.name for field in FIELDS.values() if field.required]
+NUMBERS = {"from_station_id", "to_station_id", "qty", "priority"}
+MOST_PROBLEMS = 8
+LONGEST_SHOWN = 200
+
+# Return a station's number, or raise ValueError.
+ReadStation = Callable[[Any], int]
+
+
+class RowError(Exception):
+    """A row is invalid; the message says why."""
+
+
+class RowMaker:
+    """`read_station` reads the two stations' fields."""
+
+    def __init__(self, read_station: ReadStation = whole_number) -> None:
+        self.readers: dict[str, Callable[[Any], Any]] = {
+            "from_station_id": read_station,
+            "to_station_id": read_station,
+            "qty": whole_number,
+            "priority": whole_number,
+            "expires_at": time_with_zone,
+        }
+
+    def __call__(self, record: Any) -> SuggestionRow:
+        """RowError: names every invalid field. Fields without a value count as omitted."""
+        if not isinstance(record, dict):
+            raise RowError("not a JSON object")
+        values, problems = self._read(record)
+        if not problems:
+            try:
+                return msgspec.convert(values, SuggestionRow)
+            except msgspec.ValidationError as error:
+                problems = dict(invalid(values)) or {"": str(error)}
+        raise RowError(sentence(problems))
+
+    def _read(self, record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        values, problems = {}, {}
+        for name, value in record.items():
+            if name not in FIELDS:
+                problems[name] = "unknown field"
+            elif value is not None and value != "":
+                try:
+                    values[name] = self.readers[name](value) if name in self.readers else value
+                except ValueError as error:
+                    text = f": {value}" if isinstance(value, str | int | float) else ""
+                    problems[name] = f"{error}{text}"
+        if problems:
+            others = {name: error for name, error in invalid(values) if name not in problems}
+            problems.update(others)
+        return values, problems
+
+
+def invalid(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each field that is missing or out of range, with the reason."""
+    for name, field in FIELDS.items():
+        if name in values:
+            try:
+                msgspec.convert(values[name], field.type)
+            except msgspec.ValidationError as error:
+                yield name, str(error)
+        elif field.required:
+            yield name, "missing"
+
+
+def sentence(problems: dict[str, str]) -> str:
+    known = [name for name in COLUMNS if name in problems]
+    names = [*known, *(name for name in problems if name not in FIELDS)]
+    texts = [printable(f"{name}: {problems[name]}".removeprefix(": ")) for name in names]
+    more = [f"and {len(texts) - MOST_PROBLEMS} more"] if len(texts) > MOST_PROBLEMS else []
+    return "; ".join([*texts[:MOST_PROBLEMS], *more])
+
+
+def printable(text: str) -> str:
+    """Shorten and escape the text for one line of a terminal or a log."""
+    short = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
