@@ -28,6 +28,17 @@ def api(client):
     return post
 
 
+@pytest.mark.parametrize("form", ["{}", "{}.0", '"{}"', '"{}.0"', "{}e0"])
+def test_whole_ids_are_read_in_every_form_that_tools_write(client, form):
+    suggestion = SuggestionFactory()
+    body = f'{{"suggestion_id": {form.format(suggestion.id)}}}'
+
+    answer = client.post("/task/approve", body, content_type="application/json")
+
+    assert answer.status_code == 200
+    assert Task.objects.get().suggestion_id == suggestion.id
+
+
 def test_crew_extends_and_releases_its_task(api):
     task = claimed("van-1")
 

@@ -138,7 +138,7 @@ def test_create_token_creates_account_role_and_token(roles):
         (["van-3", "--role", "ml", "--label", "x" * 101], "at most 100 characters"),
         (["van-3", "--role", "worker", "--worker-id", "x" * 201], "at most 200 characters"),
         (["van-3", "--role", "worker", "--worker-id", "a\nb"], "one line of printable"),
-        (["van-3", "--role", "worker", "--worker-id", " "], "needs its worker_id"),
+        (["van-3", "--role", "worker", "--worker-id", " "], "--worker-id must not be empty"),
         (["v" * 151, "--role", "ml"], "at most 150 characters"),
     ],
 )
