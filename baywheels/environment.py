@@ -1,5 +1,6 @@
 """Read settings from the environment. A missing or wrong one is reported in one line, exit 1."""
 
+import json
 import os
 import re
 import secrets
@@ -108,6 +109,29 @@ def origins(name: str) -> list[str]:
                 f"{name} must be origins like https://dashboard.example.org, not {each!r}."
             )
     return listed
+
+
+def header_fields(name: str) -> dict[str, str]:
+    """Return HTTP headers from lines like `Name: value` or a JSON object.
+
+    They may be secret: the refusal does not repeat them.
+    """
+    text = env.str(name, default="").strip()
+    try:
+        pairs = (
+            list(json.loads(text).items())
+            if text.startswith("{")
+            else [line.split(":", 1) for line in text.splitlines() if line.strip()]
+        )
+        fields = {key.strip(): value.strip() for key, value in pairs}
+    except (AttributeError, ValueError):
+        fields = {"": ""}
+    for key, value in fields.items():
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", key) or not re.fullmatch(
+            r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", value
+        ):
+            raise refuse(f'{name} must be lines like "Name: value" or a JSON object of texts.')
+    return fields
 
 
 def base_path(name: str) -> str:

@@ -13,6 +13,7 @@ from baywheels.environment import (
     base_path,
     database,
     env,
+    header_fields,
     local_secret_key,
     one_of,
     origins,
@@ -55,6 +56,7 @@ TASK_OVERDUE_MINUTES = whole_number("TASK_OVERDUE_MINUTES", 60)
 TASK_LEASE_MINUTES = whole_number("TASK_LEASE_MINUTES", 480)
 TASKS_PER_WORKER = whole_number("TASKS_PER_WORKER", 0)
 INVENTORY_GUARD = one_of("INVENTORY_GUARD", ("off", "warn", "refuse"), "warn")
+STATION_FEED_HEADERS = header_fields("STATION_FEED_HEADERS")
 STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
 LOW_FILL_PERCENT = whole_number("LOW_FILL_PERCENT", 20)
 HIGH_FILL_PERCENT = whole_number("HIGH_FILL_PERCENT", 80)

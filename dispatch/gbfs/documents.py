@@ -16,10 +16,14 @@ MOST_VALUES = 2_000_000
 
 
 class BadFeed(Refusal):
-    """A document is no feed, or too much of it is unreadable. The message is one printable line."""
+    """A document is no feed, or too much of it is unreadable. The message is one printable line.
 
-    def __init__(self, why: str) -> None:
+    `retry_after`: seconds that the server wants us to wait, or 0.
+    """
+
+    def __init__(self, why: str, retry_after: float = 0) -> None:
         super().__init__(one_line(why, LONGEST_TROUBLE))
+        self.retry_after = retry_after
 
 
 class FeedName(StrEnum):

@@ -5,7 +5,7 @@ import random
 import re
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, make_hea
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
+from .access import Access
 from .documents import BadFeed
 
 LARGEST = 20_000_000
@@ -52,7 +53,8 @@ class PatientRetry(Retry):
         """BadFeed: the server asks for a longer pause than the deadline allows."""
         seconds = super().get_retry_after(response)
         if seconds is not None and seconds > DEADLINE:
-            raise BadFeed(status_line(response))
+            why = f"{status_line(response)} It wants no request for {seconds:,.0f} seconds."
+            raise BadFeed(why, retry_after=seconds)
         return seconds
 
 
@@ -93,24 +95,30 @@ def is_address(source: str) -> bool:
 
 
 def fetch(
-    source: str, validators: Validators = NO_VALIDATORS, *, deadline: float = DEADLINE
+    source: str,
+    validators: Validators = NO_VALIDATORS,
+    access: Access | None = None,
+    *,
+    deadline: float = DEADLINE,
 ) -> Answer | None:
     """Return the document, or None if it has not changed since `validators`.
 
-    Call it in the main thread: signals keep the deadline. BadFeed: no document; one line says why.
+    `access`: None if the operator named this source itself. Call it in the main thread: signals
+    keep the deadline. BadFeed: no document; one line says why.
     """
     is_web = is_address(source)
+    access = access or Access([source] if is_web else [])
     shown = without_query(source) if is_web else source
     try:
         if not is_web:
             return Answer(read_file(source))
-        with time_limit(deadline), pool_for(source) as pool:
-            return request(pool, source, validators)
+        with time_limit(deadline), pool_for(source, access) as pool:
+            return request(pool, source, validators, access.headers_for(source))
     except BadFeed as error:
-        why = str(error)
+        why, pause = str(error), error.retry_after
     except HTTPError as error:
-        why = in_words(error)
-    raise BadFeed(f"{shown}: {why}")
+        why, pause = in_words(error), 0.0
+    raise BadFeed(f"{shown}: {why}", pause)
 
 
 def in_words(error: HTTPError) -> str:
@@ -156,26 +164,33 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
-def pool_for(source: str) -> PoolManager:
-    """Use the proxy that the environment names, as Python's own client does."""
+def pool_for(source: str, access: Access) -> PoolManager:
+    """Use the proxy that the environment names, as Python's own client does.
+
+    A proxy has its own rules about internal hosts.
+    """
     address = urlsplit(source)
     proxy = getproxies().get(address.scheme)
     if not proxy or proxy_bypass(address.netloc):
-        return PoolManager()
+        return access.pool()
     auth = parse_url(proxy).auth
     headers = make_headers(proxy_basic_auth=unquote(auth)) if auth else None
     return ProxyManager(proxy if "//" in proxy else f"http://{proxy}", proxy_headers=headers)
 
 
-def request(pool: PoolManager, source: str, validators: Validators) -> Answer | None:
+def request(
+    pool: PoolManager, source: str, validators: Validators, extra: Mapping[str, str]
+) -> Answer | None:
     headers = {
         "User-Agent": "baywheels-dispatch",
         "Accept": "application/json",
         "Accept-Encoding": "gzip",
+        **extra,
         **({"If-None-Match": validators.etag} if validators.etag else {}),
         **({"If-Modified-Since": validators.last_modified} if validators.last_modified else {}),
     }
-    retries: Retry = RETRIES
+    # Other hosts get none of the operator's headers, also after a redirect.
+    retries: Retry = RETRIES.new(remove_headers_on_redirect=extra.keys())
     while True:
         response = open_response(pool, source, headers, retries)
         try:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from .access import Access
 from .documents import BadFeed, Document, FeedName, read_document
 from .fetch import NO_VALIDATORS, Validators, fetch, is_address, without_query
 
@@ -24,25 +26,27 @@ def find_feed(
     known: Mapping[str, Validators],
     *,
     with_system: bool = True,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Found:
     """Return the feed `name`. A source is its own address or that of a discovery document.
 
     `known`: the validators of addresses that were read before. `with_system`: also read the
-    system's id if a discovery document lists it. BadFeed: the feed cannot be had; one line says
-    why.
+    system's id if a discovery document lists it. `headers`: for requests to the sources' own
+    origins. BadFeed: the feed cannot be had; one line says why.
     """
+    access = Access([source for source in sources if is_address(source)], headers)
     found: Found | None = None
     system = ""
     for source in sources:
-        each = read(source, known.get(source, NO_VALIDATORS))
+        each = read(source, known.get(source, NO_VALIDATORS), access)
         if each.document is None or each.document.is_feed(name):
             found = each
         elif each.document.name == FeedName.SYSTEM:
             system = each.document.system
         elif each.document.name == FeedName.DISCOVERY:
             if with_system and not system:
-                system = system_listed(each.document)
-            found = follow(source, each.document, name, known)
+                system = system_listed(each.document, access)
+            found = follow(source, each.document, name, known, access)
         else:
             kind = each.document.name or "an unknown kind of feed"
             raise BadFeed(f"{without_query(source)}: it is {kind}, not {name}.")
@@ -51,8 +55,8 @@ def find_feed(
     return Found(found.address, found.document, found.validators, system)
 
 
-def read(source: str, validators: Validators) -> Found:
-    answer = fetch(source, validators)
+def read(source: str, validators: Validators, access: Access) -> Found:
+    answer = fetch(source, validators, access)
     if answer is None:
         return Found(source, None, validators)
     try:
@@ -62,20 +66,24 @@ def read(source: str, validators: Validators) -> Found:
 
 
 def follow(
-    source: str, discovery: Document, name: FeedName, known: Mapping[str, Validators]
+    source: str,
+    discovery: Document,
+    name: FeedName,
+    known: Mapping[str, Validators],
+    access: Access,
 ) -> Found:
     address = address_in(discovery, name)
     if address is None:
         raise BadFeed(f"{without_query(source)}: it lists no http(s) address of {name}.")
-    found = read(address, known.get(address, NO_VALIDATORS))
+    found = read(address, known.get(address, NO_VALIDATORS), access)
     if found.document is not None and not found.document.is_feed(name):
         raise BadFeed(f"{without_query(address)}: it is not {name}.")
     return found
 
 
-def system_listed(discovery: Document) -> str:
+def system_listed(discovery: Document, access: Access) -> str:
     address = address_in(discovery, FeedName.SYSTEM)
-    document = read(address, NO_VALIDATORS).document if address else None
+    document = read(address, NO_VALIDATORS, access).document if address else None
     return document.system if document else ""
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from django.conf import settings
+
 from .. import services
 from ..exceptions import Refusal
 from ..gbfs import LONGEST_SOURCE, Document, FeedName, Found, Validators, find_feed
@@ -45,7 +47,13 @@ def enter_feed(
     address = sources[0]
     try:
         known = {feed.source: Validators(feed.etag, feed.last_modified) for feed in feeds}
-        found = find_feed(sources, NAMES[kind], known, with_system=system is None)
+        found = find_feed(
+            sources,
+            NAMES[kind],
+            known,
+            with_system=system is None,
+            headers=settings.STATION_FEED_HEADERS,
+        )
         address = found.address
         owner = name_system(found, kind, system, feeds)
         if found.document is None:

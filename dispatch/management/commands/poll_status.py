@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from ... import services
-from ...gbfs import Document, read_status
+from ...gbfs import BadFeed, Document, read_status
 from ...models import FeedKind
 from ...services import FeedReading, StatusResult
 from ..feeds import enter_feed
@@ -14,10 +14,14 @@ from ..periodic import PeriodicCommand
 
 # Seconds. After failures the polls become rarer, down to one in this time.
 LONGEST_DELAY = 600
+# A server that wants a longer pause is asked once a day all the same.
+LONGEST_PAUSE = 86_400
 
 
 class Command(PeriodicCommand):
     help = "Records how full the stations are, from a GBFS feed."
+    # Seconds that the server wants us to wait.
+    pause = 0.0
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -31,7 +35,12 @@ class Command(PeriodicCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object a poll")
 
     def run_once(self, options: dict[str, Any]) -> None:
-        entered = enter_feed(options["sources"], FeedKind.STATUS, options["system"], enter)
+        self.pause = 0
+        try:
+            entered = enter_feed(options["sources"], FeedKind.STATUS, options["system"], enter)
+        except BadFeed as error:
+            self.pause = min(error.retry_after, LONGEST_PAUSE)
+            raise
         system, result = entered.system, entered.result
         if self.as_json:
             self.report({"system": system, **as_json(result)})
@@ -47,6 +56,7 @@ class Command(PeriodicCommand):
     def delay(self, every: float, failures: int) -> float:
         """Back off after failures. A random part keeps clients of a feed out of step."""
         seconds = min(every * 2.0 ** min(failures, 10), max(every, LONGEST_DELAY))
+        seconds = max(seconds, self.pause / 0.9)
         return seconds * random.uniform(0.9, 1.1)  # noqa: S311
 
 

@@ -6,12 +6,13 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from dispatch.gbfs import BadFeed, FeedName, Validators, fetch, find_feed
+from dispatch.gbfs.access import Access, is_public
 from dispatch.gbfs.fetch import LARGEST
 
 from ..support.feeds import a_status, document
@@ -46,8 +47,8 @@ class Site:
         return self.url + path
 
 
-@pytest.fixture
-def site():
+@contextmanager
+def serving():
     site = Site()
     thread = threading.Thread(target=site.server.serve_forever, args=(0.02,))
     thread.start()
@@ -55,6 +56,18 @@ def site():
     site.server.shutdown()
     site.server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def site():
+    with serving() as site:
+        yield site
+
+
+@pytest.fixture
+def other_site():
+    with serving() as site:
+        yield site
 
 
 @pytest.fixture(autouse=True)
@@ -152,8 +165,9 @@ def test_retry_after_is_respected(site, pauses):
 def test_retry_after_beyond_the_deadline_ends_the_attempts(site, pauses):
     url = site.serves("/feed", with_body(b"", 429, Retry_After=3600))
 
-    with pytest.raises(BadFeed, match=r"/feed: 429 Too Many Requests\.$"):
+    with pytest.raises(BadFeed, match=r"/feed: 429 .* no request for 3,600 seconds\.$") as error:
         fetch(url)
+    assert error.value.retry_after == 3600
     assert (len(site.requests), pauses) == (1, [])
 
 
@@ -309,6 +323,86 @@ def test_redirect_to_a_malformed_address_is_one_line(site, to):
 
     with pytest.raises(BadFeed, match="/old: "):
         fetch(url)
+
+
+INTERNAL = ["localhost", "[::ffff:127.0.0.1]", "2130706433"]
+
+
+@pytest.mark.parametrize("host", INTERNAL)
+def test_redirect_leads_to_an_internal_host_only_if_a_source_names_it(site, host):
+    there = site.serves("/feed", with_body(FEED)).replace("127.0.0.1", host)
+    url = site.serves("/old", redirect(there))
+
+    with pytest.raises(BadFeed, match="/old: it leads to the internal host"):
+        fetch(url)
+    assert [path for path, _ in site.requests] == ["/old"]
+    assert fetch(url, access=Access([url, there])).content == FEED
+
+
+@pytest.mark.parametrize("host", INTERNAL)
+def test_discovery_leads_to_an_internal_host_only_if_a_source_names_it(site, host):
+    there = site.serves("/status", with_body(FEED)).replace("127.0.0.1", host)
+    url = site.serves("/gbfs.json", with_body(discovery(station_status=there)))
+
+    with pytest.raises(BadFeed, match="/status: it leads to the internal host"):
+        find_feed([url], FeedName.STATUS, {})
+    assert find_feed([url, there], FeedName.STATUS, {}).document.stations
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("10.1.2.3", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("::1", False),
+        ("fd00::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:192.168.0.1", False),
+    ],
+)
+def test_loopback_link_local_and_private_addresses_are_internal(address, public):
+    assert is_public(address) == public
+
+
+KEY = {"X-Api-Key": "secret"}
+
+
+def keys_sent(site):
+    return [headers.get("X-Api-Key") for _, headers in site.requests]
+
+
+def test_headers_with_a_key_go_to_the_source_and_its_own_feeds(site):
+    status = site.serves("/status", with_body(FEED))
+    url = site.serves("/gbfs.json", with_body(discovery(station_status=status)))
+
+    find_feed([url], FeedName.STATUS, {}, headers=KEY)
+
+    assert keys_sent(site) == ["secret", "secret"]
+
+
+def test_headers_with_a_key_do_not_go_to_other_origins(site, other_site):
+    there = other_site.serves("/status", with_body(FEED))
+    redirecting = site.serves("/old", redirect(there))
+    listing = site.serves("/gbfs.json", with_body(discovery(station_status=there)))
+
+    for url in (redirecting, listing):
+        find_feed([url], FeedName.STATUS, {}, headers=KEY)
+
+    assert keys_sent(site) == ["secret", "secret"]
+    assert keys_sent(other_site) == [None, None]
+
+
+def test_headers_with_a_key_are_not_in_errors_or_logs(site, caplog):
+    url = site.serves("/feed", with_body(b"", 401))
+
+    with caplog.at_level("DEBUG"), pytest.raises(BadFeed, match="401") as error:
+        find_feed([url], FeedName.STATUS, {}, headers=KEY)
+
+    assert "secret" not in f"{error.value!r} {caplog.text} {Access([url], KEY)!r}"
 
 
 def test_circular_redirects_end(site):

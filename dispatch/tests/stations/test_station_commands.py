@@ -57,7 +57,7 @@ def web(monkeypatch):
     """The answer of each address: bytes, None for not modified, or an error."""
     answers, asked = {}, []
 
-    def fetch(source, validators):
+    def fetch(source, validators, access):
         asked.append((source, validators))
         answer = answers[source]
         if isinstance(answer, Exception):
@@ -227,6 +227,30 @@ def test_polls_become_rarer_after_failures_down_to_a_limit():
     for failures, seconds in ((0, 60), (1, 120), (3, 480), (9, 600), (9999, 600)):
         assert 0.9 * seconds <= delay(60, failures) <= 1.1 * seconds
     assert delay(3600, 5) <= 1.1 * 3600
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(3600, 3600), (10**9, 86_400)])
+def test_polling_waits_as_long_as_the_server_asks(status, monkeypatch, asked, pause):
+    waits = []
+
+    def enter_feed(*args):
+        if waits:
+            return feeds.Entered("bay", None)
+        raise sources.BadFeed("Too many.", retry_after=asked)
+
+    def sleep(seconds, is_over):
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise SystemExit
+
+    monkeypatch.setattr(poll_status, "enter_feed", enter_feed)
+    monkeypatch.setattr(periodic.connection, "close", lambda: None)
+    monkeypatch.setattr(periodic, "interruptible_sleep", sleep)
+    with pytest.raises(SystemExit):
+        call_command("poll_status", status, "--every", "60", stdout=io.StringIO())
+
+    assert pause <= waits[0] <= 1.3 * pause
+    assert waits[1] <= 66
 
 
 def test_polling_goes_on_after_failures(status, monkeypatch):

@@ -1,0 +1,72 @@
+"""Where a feed may lead: the operator's own sources, or hosts that anyone can reach."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from .documents import BadFeed
+
+
+class Origin(NamedTuple):
+    scheme: str
+    host: str
+    port: int | None
+
+
+def origin_of(address: str) -> Origin:
+    parts = urlsplit(address)
+    scheme = parts.scheme.lower()
+    port = parts.port or {"http": 80, "https": 443}.get(scheme)
+    return Origin(scheme, (parts.hostname or "").rstrip("."), port)
+
+
+@dataclass(frozen=True)
+class Access:
+    """`sources`: web addresses that the operator named. Their hosts may be internal. `headers`,
+    such as one with a key, are sent to their origins only."""
+
+    sources: Sequence[str] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def headers_for(self, address: str) -> Mapping[str, str]:
+        return self.headers if origin_of(address) in map(origin_of, self.sources) else {}
+
+    def pool(self) -> PoolManager:
+        """Return a pool that refuses internal hosts other than the named ones, by BadFeed.
+
+        It looks at the peer of the open connection: a name may have another address by then.
+        """
+        named = {origin_of(source).host for source in self.sources}
+
+        class Http(HTTPConnection):
+            def _new_conn(self) -> Any:
+                return checked(super()._new_conn(), self.host, named)
+
+        class Https(HTTPSConnection):
+            def _new_conn(self) -> Any:
+                return checked(super()._new_conn(), self.host, named)
+
+        http = type("HttpPool", (HTTPConnectionPool,), {"ConnectionCls": Http})
+        https = type("HttpsPool", (HTTPSConnectionPool,), {"ConnectionCls": Https})
+        pool = PoolManager()
+        pool.pool_classes_by_scheme = {"http": http, "https": https}
+        return pool
+
+
+def checked(connection: Any, host: str, named: set[str]) -> Any:
+    """Return the connection. BadFeed: it leads to an internal host that no source names."""
+    if host.strip("[]").rstrip(".").lower() in named or is_public(connection.getpeername()[0]):
+        return connection
+    connection.close()
+    raise BadFeed(f"it leads to the internal host {host[:100]}. Name that address as a source.")
+
+
+def is_public(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_global
