@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, path
 from dispatch.roles import BOARD_PERMISSIONS
 
 from .errors import error_response
+from .sessions import View, renews_session
 from .sign_in import RETRY_AFTER_SECONDS, take_turn
 
 
@@ -27,6 +28,9 @@ class ConsoleSite(admin.AdminSite):
     site_url = None
     enable_nav_sidebar = False
     login_form = SignInForm
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        return super().admin_view(renews_session(view), cacheable)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [

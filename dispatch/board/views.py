@@ -43,6 +43,12 @@ PARTS = (
 View = Callable[..., HttpResponse]
 
 
+def polled(view: View) -> View:
+    """Mark a view that pages call on their own. Such calls do not keep a session alive."""
+    view.is_polled = True  # type: ignore[attr-defined]
+    return view
+
+
 def for_viewers(view: View) -> View:
     @wraps(view)
     def checked(request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -75,6 +81,7 @@ def version_for(request: HttpRequest) -> str:
     return f'"{version_of(timezone.now(), user=request.user)}"'
 
 
+@polled
 @for_viewers
 @gzip_page
 @etag(version_for)
@@ -88,6 +95,7 @@ def state(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"now": now, "parts": parts})
 
 
+@polled
 @for_viewers
 def station(request: HttpRequest, number: int) -> HttpResponse:
     context = panel_context(number, timezone.now())

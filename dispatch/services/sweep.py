@@ -1,4 +1,4 @@
-"""Release expired leases, remove expired suggestions, forget old idempotency keys.
+"""Release expired leases; remove expired suggestions, old idempotency keys and ended sessions.
 
 Each batch is a transaction of its own and skips rows that others have locked. Any number of sweeps
 can run at once, and a killed sweep leaves only whole batches behind.
@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.utils import timezone
 
 from ..models import ClaimKey, EventKind, Suggestion, Task, TaskEvent
 from .claims import UNASSIGNED
@@ -19,11 +21,12 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Counts of released tasks, removed suggestions and forgotten idempotency keys."""
+    """Counts of released tasks, and of removed suggestions, idempotency keys and sessions."""
 
     released: int
     expired: int
     forgotten: int
+    sessions: int
 
 
 def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepResult:
@@ -39,6 +42,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
         released=exhaust(partial(release_expired_tasks, actor=actor)),
         expired=exhaust(partial(remove_expired_suggestions, actor=actor)),
         forgotten=exhaust(forget_claim_keys),
+        sessions=exhaust(remove_ended_sessions),
     )
 
 
@@ -72,3 +76,12 @@ def forget_claim_keys(*, limit: int = BATCH) -> int:
     keys = list(due.select_for_update(skip_locked=True)[:limit])
     ClaimKey.objects.filter(pk__in=[key.pk for key in keys]).delete()
     return len(keys)
+
+
+@transaction.atomic(durable=True)
+def remove_ended_sessions(*, limit: int = BATCH) -> int:
+    # The application sets expire_date by its own clock.
+    due = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
+    sessions = list(due.select_for_update(skip_locked=True)[:limit])
+    Session.objects.filter(pk__in=[session.pk for session in sessions]).delete()
+    return len(sessions)

@@ -9,8 +9,8 @@ ACTOR = "sweep"
 
 class Command(PeriodicCommand):
     help = (
-        "Releases tasks with an expired lease, removes expired suggestions and deletes old "
-        "idempotency keys. Several sweeps may run at once."
+        "Releases tasks with an expired lease, and deletes expired suggestions, old idempotency "
+        "keys and ended sessions of the console. Several sweeps may run at once."
     )
 
     def run_once(self, options: dict[str, Any]) -> None:
@@ -18,5 +18,5 @@ class Command(PeriodicCommand):
         if any(asdict(result).values()):
             self.report(
                 f"{result.released:,} tasks released, {result.expired:,} suggestions expired, "
-                f"{result.forgotten:,} idempotency keys deleted."
+                f"{result.forgotten:,} idempotency keys and {result.sessions:,} sessions deleted."
             )

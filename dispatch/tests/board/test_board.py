@@ -391,7 +391,7 @@ def test_state_is_sent_again_only_after_a_change(dispatcher):
             status="assigned", worker_id="van-1", assigned_at=timezone.now(), attempt=1
         ),
         lambda: Task.objects.update(status="ready", worker_id=None, assigned_at=None),
-        lambda: TaskFactory(assigned=True, assigned_at=timezone.now() - 59.99 * MINUTE),
+        lambda: TaskFactory(assigned=True, assigned_at=timezone.now() - 59 * MINUTE),
         lambda: Task.objects.filter(status="assigned").update(
             assigned_at=timezone.now() - 61 * MINUTE
         ),

@@ -10,6 +10,7 @@ import pytest
 import requests
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from psycopg.errors import InsufficientPrivilege
@@ -171,9 +172,12 @@ def test_the_app_sweeps(as_app):
         actor="api", key="k", worker_id="van-1", task_id=1, created_at=MORNING
     )
 
+    Session.objects.create(session_key="ended", expire_date=MORNING)
+
     swept = services.sweep(actor="sweep")
 
-    assert (swept.released, swept.expired, swept.forgotten) == (1, 1, 1)
+    counts = (swept.released, swept.expired, swept.forgotten, swept.sessions)
+    assert counts == (1, 1, 1, 1)
 
 
 def test_the_app_enters_suggestions_in_bulk(as_app):

@@ -8,9 +8,11 @@ import sys
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from dispatch import services
 from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
@@ -35,7 +37,9 @@ def test_task_with_an_expired_lease_returns_to_its_place_in_the_queue():
         created_at=MORNING, assigned=True, lease_expires_at=MORNING + timedelta(hours=8)
     )
 
-    assert swept() == ("1 tasks released, 0 suggestions expired, 0 idempotency keys deleted.\n")
+    assert swept() == (
+        "1 tasks released, 0 suggestions expired, 0 idempotency keys and 0 sessions deleted.\n"
+    )
 
     stored = Task.objects.get(id=task.id)
     assert (stored.status, stored.worker_id, stored.created_at) == ("ready", None, MORNING)
@@ -74,8 +78,17 @@ def test_idempotency_keys_are_forgotten_after_24_hours():
     ClaimKey.objects.update(created_at=F("created_at") - CLAIM_KEY_LIFE)
     services.claim_next_task("van-1", actor="api", key="new")
 
-    assert "1 idempotency keys deleted" in swept()
+    assert "1 idempotency keys and" in swept()
     assert ClaimKey.objects.get().key == "new"
+
+
+def test_ended_sessions_of_the_console_are_deleted():
+    now = timezone.now()
+    for key, hours in (("ended", -1), ("open", 1)):
+        Session.objects.create(session_key=key, expire_date=now + timedelta(hours=hours))
+
+    assert "1 sessions deleted" in swept()
+    assert Session.objects.get().session_key == "open"
 
 
 def test_one_run_sweeps_more_than_one_batch():
