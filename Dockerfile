@@ -17,7 +17,7 @@ FROM python:3.11-slim-bookworm
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    BIND=0.0.0.0:8000 \
+    PORT=8000 \
     GUNICORN_CMD_ARGS=--worker-tmp-dir=/dev/shm
 # A mount point: docker-compose.yml keeps the secret key in a volume there.
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
@@ -27,6 +27,5 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 USER 10001:10001
 EXPOSE 8000
-# The Host header must be one that ALLOWED_HOSTS accepts.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as u; host = os.environ.get('ALLOWED_HOSTS', '').split(',')[0].strip(); u.urlopen(u.Request('http://127.0.0.1:8000/healthz', headers={'Host': host.strip('*') or 'localhost'}), timeout=4)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=4)"]
 CMD ["gunicorn", "baywheels.wsgi"]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -102,8 +103,8 @@ def test_env_example_lists_every_setting():
             )
     listed = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
-    # Only docker-compose.yml reads the password.
-    assert read == listed - {"POSTGRES_PASSWORD"}
+    # Only docker-compose.yml reads the passwords.
+    assert read == listed - {"POSTGRES_PASSWORD", "POSTGRES_WEB_PASSWORD"}
 
 
 @pytest.fixture
@@ -193,3 +194,20 @@ def test_options_of_the_url_come_after_ours(module):
 
     assert "plan_cache_mode" in done.stdout
     assert done.stdout.strip().endswith("-c search_path=bikes -c lock_timeout=3s")
+
+
+@pytest.mark.parametrize(
+    ("environment", "bind"),
+    [
+        ({}, "127.0.0.1:8000"),
+        ({"PORT": "8080"}, "0.0.0.0:8080"),
+        ({"PORT": "8080", "BIND": "127.0.0.1:9000"}, "127.0.0.1:9000"),
+    ],
+)
+def test_port_alone_means_every_address(monkeypatch, environment, bind):
+    for name in ("PORT", "BIND"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["bind"] == bind
