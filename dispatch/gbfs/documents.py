@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from ..exceptions import Refusal
-from .values import count, moment, one_line
+from .values import count, identifier, moment, one_line
 
-LONGEST_SYSTEM = 100
+LONGEST_SYSTEM = LONGEST_REGION = 100
 LONGEST_TROUBLE = 500
 # Bounds the memory of a parsed document: 20 MB of empty objects would take 1.2 GB.
 MOST_VALUES = 2_000_000
@@ -31,6 +31,7 @@ class FeedName(StrEnum):
     SYSTEM = "system_information"
     INFORMATION = "station_information"
     STATUS = "station_status"
+    REGIONS = "system_regions"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,20 @@ class Document:
     @property
     def system(self) -> str:
         return one_line(str(self.data.get("system_id") or ""), LONGEST_SYSTEM)
+
+    @property
+    def time_zone(self) -> str:
+        return one_line(self.data.get("timezone"), LONGEST_SYSTEM)
+
+    @property
+    def regions(self) -> dict[str, str]:
+        """The name of each region by its id. Unnamed ones are left out."""
+        listed = self.data.get("regions")
+        rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+        names = {
+            identifier(r.get("region_id")): one_line(r.get("name"), LONGEST_REGION) for r in rows
+        }
+        return {key: name for key, name in names.items() if key and name}
 
     def address_of(self, name: FeedName) -> str | None:
         """Return the feed's address as this discovery document lists it."""
@@ -89,6 +104,8 @@ def name_of(data: dict[str, Any]) -> FeedName | None:
         return FeedName.STATUS if counts else FeedName.INFORMATION
     if data.get("system_id"):
         return FeedName.SYSTEM
+    if isinstance(data.get("regions"), list):
+        return FeedName.REGIONS
     return FeedName.DISCOVERY if feeds_listed(data) else None
 
 

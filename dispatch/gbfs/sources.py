@@ -1,23 +1,42 @@
 """Finds the feed that an operator's sources name or lead to."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from .access import Access
 from .documents import BadFeed, Document, FeedName, read_document
 from .fetch import NO_VALIDATORS, Validators, fetch, is_address, without_query
 
+ABOUT = (FeedName.SYSTEM, FeedName.REGIONS)
+
 
 @dataclass(frozen=True)
 class Found:
     """`address`: of the feed itself, even if a discovery document led to it. `document` None: the
-    feed has not changed. `system`: the system's id, if the sources give one."""
+    feed has not changed. `about`: what the sources say of the system. `problems`: a sentence for
+    each of its documents that is listed and cannot be had."""
 
     address: str
     document: Document | None
     validators: Validators
-    system: str = ""
+    about: Mapping[FeedName, Document] = field(default_factory=dict)
+    problems: Mapping[FeedName, str] = field(default_factory=dict)
+
+    @property
+    def system(self) -> str:
+        return self.about[FeedName.SYSTEM].system if FeedName.SYSTEM in self.about else ""
+
+    @property
+    def time_zone(self) -> str:
+        return self.about[FeedName.SYSTEM].time_zone if FeedName.SYSTEM in self.about else ""
+
+    @property
+    def regions(self) -> Mapping[str, str] | None:
+        """Return the names of regions by their ids. None: they are listed and cannot be had."""
+        if FeedName.REGIONS in self.about:
+            return self.about[FeedName.REGIONS].regions
+        return None if FeedName.REGIONS in self.problems else {}
 
 
 def find_feed(
@@ -26,33 +45,41 @@ def find_feed(
     known: Mapping[str, Validators],
     *,
     with_system: bool = True,
+    wished: Collection[FeedName] = (),
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Found:
     """Return the feed `name`. A source is its own address or that of a discovery document.
 
-    `known`: the validators of addresses that were read before. `with_system`: also read the
-    system's id if a discovery document lists it. `headers`: for requests to the sources' own
-    origins. BadFeed: the feed cannot be had; one line says why.
+    `known`: the validators of addresses that were read before. `with_system`: the system's id is
+    needed as well. `wished`: documents about the system, to be read if they can be had. `headers`:
+    for requests to the sources' own origins. BadFeed: the feed cannot be had; one line says why.
     """
     access = Access([source for source in sources if is_address(source)], headers)
     found: Found | None = None
-    system = ""
+    about: dict[FeedName, Document] = {}
+    problems: dict[FeedName, str] = {}
+    needed = [FeedName.SYSTEM] if with_system else []
     for source in sources:
         each = read(source, known.get(source, NO_VALIDATORS), access)
         if each.document is None or each.document.is_feed(name):
             found = each
-        elif each.document.name == FeedName.SYSTEM:
-            system = each.document.system
+        elif each.document.name in ABOUT:
+            about[each.document.name] = each.document
         elif each.document.name == FeedName.DISCOVERY:
-            if with_system and not system:
-                system = system_listed(each.document, access)
+            for extra in {*needed, *wished} - about.keys():
+                try:
+                    about |= read_listed(each.document, extra, access)
+                except BadFeed as error:
+                    if extra in needed:
+                        raise
+                    problems[extra] = str(error)
             found = follow(source, each.document, name, known, access)
         else:
             kind = each.document.name or "an unknown kind of feed"
             raise BadFeed(f"{without_query(source)}: it is {kind}, not {name}.")
     if found is None:
         raise BadFeed(f"No source is a {name} feed or lists one.")
-    return Found(found.address, found.document, found.validators, system)
+    return replace(found, about=about, problems=problems)
 
 
 def read(source: str, validators: Validators, access: Access) -> Found:
@@ -81,10 +108,11 @@ def follow(
     return found
 
 
-def system_listed(discovery: Document, access: Access) -> str:
-    address = address_in(discovery, FeedName.SYSTEM)
+def read_listed(discovery: Document, name: FeedName, access: Access) -> dict[FeedName, Document]:
+    """Return the document by its name, or nothing if it is not listed."""
+    address = address_in(discovery, name)
     document = read(address, NO_VALIDATORS, access).document if address else None
-    return document.system if document else ""
+    return {name: document} if document else {}
 
 
 def address_in(discovery: Document, name: FeedName) -> str | None:

@@ -5,17 +5,18 @@ A bad row is skipped and reported. A feed with no rows, or with mostly bad ones,
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..models import INT4_MAX
-from .documents import BadFeed, Document
+from .documents import LONGEST_REGION, BadFeed, Document
 from .values import FIRST_MOMENT, count, degrees, identifier, moment, one_line, truth
 
 LONGEST_NAME = 200
-LONGEST_SHORT_NAME = LONGEST_REGION = 100
+LONGEST_SHORT_NAME = 100
 BAD_SHOWN = 5
 # Several times the largest system. The work for each row is bounded, so that of all rows must be.
 MOST_ROWS = 20_000
@@ -32,7 +33,7 @@ REPEATED = "listed again with other values"
 @dataclass(frozen=True)
 class StationRow:
     """`names`: all ids that the feed gives the station, its `station_id` first. `integers`: those
-    that can be its number. `capacity` None: unknown."""
+    that can be its number. `capacity` None: unknown. `region` None: its name could not be read."""
 
     names: tuple[str, ...]
     integers: tuple[int, ...]
@@ -41,7 +42,7 @@ class StationRow:
     lat: float
     lon: float
     capacity: int | None
-    region: str
+    region: str | None
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,15 @@ Status = Rows[StatusRow]
 Raw = dict[str, Any]
 
 
-def read_information(document: Document) -> Information:
-    return read_rows(document, station_row, odd_station, lambda former, _: former)
+def read_information(
+    document: Document, regions: Mapping[str, str] | None = MappingProxyType({})
+) -> Information:
+    """`regions`: their names by their ids; None: they could not be read."""
+
+    def read(raw: Raw, names: tuple[str, ...]) -> StationRow:
+        return station_row(raw, names, regions)
+
+    return read_rows(document, read, odd_station, lambda former, _: former)
 
 
 def read_status(document: Document) -> Status:
@@ -185,10 +193,11 @@ def integers_of(raw: Raw) -> Iterator[int]:
             yield int(text)
 
 
-def station_row(raw: Raw, names: tuple[str, ...]) -> StationRow:
+def station_row(raw: Raw, names: tuple[str, ...], regions: Mapping[str, str] | None) -> StationRow:
     lat, lon = degrees(raw.get("lat"), 90), degrees(raw.get("lon"), 180)
     if lat is None or lon is None:
         raise Unreadable("no valid position")
+    region = one_line(identifier(raw.get("region_id")), LONGEST_REGION)
     short_name = one_line(raw.get("short_name"), LONGEST_SHORT_NAME)
     return StationRow(
         names=names,
@@ -199,7 +208,7 @@ def station_row(raw: Raw, names: tuple[str, ...]) -> StationRow:
         lon=lon,
         # Feeds say 0 for unknown.
         capacity=unless_sentinel(count(raw.get("capacity"))) or None,
-        region=one_line(identifier(raw.get("region_id")), LONGEST_REGION),
+        region=None if regions is None else regions.get(region, region),
     )
 
 

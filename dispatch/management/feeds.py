@@ -1,6 +1,6 @@
 """Reads a system's feed and enters it, for sync_stations and poll_status."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,20 +21,23 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Entered(Generic[R]):
-    """`result` None: the server has no newer feed."""
+    """`result` None: the server has no newer feed. `found`: what was read."""
 
     system: str
     result: R | None
+    found: Found
 
 
 def enter_feed(
     sources: Sequence[str],
     kind: FeedKind,
     system: str | None,
-    enter: Callable[[Document, str, FeedReading], R],
+    enter: Callable[[Document, Found, str, FeedReading], R],
+    wished: Collection[FeedName] = (),
 ) -> Entered[R]:
     """Read the feed outside any transaction, then `enter` it.
 
+    `wished`: other documents about the system that `enter` can use.
     Refusal: the feed could not be read or was not entered. The last good state stays. If the
     system is known, the trouble is recorded with its feed.
     """
@@ -52,14 +55,16 @@ def enter_feed(
             NAMES[kind],
             known,
             with_system=system is None,
+            wished=wished,
             headers=settings.STATION_FEED_HEADERS,
         )
         address = found.address
         owner = name_system(found, kind, system, feeds)
         if found.document is None:
             services.note_unmodified(owner, kind)
-            return Entered(owner, None)
-        return Entered(owner, enter(found.document, owner, FeedReading(address, found.validators)))
+            return Entered(owner, None, found)
+        reading = FeedReading(address, found.validators)
+        return Entered(owner, enter(found.document, found, owner, reading), found)
     except Refusal as refusal:
         if owner is not None:
             services.note_trouble(owner, kind, address, str(refusal))

@@ -3,8 +3,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...maintenance.invariants import INVARIANTS, violations
-from ...maintenance.schema_check import find_damage
-from ..base import DispatchCommand, to_json
+from ...maintenance.schema_check import find_damage, is_outdated
+from ..base import NOT_MIGRATED, DispatchCommand, to_json
 
 
 class Command(DispatchCommand):
@@ -15,7 +15,7 @@ class Command(DispatchCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if damage := find_damage():
-            self.fail(damage)
+            self.fail(NOT_MIGRATED if is_outdated() else damage)
         violated = violations()
         if options["json"]:
             counts = {"ok": not violated, "invariants": len(INVARIANTS)}

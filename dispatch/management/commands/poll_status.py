@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from ... import services
-from ...gbfs import BadFeed, Document, read_status
+from ...gbfs import BadFeed, Document, Found, read_status
 from ...models import FeedKind
 from ...services import FeedReading, StatusResult
 from ..feeds import enter_feed
@@ -60,7 +60,7 @@ class Command(PeriodicCommand):
         return seconds * random.uniform(0.9, 1.1)  # noqa: S311
 
 
-def enter(document: Document, system: str, reading: FeedReading) -> StatusResult:
+def enter(document: Document, _: Found, system: str, reading: FeedReading) -> StatusResult:
     return services.record_status(read_status(document), system=system, reading=reading)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -110,7 +111,7 @@ def write_stations(
 ) -> SyncResult:
     """Write the stations that are new or differ, and mark those that are gone."""
     stations = [
-        Station(pk=number, system=system, **{field: getattr(row, field) for field in FIELDS})
+        Station(pk=number, system=system, **values_of(row, stored.get(number)))
         for number, row in numbered.items()
         if number not in stored or differs(stored[number], row)
     ]
@@ -137,7 +138,15 @@ def write_stations(
 def differs(station: Station, row: StationRow) -> bool:
     if station.gone_at is not None:
         return True
-    return any(getattr(station, field) != getattr(row, field) for field in FIELDS)
+    return any(getattr(station, field) != value for field, value in values_of(row, station).items())
+
+
+def values_of(row: StationRow, station: Station | None) -> dict[str, Any]:
+    """Return the values to store. A region whose name could not be read stays as it was."""
+    values = {field: getattr(row, field) for field in FIELDS}
+    if row.region is None:
+        values["region"] = station.region if station else ""
+    return values
 
 
 def mark_gone(stations: Set[int], system: str) -> None:

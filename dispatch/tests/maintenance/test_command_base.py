@@ -15,7 +15,7 @@ from django.core.management import (
     find_commands,
     load_command_class,
 )
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 
 from dispatch import management
 from dispatch.exceptions import Refusal
@@ -134,3 +134,35 @@ def test_a_failure_is_one_line_and_one_json_object(error, message):
 
     assert str(failed.value) == message
     assert json.loads(output.getvalue()) == {"ok": False, "error": message}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check_invariants"],
+        ["create_token", "web-job", "--role", "ml"],
+        ["export_stations"],
+        ["ingest_suggestions", __file__, "--format", "csv"],
+        ["kpi"],
+        ["list_tokens"],
+        ["poll_status", "status.json", "--system", "bay"],
+        ["prune", "--older-than", "90d"],
+        ["suggest_moves"],
+        ["sweep"],
+        ["sync_stations", "information.json", "--system", "bay"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_database_without_the_tables_is_one_line_that_says_what_to_run(arguments):
+    savepoint = transaction.savepoint()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA without_tables; SET LOCAL search_path TO without_tables")
+
+    with pytest.raises(CommandError) as failed:
+        call_command(*arguments, stdout=io.StringIO())
+
+    transaction.savepoint_rollback(savepoint)
+    assert str(failed.value).startswith(
+        "The database lacks tables of the service. Run manage.py migrate."
+    )

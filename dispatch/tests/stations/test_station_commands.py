@@ -69,6 +69,72 @@ def web(monkeypatch):
     return answers
 
 
+BAY = "https://feeds.example"
+
+
+@pytest.fixture
+def city(web):
+    """A system whose discovery document lists what is known of it."""
+    names = ("station_information", "system_information", "system_regions")
+    feeds = [{"name": name, "url": f"{BAY}/{name}"} for name in names]
+    web[f"{BAY}/gbfs.json"] = json.dumps({"data": {"feeds": feeds}}).encode()
+    stations = [a_station("3", region_id=7), a_station("4", region_id="8"), a_station("5")]
+    web[f"{BAY}/station_information"] = document(stations)
+    web[f"{BAY}/system_information"] = json.dumps(
+        {"data": {"system_id": "bay", "timezone": "America/Los_Angeles"}}
+    ).encode()
+    regions = [{"region_id": "7", "name": "Oakland"}, None, {"region_id": 9}, {"name": "Nowhere"}]
+    web[f"{BAY}/system_regions"] = json.dumps({"data": {"regions": regions}}).encode()
+    return web
+
+
+def regions_stored():
+    return list(Station.objects.order_by("pk").values_list("region", flat=True))
+
+
+def test_sync_keeps_the_names_of_regions_and_the_ids_of_unnamed_ones(city):
+    run("sync_stations", f"{BAY}/gbfs.json")
+
+    assert regions_stored() == ["Oakland", "8", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("system_regions", sources.BadFeed("No regions.")),
+        ("system_information", sources.BadFeed("No system.")),
+    ],
+)
+def test_sync_survives_an_unreadable_document_about_the_system(city, name, answer):
+    run("sync_stations", f"{BAY}/gbfs.json", system="bay")
+    city[f"{BAY}/{name}"] = answer
+    err = io.StringIO()
+
+    call_command(
+        "sync_stations", f"{BAY}/gbfs.json", system="bay", stdout=io.StringIO(), stderr=err
+    )
+
+    assert str(answer) in err.getvalue()
+    assert regions_stored() == ["Oakland", "8", ""]
+
+
+@pytest.mark.parametrize(
+    ("zone", "warning"),
+    [
+        ("UTC", "The feed's time zone is America/Los_Angeles, but TIME_ZONE is UTC.\n"),
+        ("America/Los_Angeles", ""),
+        ("US/Pacific", ""),
+    ],
+)
+def test_sync_warns_if_the_feeds_time_zone_is_not_the_consoles(city, settings, zone, warning):
+    settings.TIME_ZONE = zone
+    err = io.StringIO()
+
+    call_command("sync_stations", f"{BAY}/gbfs.json", stdout=io.StringIO(), stderr=err)
+
+    assert err.getvalue() == warning
+
+
 def test_sync_of_a_file_is_reported_in_one_line(information):
     assert run("sync_stations", information, system="bay") == (
         "bay: 2 stations added, 0 changed, 0 unchanged, 0 gone, 0 back.\n"
@@ -235,7 +301,7 @@ def test_polling_waits_as_long_as_the_server_asks(status, monkeypatch, asked, pa
 
     def enter_feed(*args):
         if waits:
-            return feeds.Entered("bay", None)
+            return feeds.Entered("bay", None, None)
         raise sources.BadFeed("Too many.", retry_after=asked)
 
     def sleep(seconds, is_over):
@@ -261,7 +327,7 @@ def test_polling_goes_on_after_failures(status, monkeypatch):
     def enter_feed(*args):
         if failure := failures.pop(0):
             raise failure
-        return feeds.Entered("bay", None)
+        return feeds.Entered("bay", None, None)
 
     def sleep(seconds, is_over):
         waits.append(seconds)
