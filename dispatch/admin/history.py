@@ -54,5 +54,7 @@ def event_details(event: TaskEvent) -> Iterator[str]:
         yield f"Note: {note}"
     if completed_at := details.get("completed_at"):
         yield f"Reported completion time: {completed_at}"
+    if crew_clock := details.get("crew_clock"):
+        yield f"Time by the crew's clock: {crew_clock}"
     if event.kind in REPORTS:
         yield f"Entered by {event.actor}"

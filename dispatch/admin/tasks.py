@@ -117,6 +117,7 @@ class TaskAdmin(MoveAdmin):
             possible=is_assigned,
             claim_bound=True,
             in_bulk=False,
+            warnings=lambda task: list(task.warnings),
         ),
         Operation(
             name="release",

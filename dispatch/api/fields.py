@@ -70,6 +70,18 @@ class QueryDateTimeField(StrictDateTimeField):
         return super().to_internal_value(data)
 
 
+class ReportedTimeField(serializers.DateTimeField):
+    """A time by a crew's clock, as it is: without a zone, or outside of what a database stores."""
+
+    default_error_messages = {"format": "Must be like 2026-05-04T08:30:00Z."}
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            return datetime.fromisoformat(data.upper())
+        except (AttributeError, ValueError):
+            self.fail("format")
+
+
 class WorkerIdField(StrictCharField):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("help_text", "The crew, by any name that you choose.")

@@ -142,7 +142,7 @@ INVARIANTS = [
             ('it is reported between claim and completion', reported_completed_at IS NULL
                 OR (status = 'completed'
                     AND reported_completed_at BETWEEN assigned_at AND completed_at)),
-            ('no more is moved than asked', coalesce(moved_qty BETWEEN 0 AND qty, true))
+            ('its bikes moved are not negative', coalesce(moved_qty >= 0, true))
         ) AS rules (rule, holds)
         WHERE holds IS NOT TRUE
         """,

@@ -1,6 +1,8 @@
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Self, TypeVar
 
+import pgtrigger
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -17,6 +19,20 @@ def is_a_date(field: str) -> Q:
     """PostgreSQL stores infinity and the year 20000, which Python cannot read back."""
     return Q((f"{field}__gte", datetime(2000, 1, 1, tzinfo=UTC))) & Q(
         (f"{field}__lt", datetime(9000, 1, 1, tzinfo=UTC))
+    )
+
+
+def no_creation_in_the_future() -> pgtrigger.Trigger:
+    """A row that is created in the future, by a writer's clock or zone, is created now.
+
+    Otherwise younger rows of its priority would go first for hours.
+    """
+    return pgtrigger.Trigger(
+        name="created_by_now",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Insert,
+        condition=pgtrigger.Condition("NEW.created_at > now() AND NEW.created_at < 'infinity'"),
+        func="NEW.created_at = now(); RETURN NEW;",
     )
 
 
@@ -55,6 +71,8 @@ class Move(models.Model):
     now: datetime
     # False if the service that returned this row did not change it.
     changed = True
+    # What the caller of that service should know about the change.
+    warnings: Sequence[str] = ()
 
     class Meta:
         abstract = True

@@ -2,7 +2,14 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from .moves import SOURCE_LENGTH, TEXT_LENGTH, Move, MoveQuerySet, is_a_date
+from .moves import (
+    SOURCE_LENGTH,
+    TEXT_LENGTH,
+    Move,
+    MoveQuerySet,
+    is_a_date,
+    no_creation_in_the_future,
+)
 
 
 class SuggestionQuerySet(MoveQuerySet["Suggestion"]):
@@ -45,6 +52,7 @@ class Suggestion(Move):
                 condition=Q(expires_at__isnull=False),
             ),
         ]
+        triggers = [no_creation_in_the_future()]
         permissions = [
             ("approve_suggestion", "Can approve suggestions"),
             ("reject_suggestion", "Can reject suggestions"),

@@ -3,10 +3,18 @@ from datetime import timedelta
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from .moves import SOURCE_LENGTH, TEXT_LENGTH, Move, MoveQuerySet
+from .events import EventKind, TaskEvent
+from .moves import (
+    PRIORITY_MAX,
+    SOURCE_LENGTH,
+    TEXT_LENGTH,
+    Move,
+    MoveQuerySet,
+    no_creation_in_the_future,
+)
 
 
 class TaskStatus(models.TextChoices):
@@ -29,6 +37,13 @@ class TaskQuerySet(MoveQuerySet["Task"]):
     def overdue(self) -> "TaskQuerySet":
         """Assigned for TASK_OVERDUE_MINUTES or longer."""
         return self.assigned().filter(assigned_at__lte=Now() - overdue_after())
+
+    def due_to_rise(self) -> "TaskQuerySet":
+        """Ready for TASK_AGEING_MINUTES or longer since the creation or the last new priority."""
+        events = TaskEvent.objects.filter(task_id=OuterRef("pk"), kind=EventKind.PRIORITIZED)
+        due = Now() - timedelta(minutes=settings.TASK_AGEING_MINUTES)
+        waiting = self.ready().filter(priority__lt=PRIORITY_MAX, created_at__lte=due)
+        return waiting.exclude(Exists(events.filter(at__gt=due)))
 
     def lease_expired(self) -> "TaskQuerySet":
         return self.assigned().filter(lease_expires_at__lte=Now())
@@ -87,7 +102,7 @@ class Task(Move):
     assigned_at = models.DateTimeField(null=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
     completed_at = models.DateTimeField(null=True, editable=False)
-    # The time that the worker reported; completed_at is when the report arrived.
+    # The time that the worker reported, if believable; completed_at is when the report arrived.
     reported_completed_at = models.DateTimeField(null=True, editable=False)
     cancelled_at = models.DateTimeField(null=True, editable=False)
     moved_qty = models.IntegerField("bikes moved", null=True, editable=False)
@@ -137,7 +152,7 @@ class Task(Move):
             ),
             models.CheckConstraint(
                 name="task_moved_qty_in_range",
-                condition=Q(moved_qty__isnull=True) | Q(moved_qty__gte=0, moved_qty__lte=F("qty")),
+                condition=Q(moved_qty__isnull=True) | Q(moved_qty__gte=0),
             ),
             models.CheckConstraint(name="task_attempt_counts_up", condition=Q(attempt__gte=0)),
         ]
@@ -172,6 +187,7 @@ class Task(Move):
             models.Index(fields=["status", "id"], name="task_status"),
         ]
         triggers = [
+            no_creation_in_the_future(),
             pgtrigger.FSM(name="task_status_edges", field="status", transitions=STATUS_EDGES),
             pgtrigger.Protect(
                 name="task_ended_is_frozen",

@@ -26,10 +26,7 @@ KINDS = {
     TaskStatus.COMPLETED: [EventKind.CREATED, EventKind.CLAIMED, EventKind.COMPLETED],
 }
 ENTERED = [EventKind.SUGGESTED, EventKind.CREATED]
-LIFT = """
-    SELECT setval(sequence, greatest(%s, nextval(sequence)))
-    FROM pg_get_serial_sequence(%s, 'id') AS sequence
-"""
+LIFT = "SELECT lift_sequence(pg_get_serial_sequence(%s, 'id')::regclass, %s)"
 
 
 @dataclass
@@ -64,10 +61,9 @@ def import_original(original: Original, *, skip_bad: bool = False) -> Imported:
 
 @transaction.atomic(durable=True)
 def lift_sequence(table: str, highest: int) -> None:
-    """No new row gets an id up to `highest`. The lock keeps out inserts, which would take one."""
+    """From now on no new row gets an id up to `highest`, which one of the import may have."""
     with connection.cursor() as cursor:
-        cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
-        cursor.execute(LIFT, [highest, table])
+        cursor.execute(LIFT, [table, highest])
 
 
 def sound(

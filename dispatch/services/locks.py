@@ -21,13 +21,16 @@ def advisory_lock(*subjects: str) -> None:
 
 
 def lock_task(task_id: int) -> Task:
-    """Lock and return the task, with the database's clock in `task.now`."""
+    """Lock and return the task, with the database's clock in `task.now`.
+
+    If that clock was set back, the present is the time of the claim: nothing ends before it began.
+    """
     [rows] = run((lock_statement(), [task_id]))
     if not rows:
         raise NotFound(f"Task {task_id} not found.")
     [[*columns, now]] = rows
     task = task_from(columns)
-    task.now = now
+    task.now = max(now, task.assigned_at or now)
     return task
 
 

@@ -1,4 +1,6 @@
-"""Release expired leases; remove expired suggestions, old idempotency keys and ended sessions.
+"""Release expired leases, raise waiting tasks, and remove what has expired or is old.
+
+Removed are suggestions, idempotency keys and ended sessions.
 
 Each batch is a transaction of its own and skips rows that others have locked. Any number of sweeps
 can run at once, and a killed sweep leaves only whole batches behind.
@@ -8,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
@@ -15,15 +18,21 @@ from django.utils import timezone
 from ..models import ClaimKey, EventKind, Suggestion, Task, TaskEvent
 from .claims import UNASSIGNED
 from .events import suggestion_event, task_event
+from .locks import advisory_lock
 
 BATCH = 500
+AGEING_STEP = 10
+# Few: claims pass over ready tasks that a sweep holds.
+AGEING_BATCH = 20
+WAITED = "The task has waited for long."
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Counts of released tasks, and of removed suggestions, idempotency keys and sessions."""
+    """Counts of released and raised tasks; of removed suggestions, keys and sessions."""
 
     released: int
+    raised: int
     expired: int
     forgotten: int
     sessions: int
@@ -40,6 +49,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
 
     return SweepResult(
         released=exhaust(partial(release_expired_tasks, actor=actor)),
+        raised=exhaust(partial(raise_waiting_tasks, actor=actor)),
         expired=exhaust(partial(remove_expired_suggestions, actor=actor)),
         forgotten=exhaust(forget_claim_keys),
         sessions=exhaust(remove_ended_sessions),
@@ -56,6 +66,25 @@ def release_expired_tasks(*, actor: str, limit: int = BATCH) -> int:
         task_event(EventKind.RELEASED, task, actor, reason="The lease has expired.")
         for task in tasks
     )
+    return len(tasks)
+
+
+@transaction.atomic(durable=True)
+def raise_waiting_tasks(*, actor: str, limit: int = AGEING_BATCH) -> int:
+    """Raise tasks that have waited for TASK_AGEING_MINUTES: by one step each time."""
+    if not settings.TASK_AGEING_MINUTES:
+        return 0
+    # Without the lock, another sweep that began before this one commits would raise them too.
+    advisory_lock("ageing")
+    due = Task.objects.due_to_rise().order_by("created_at", "id")
+    tasks = list(due.select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit])
+    events = []
+    for task in tasks:
+        former, task.priority = task.priority, task.shifted_priority(None, AGEING_STEP)
+        details = {"former_priority": former, "priority": task.priority, "reason": WAITED}
+        events.append(task_event(EventKind.PRIORITIZED, task, actor, **details))
+    Task.objects.bulk_update(tasks, ["priority"])
+    TaskEvent.objects.bulk_create(events)
     return len(tasks)
 
 

@@ -1,9 +1,11 @@
 """Complete, cancel and prioritize tasks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from ..exceptions import Conflict, Refusal
@@ -17,7 +19,7 @@ class Report:
     """A worker's report of a completed task.
 
     `worker_id` None: the holder reports. `moved_qty` None: all bikes were moved. `completed_at`:
-    the time of the work if it is reported later. None: now.
+    the time of the work by the crew's clock, if it is reported later. None: now.
     """
 
     worker_id: str | None = None
@@ -36,7 +38,8 @@ def complete_task(
 
     `attempt` None: any. Conflict: the task is not assigned, or not to the reporting worker, or it
     has been claimed again since `attempt`. If that worker held it before, an event keeps the
-    report: bikes were moved. Refusal: the report contradicts the task.
+    report: bikes were moved. Refusal: more bikes than a van takes. The returned task's `warnings`
+    say what else is odd about the report.
     """
     with transaction.atomic(durable=True):
         task = lock_task(task_id)
@@ -61,37 +64,74 @@ def completion_refusal(task: Task, report: Report, attempt: int | None) -> str |
 
 
 def complete(task: Task, report: Report, actor: str) -> None:
-    check_report(task, report, task.assigned_at)
-    if report.moved_qty is None:
-        report = replace(report, moved_qty=task.qty)
+    check_moved_qty(task, report)
+    done = believe(report.completed_at, task.assigned_at, task.now)
+    moved_qty = task.qty if report.moved_qty is None else report.moved_qty
+    task.warnings = [*warnings_about_count(task, moved_qty), *done.warnings]
     changes = {
         "status": TaskStatus.COMPLETED,
         "completed_at": task.now,
-        "reported_completed_at": report.completed_at,
-        "moved_qty": report.moved_qty,
+        "reported_completed_at": done.at,
+        "moved_qty": moved_qty,
         "note": report.note,
         "lease_expires_at": None,
     }
-    change_task(task, changes, EventKind.COMPLETED, actor, **details_of(report))
+    details = details_of(replace(report, moved_qty=moved_qty), done)
+    change_task(task, changes, EventKind.COMPLETED, actor, **details)
 
 
-def check_report(task: Task, report: Report, claimed_at: datetime | None) -> None:
-    """`claimed_at`: the reporting worker's claim. None: unknown."""
-    if report.moved_qty is not None and report.moved_qty > task.qty:
-        raise Refusal(f"moved_qty: task {task.pk} moves only {task.qty} bikes.")
-    if report.completed_at is None or claimed_at is None:
-        return
-    if report.completed_at > task.now:
-        raise Refusal("completed_at: is in the future.")
-    if report.completed_at < claimed_at:
-        raise Refusal(f"completed_at: is before task {task.pk} was assigned.")
+def check_moved_qty(task: Task, report: Report) -> None:
+    most = max(task.qty, settings.VAN_CAPACITY)
+    if report.moved_qty is not None and report.moved_qty > most:
+        raise Refusal(
+            f"moved_qty: at most {most}; task {task.pk} is about {task.qty} bikes, and a van takes"
+            f" {settings.VAN_CAPACITY}."
+        )
 
 
-def details_of(report: Report) -> dict[str, Any]:
+def warnings_about_count(task: Task, moved_qty: int) -> list[str]:
+    if moved_qty <= task.qty:
+        return []
+    return [f"Task {task.pk} was about {task.qty} bikes, and {moved_qty} were reported."]
+
+
+@dataclass(frozen=True)
+class ReportedTime:
+    """`at`: the time to believe, None: no other than the server's. `said`: what was reported, if
+    that is another time."""
+
+    at: datetime | None = None
+    said: str | None = None
+    warnings: Sequence[str] = ()
+
+
+def believe(said: datetime | None, claimed_at: datetime | None, now: datetime) -> ReportedTime:
+    """Clocks of phones are wrong. A crew must be able to finish its task all the same.
+
+    A time up to COMPLETION_GRACE_MINUTES outside of the claim is taken for its nearest end.
+    Another one, or one without a zone, is not believed. `claimed_at` None: unknown.
+    """
+    if said is None:
+        return ReportedTime()
+    if said.tzinfo is None:
+        why = "has no time zone"
+    else:
+        nearest = min(max(said, claimed_at or said), now)
+        if said == nearest:
+            return ReportedTime(at=said)
+        if abs(said - nearest) <= timedelta(minutes=settings.COMPLETION_GRACE_MINUTES):
+            return ReportedTime(at=nearest, said=said.isoformat())
+        why = "is in the future" if said > now else "is before the claim"
+    warning = f"completed_at {said.isoformat()} {why}: the server's time was recorded."
+    return ReportedTime(said=said.isoformat(), warnings=[warning])
+
+
+def details_of(report: Report, done: ReportedTime) -> dict[str, Any]:
     details = {
         "moved_qty": report.moved_qty,
         "note": report.note or None,
-        "completed_at": report.completed_at and report.completed_at.isoformat(),
+        "completed_at": done.at and done.at.isoformat(),
+        "crew_clock": done.said,
     }
     return {name: value for name, value in details.items() if value is not None}
 
@@ -103,10 +143,9 @@ def keep_late_report(task: Task, report: Report, actor: str) -> None:
     last = claims.order_by("id").last()
     if last is None or of_worker.late_reports().filter(attempt=last.attempt).exists():
         return
-    check_report(task, report, last.at)
-    event = task_event(
-        EventKind.LATE_REPORT, task, actor, worker_id=report.worker_id, **details_of(report)
-    )
+    check_moved_qty(task, report)
+    details = details_of(report, believe(report.completed_at, last.at, task.now))
+    event = task_event(EventKind.LATE_REPORT, task, actor, worker_id=report.worker_id, **details)
     event.attempt = last.attempt
     event.save(force_insert=True)
 

@@ -23,6 +23,7 @@ from ..fields import (
     INT8_MAX,
     QueryDateTimeField,
     ReasonField,
+    ReportedTimeField,
     StrictBooleanField,
     StrictCharField,
     StrictDateTimeField,
@@ -88,16 +89,17 @@ class ReportSerializer(HolderSerializer):
         default=None,
         min_value=0,
         max_value=INT4_MAX,
-        help_text="Bikes actually moved, at most the task's `qty`. Without it: all of them.",
+        help_text="Bikes actually moved, up to a van's load (`VAN_CAPACITY`). Without it: all.",
     )
     note = StrictCharField(
         required=False, allow_null=True, allow_blank=True, default="", max_length=TEXT_LENGTH
     )
-    completed_at = StrictDateTimeField(
+    completed_at = ReportedTimeField(
         required=False,
         allow_null=True,
         default=None,
-        help_text="When the move was completed, if it is reported later; not before the claim.",
+        help_text="When the move was completed, if it is reported later. A time before the claim "
+        "or in the future is corrected, never refused.",
     )
 
     def validate_note(self, note: str | None) -> str:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -41,9 +42,26 @@ from .task_list import visible_tasks
 MOST_IN_HEADER = 500
 
 
-def one_line(sentences: list[str]) -> str:
+def one_line(sentences: Sequence[str]) -> str:
     """Return printable text for a header, short enough for any proxy after encoding."""
     return printable(" ".join(sentences))[:MOST_IN_HEADER]
+
+
+def with_warnings(task: Task, warnings: Sequence[str]) -> Response:
+    response = Response(TaskSerializer(task).data)
+    if warnings:
+        response.headers["X-Warning"] = one_line(warnings)
+    return response
+
+
+def warning_header(description: str) -> OpenApiParameter:
+    return OpenApiParameter(
+        "X-Warning",
+        OpenApiTypes.STR,
+        OpenApiParameter.HEADER,
+        response=[200],
+        description=description,
+    )
 
 
 @extend_schema_view(
@@ -86,15 +104,9 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
             "the request creates no second task."
         ),
         parameters=[
-            OpenApiParameter(
-                "X-Warning",
-                OpenApiTypes.STR,
-                OpenApiParameter.HEADER,
-                response=[200],
-                description=(
-                    "An open task already makes the same move, or the stations cannot give or take "
-                    "that many bikes."
-                ),
+            warning_header(
+                "An open task already makes the same move, or the stations cannot give or take "
+                "that many bikes."
             )
         ],
         request=ApproveSerializer,
@@ -121,10 +133,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
             actor=authority_of(request).actor,
             fit=data["as_much_as_fits"],
         )
-        response = Response(TaskSerializer(approval.task).data)
-        if approval.warnings:
-            response.headers["X-Warning"] = one_line(approval.warnings)
-        return response
+        return with_warnings(approval.task, approval.warnings)
 
     @extend_schema(
         operation_id="complete_task",
@@ -134,6 +143,12 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
             "request changes nothing and returns the same response. A report from a former holder "
             "is refused but recorded for the dispatcher."
         ),
+        parameters=[
+            warning_header(
+                "More bikes were reported than the task is about, or the reported time is not "
+                "believable and the server's was recorded."
+            )
+        ],
         request=ReportSerializer,
         responses=responses(
             TaskSerializer,
@@ -161,7 +176,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     def complete(self, request: Request, task_id: int) -> Response:
         report = Report(**self.as_worker(ReportSerializer, unrestricted_with="complete_task"))
         task = services.complete_task(task_id, actor=authority_of(request).actor, report=report)
-        return Response(TaskSerializer(task).data)
+        return with_warnings(task, task.warnings)
 
     @changes_task(
         "extend_lease",

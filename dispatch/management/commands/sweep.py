@@ -9,14 +9,16 @@ ACTOR = "sweep"
 
 class Command(PeriodicCommand):
     help = (
-        "Releases tasks with an expired lease, and deletes expired suggestions, old idempotency "
-        "keys and ended sessions of the console. Several sweeps may run at once."
+        "Releases tasks with an expired lease, raises waiting tasks (TASK_AGEING_MINUTES), and "
+        "deletes expired suggestions, old idempotency keys and ended sessions of the console. "
+        "Several sweeps may run at once."
     )
 
     def run_once(self, options: dict[str, Any]) -> None:
         result = services.sweep(actor=ACTOR, stopped=self.stopped.is_set)
         if any(asdict(result).values()):
             self.report(
-                f"{result.released:,} tasks released, {result.expired:,} suggestions expired, "
+                f"{result.released:,} tasks released, {result.raised:,} raised, "
+                f"{result.expired:,} suggestions expired, "
                 f"{result.forgotten:,} idempotency keys and {result.sessions:,} sessions deleted."
             )

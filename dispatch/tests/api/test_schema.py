@@ -198,6 +198,7 @@ def test_responses_declare_their_headers(schema):
 
     assert headers("/dispatch/next", "post", "404") == {"Retry-After", "X-Request-ID"}
     assert headers("/task/approve", "post", "200") == {"X-Warning", "X-Request-ID"}
+    assert "X-Warning" in headers("/task/{task_id}/complete", "post", "200")
     assert headers("/readyz", "get", "503") == {"Retry-After", "X-Request-ID"}
     for path in ("/suggestions", "/tasks", "/events", "/stations", "/task/{task_id}/events"):
         assert headers(path, "get", "200") == {"Link", "X-Request-ID"}

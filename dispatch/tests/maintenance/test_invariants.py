@@ -179,7 +179,6 @@ VIOLATIONS = {
         "reported without a completion": (
             "UPDATE tasks SET reported_completed_at = assigned_at WHERE id = 2"
         ),
-        "too many moved": "UPDATE tasks SET moved_qty = qty + 1 WHERE id = 3",
         "fewer than none moved": "UPDATE tasks SET moved_qty = -1 WHERE id = 3",
         "cancelled at no time": "UPDATE tasks SET cancelled_at = NULL WHERE id = 4",
         "cancelled with half a claim": "UPDATE tasks SET worker_id = NULL WHERE id = 5",

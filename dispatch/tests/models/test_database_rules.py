@@ -1,10 +1,13 @@
 """PostgreSQL itself refuses invalid rows and changes, also from psql, the ORM or a stale tab."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, connection, transaction
 
 from dispatch.gbfs import LONGEST_SOURCE
 from dispatch.models import ClaimKey, StationFeed, Suggestion, Task, TaskEvent
+from dispatch.services import claim_next_task
 
 from ..support.factories import SuggestionFactory, TaskFactory
 
@@ -60,9 +63,6 @@ FORBIDDEN = {
     ),
     "completed_without_a_count": (
         "UPDATE tasks SET status = 'completed', completed_at = now() WHERE id = 2"
-    ),
-    "more_moved_than_planned": (
-        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 6 WHERE id = 2"
     ),
     "negative_count_moved": (
         "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = -1 WHERE id = 2"
@@ -126,6 +126,9 @@ ALLOWED = {
     "complete": (
         "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 0 WHERE id = 2"
     ),
+    "more_moved_than_planned": (
+        "UPDATE tasks SET status = 'completed', completed_at = now(), moved_qty = 6 WHERE id = 2"
+    ),
     "reassign": "UPDATE tasks SET worker_id = 'van-2' WHERE id = 2",
     "raise_priority": "UPDATE tasks SET priority = 100 WHERE id = 1",
 }
@@ -157,6 +160,28 @@ def test_ml_job_can_insert_only_the_contracts_columns_with_sql():
     suggestion = Suggestion.objects.get()
     assert (suggestion.priority, suggestion.source, suggestion.expires_at) == (0, "", None)
     assert suggestion.created_at is not None
+
+
+@pytest.mark.parametrize("table", ["suggestions", "tasks"])
+def test_row_from_the_future_is_created_now(table):
+    columns = "(from_station_id, to_station_id, qty, reason, created_at)"
+    run(f"INSERT INTO {table} {columns} VALUES (1, 2, 3, 'x', now() + interval '8 hours')")
+    run(f"INSERT INTO {table} {columns} VALUES (1, 2, 3, 'x', now() - interval '8 hours')")
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT created_at - now() FROM {table} ORDER BY id")
+        assert [row[0] for row in cursor] == [timedelta(0), -timedelta(hours=8)]
+
+
+def test_naive_utc_time_of_a_session_to_the_west_does_not_starve():
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL timezone = 'America/Los_Angeles'")
+    columns = "(from_station_id, to_station_id, qty, created_at)"
+    run(f"INSERT INTO tasks {columns} VALUES (1, 2, 3, now() AT TIME ZONE 'UTC')")
+    first = Task.objects.get().id
+    TaskFactory()
+
+    assert claim_next_task("van-1", actor="api").id == first
 
 
 def test_claim_reads_the_head_of_the_queue_from_its_index():

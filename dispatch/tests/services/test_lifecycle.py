@@ -5,9 +5,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 from django.db.models import F
+from django.utils import timezone
 
 from dispatch import services
 from dispatch.exceptions import Conflict, IdempotencyKeyReused, NotFound, Refusal
+from dispatch.maintenance.invariants import violations
 from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
 from dispatch.services import Report
 
@@ -175,30 +177,108 @@ def test_repeated_completion_returns_the_first_count():
     assert kinds() == ["claimed", "completed"]
 
 
+@pytest.mark.parametrize("minutes", [-4, 4])
+def test_time_slightly_off_is_corrected_and_kept(minutes):
+    task = claimed()
+    now = timezone.now()
+    said = (task.assigned_at if minutes < 0 else now) + timedelta(minutes=minutes)
+
+    done = services.complete_task(task.id, actor="api", report=Report(completed_at=said))
+
+    assert done.warnings == []
+    stored = Task.objects.get()
+    end = task.assigned_at if minutes < 0 else stored.completed_at
+    assert stored.reported_completed_at == end
+    details = TaskEvent.objects.get(kind="completed").details
+    assert details["crew_clock"] == said.isoformat()
+    assert details["completed_at"] == end.isoformat()
+
+
 @pytest.mark.parametrize(
-    ("report", "refusal"),
+    ("said", "why"),
     [
-        (
-            lambda task: Report(moved_qty=task.qty + 1),
-            "moved_qty: task .* moves only 5 bikes",
-        ),
-        (
-            lambda task: Report(completed_at=task.assigned_at + timedelta(days=1)),
-            "completed_at: is in the future",
-        ),
-        (
-            lambda task: Report(completed_at=task.assigned_at - timedelta(microseconds=1)),
-            "completed_at: is before",
-        ),
+        (lambda task: task.assigned_at + timedelta(minutes=6), "is in the future"),
+        (lambda task: task.assigned_at - timedelta(minutes=6), "is before the claim"),
+        (lambda task: task.assigned_at.replace(tzinfo=None), "has no time zone"),
     ],
 )
-def test_impossible_report_is_refused(report, refusal):
+def test_time_far_off_is_kept_but_not_believed(said, why):
+    task = claimed()
+    time = said(task)
+
+    done = services.complete_task(task.id, actor="api", report=Report(completed_at=time))
+
+    [warning] = done.warnings
+    assert why in warning
+    assert (done.status, done.reported_completed_at) == ("completed", None)
+    details = TaskEvent.objects.get(kind="completed").details
+    assert details == {"moved_qty": 5, "crew_clock": time.isoformat()}
+
+
+def test_late_report_with_a_wrong_clock_is_recorded():
+    task = claimed("van-1")
+    release(task)
+    said = task.assigned_at - timedelta(days=1)
+
+    with pytest.raises(Conflict):
+        services.complete_task(task.id, actor="api", report=Report("van-1", completed_at=said))
+    details = TaskEvent.objects.get(kind="late_report").details
+    assert details == {"crew_clock": said.isoformat()}
+
+
+def test_report_of_more_bikes_than_a_van_takes_is_refused(settings):
+    settings.VAN_CAPACITY = 8
     task = claimed(qty=5)
 
-    with pytest.raises(Refusal, match=refusal):
-        services.complete_task(task.id, actor="api", report=report(task))
+    with pytest.raises(Refusal, match=r"moved_qty: at most 8; task .* is about 5 bikes"):
+        services.complete_task(task.id, actor="api", report=Report(moved_qty=9))
     assert Task.objects.get().status == "assigned"
     assert kinds() == ["claimed"]
+
+    done = services.complete_task(task.id, actor="api", report=Report(moved_qty=8))
+    assert done.warnings == [f"Task {task.id} was about 5 bikes, and 8 were reported."]
+    assert "task_is_well_formed" not in violations()
+
+
+def test_task_of_more_bikes_than_a_van_takes_can_be_completed_in_full(settings):
+    settings.VAN_CAPACITY = 0
+    task = claimed(qty=5)
+
+    with pytest.raises(Refusal):
+        services.complete_task(task.id, actor="api", report=Report(moved_qty=6))
+    assert services.complete_task(task.id, actor="api").moved_qty == 5
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda pk: services.complete_task(pk, actor="api"),
+        lambda pk: services.cancel_task(pk, actor="maria", reason="Road works"),
+        lambda pk: services.extend_lease(pk, actor="api"),
+        lambda pk: services.reassign_task(pk, "van-2", actor="maria", reason="Nearer"),
+    ],
+    ids=["complete", "cancel", "extend", "reassign"],
+)
+def test_nothing_happens_before_the_claim_when_the_databases_clock_was_set_back(
+    operation, settings
+):
+    settings.TASK_LEASE_MINUTES = 30
+    task = claimed()
+    # The clock of this claim was an hour ahead of the present one.
+    Task.objects.update(assigned_at=F("assigned_at") + timedelta(hours=1))
+    claimed_at = Task.objects.get().assigned_at
+
+    operation(task.id)
+
+    stored = Task.objects.get()
+    times = [
+        stored.assigned_at,
+        stored.completed_at or claimed_at,
+        stored.cancelled_at or claimed_at,
+        stored.lease_expires_at or claimed_at,
+    ]
+    assert min(times) >= claimed_at
+    assert "task_is_well_formed" not in violations()
 
 
 def release(task):
@@ -414,20 +494,12 @@ def test_each_claim_of_a_worker_may_have_one_late_report():
     assert list(late.values_list("attempt", "details__moved_qty")) == [(1, 1), (2, 2)]
 
 
-@pytest.mark.parametrize(
-    "report",
-    [
-        lambda task: Report("van-1", moved_qty=task.qty + 1),
-        lambda task: Report("van-1", completed_at=task.assigned_at + timedelta(days=1)),
-        lambda task: Report("van-1", completed_at=task.assigned_at - timedelta(days=1)),
-    ],
-)
-def test_impossible_late_report_is_not_recorded(report):
+def test_late_report_of_more_bikes_than_a_van_takes_is_not_recorded():
     task = claimed("van-1")
     release(task)
 
     with pytest.raises(Refusal):
-        services.complete_task(task.id, actor="api", report=report(task))
+        services.complete_task(task.id, actor="api", report=Report("van-1", moved_qty=41))
     assert "late_report" not in kinds()
 
 

@@ -38,7 +38,8 @@ def test_task_with_an_expired_lease_returns_to_its_place_in_the_queue():
     )
 
     assert swept() == (
-        "1 tasks released, 0 suggestions expired, 0 idempotency keys and 0 sessions deleted.\n"
+        "1 tasks released, 0 raised, 0 suggestions expired, "
+        "0 idempotency keys and 0 sessions deleted.\n"
     )
 
     stored = Task.objects.get(id=task.id)
