@@ -9,6 +9,7 @@ can run at once, and a killed sweep leaves only whole batches behind.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
@@ -81,7 +82,11 @@ def raise_waiting_tasks(*, actor: str, limit: int = AGEING_BATCH) -> int:
     events = []
     for task in tasks:
         former, task.priority = task.priority, task.shifted_priority(None, AGEING_STEP)
-        details = {"former_priority": former, "priority": task.priority, "reason": WAITED}
+        details: dict[str, Any] = {
+            "former_priority": former,
+            "priority": task.priority,
+            "reason": WAITED,
+        }
         events.append(task_event(EventKind.PRIORITIZED, task, actor, **details))
     Task.objects.bulk_update(tasks, ["priority"])
     TaskEvent.objects.bulk_create(events)

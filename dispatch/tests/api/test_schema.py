@@ -225,6 +225,7 @@ def test_error_shapes_are_those_of_the_schema(client, schema, body):
     assert answer.json()["errors"]
 
 
+@pytest.mark.django_db
 def test_null_means_absent_in_optional_fields(client):
     nothing = {"priority": None, "source": None, "expires_at": None}
     move = {"from_station_id": 1, "to_station_id": 2, "qty": 3, "reason": "Empty"}
