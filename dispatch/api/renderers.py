@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
 
@@ -18,5 +19,14 @@ class MsgspecRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        # msgspec does not encode subclasses of str, such as lazy translations.
-        return msgspec.json.encode(data, enc_hook=str)
+        return encode(data)
+
+
+def encode(data: Any) -> bytes:
+    # msgspec does not encode subclasses of str, such as lazy translations.
+    return msgspec.json.encode(data, enc_hook=str)
+
+
+def json_response(data: Any) -> HttpResponse:
+    """The response of the claim, without DRF's `Response`: that takes 6 % of a claim's time."""
+    return HttpResponse(encode(data), content_type=MsgspecRenderer.media_type)

@@ -1,17 +1,18 @@
 import re
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from ... import services
 from ...models import Task
 from ..authority import OWN_TASKS, authority_of
 from ..errors import NoTaskReady
+from ..renderers import json_response
 from ..schema import BODY, TASK, example, responses
 from ..serializers.requests import ClaimSerializer, valid
 from ..serializers.responses import TaskSerializer
@@ -68,7 +69,7 @@ class DispatchViewSet(GenericViewSet[Task]):
         tags=["dispatch"],
     )
     @action(detail=False, methods=["post"])
-    def next(self, request: Request) -> Response:
+    def next(self, request: Request) -> HttpResponse:
         data = valid(ClaimSerializer, request.data)
         key = idempotency_key(request)
         caller = authority_of(request)
@@ -77,4 +78,4 @@ class DispatchViewSet(GenericViewSet[Task]):
         task = services.claim_next_task(str(worker_id), actor=caller.actor, key=key)
         if task is None:
             raise NoTaskReady
-        return Response(TaskSerializer(task).data)
+        return json_response(TaskSerializer(task).data)
