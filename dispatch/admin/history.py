@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.template.defaultfilters import pluralize
 
 from ..models import EventKind, TaskEvent
+from ..texts import isolated
 
 SUMMARIES = {
     EventKind.APPROVED: "{actor} approved suggestion {suggestion_id}{from_source}",
@@ -25,12 +26,12 @@ def describe_event(event: TaskEvent) -> tuple[str, list[str]]:
     """A one-line summary, and further details as lines of their own."""
     former = event.details.get("former_worker_id")
     words = {
-        "actor": event.actor,
-        "worker": event.worker_id,
+        "actor": isolated(event.actor),
+        "worker": isolated(event.worker_id or ""),
         "suggestion_id": event.suggestion_id,
-        "from_source": f" (from {event.source})" if event.source else "",
+        "from_source": f" (from {isolated(event.source)})" if event.source else "",
         "attempt": f" (attempt {event.attempt})" if (event.attempt or 0) > 1 else "",
-        "former_worker": f" instead of {former}" if former else "",
+        "former_worker": f" instead of {isolated(former)}" if former else "",
         "moved": bikes(event.details.get("moved_qty")),
         "priority": event.details.get("priority"),
         "former_priority": event.details.get("former_priority"),
@@ -49,12 +50,12 @@ def event_details(event: TaskEvent) -> Iterator[str]:
     details = event.details
     yield from details.get("warnings", [])
     if reason := details.get("reason"):
-        yield f"Reason: {reason}"
+        yield f"Reason: {isolated(reason)}"
     if note := details.get("note"):
-        yield f"Note: {note}"
+        yield f"Note: {isolated(note)}"
     if completed_at := details.get("completed_at"):
         yield f"Reported completion time: {completed_at}"
     if crew_clock := details.get("crew_clock"):
         yield f"Time by the crew's clock: {crew_clock}"
     if event.kind in REPORTS:
-        yield f"Entered by {event.actor}"
+        yield f"Entered by {isolated(event.actor)}"

@@ -23,9 +23,11 @@ def attach_names(moves: Sequence[Any]) -> None:
 def station_link(number: int, name: str) -> SafeString:
     """A link to the station's page; plain text if no feed has named the station."""
     if name == f"#{number}":
-        return format_html('<span class="station">{}</span>', name)
+        return format_html('<bdi class="station">{}</bdi>', name)
     url = reverse("admin:dispatch_station_change", args=[number])
-    return format_html('<a class="station" href="{}" title="Station {}">{}</a>', url, number, name)
+    return format_html(
+        '<bdi><a class="station" href="{}" title="Station {}">{}</a></bdi>', url, number, name
+    )
 
 
 def route_of(move: Move) -> SafeString:

@@ -12,6 +12,7 @@ from django.utils.text import capfirst
 
 from ..models import INT4_MAX, OutageKind, Station, StationStatus, Suggestion, Task
 from ..stations import availability, is_old, label_of, word_of
+from ..texts import isolated
 from .base import ID, ConsoleAdmin
 from .moves import ago
 from .routes import attach_names
@@ -161,7 +162,7 @@ class StationAdmin(ConsoleAdmin):
     ) -> HttpResponse:
         known = ID.fullmatch(object_id) and int(object_id) <= INT4_MAX
         station = self.get_object(request, object_id) if known else None
-        context = {**(extra_context or {}), "title": str(station), "subtitle": ""}
+        context = {**(extra_context or {}), "title": isolated(str(station)), "subtitle": ""}
         if station is not None:
             context |= related_rows(station)
         return super().change_view(request, object_id, form_url, context)

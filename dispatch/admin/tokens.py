@@ -10,6 +10,7 @@ from django.utils.html import format_html
 
 from .. import services
 from ..models import ApiToken
+from ..texts import isolated
 from .forms import validate_single_line
 from .operations import Operation, OperationsAdmin
 
@@ -84,7 +85,7 @@ class ApiTokenAdmin(OperationsAdmin):
     @admin.display(description="State")
     def state(self, token: ApiToken) -> str:
         if token.revoked_at:
-            return format_html("revoked by {}", token.revoked_by)
+            return format_html("revoked by <bdi>{}</bdi>", token.revoked_by)
         if token.expires_at and token.expires_at <= timezone.now():
             return "expired"
         return "active" if token.user.is_active else "account disabled"
@@ -105,7 +106,7 @@ class ApiTokenAdmin(OperationsAdmin):
         """Show the secret in this response only: it is in no message, cookie or session."""
         context = {
             **self.admin_site.each_context(request),
-            "title": f"API token {obj.pk} for {obj.user}",
+            "title": f"API token {obj.pk} for {isolated(str(obj.user))}",
             "opts": self.opts,
             "token": obj,
             "secret": request.new_secret,  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.template.defaultfilters import pluralize
 
+from ..texts import isolated
 from .fill_levels import STOCKOUTS, FillLevel
 from .moves import OpenSuggestion, OpenTask
 from .projection import Pane, Point, arrow, panes_of, ruler
@@ -67,7 +68,9 @@ class MoveLine:
     @property
     def label(self) -> str:
         bikes = f"{self.qty} bike{pluralize(self.qty)}"
-        return f"{self.state}: {bikes}, {self.source.name} to {self.target.name}"
+        return (
+            f"{self.state}: {bikes}, {isolated(self.source.name)} to {isolated(self.target.name)}"
+        )
 
 
 def draw_map(

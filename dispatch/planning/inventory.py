@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
+from ..texts import isolated
+
 
 @dataclass(frozen=True)
 class StationCapacity:
@@ -22,6 +24,10 @@ class StationCapacity:
     in_service: bool = True
     in_feed: bool = True
     monitored: bool = True
+
+    @property
+    def name_in_text(self) -> str:
+        return isolated(self.name)
 
     @property
     def available_bikes(self) -> int | None:
@@ -53,17 +59,17 @@ def shortfalls(qty: int, source: StationCapacity, target: StationCapacity) -> li
     if bikes is not None and qty > bikes:
         there = f"{source.bikes} there{promised(source.promised_out)}"
         sentences.append(
-            f"Only {bikes} of {qty} bikes can leave {source.name} ({there})."
+            f"Only {bikes} of {qty} bikes can leave {source.name_in_text} ({there})."
             if bikes
-            else f"{source.name} has no bike to give ({there}; {qty} wanted)."
+            else f"{source.name_in_text} has no bike to give ({there}; {qty} wanted)."
         )
     if docks is not None and qty > docks:
         noun = "dock" if target.docks == 1 else "docks"
         free = f"{target.docks} {noun} free{promised(target.promised_in)}"
         sentences.append(
-            f"Only {docks} of {qty} bikes fit at {target.name} ({free})."
+            f"Only {docks} of {qty} bikes fit at {target.name_in_text} ({free})."
             if docks
-            else f"{target.name} has no dock to spare ({free}; {qty} wanted)."
+            else f"{target.name_in_text} has no dock to spare ({free}; {qty} wanted)."
         )
     return sentences
 
@@ -76,15 +82,15 @@ def caveats(source: StationCapacity, target: StationCapacity) -> list[str]:
     """A sentence for each thing that a count cannot tell: missing data, or a closed station."""
     sentences = [sentence for station in (source, target) if (sentence := caveat(station))]
     if target.bikes is not None and target.docks is None:
-        sentences.append(f"The number of free docks at {target.name} is unknown.")
+        sentences.append(f"The number of free docks at {target.name_in_text} is unknown.")
     return sentences
 
 
 def caveat(station: StationCapacity) -> str | None:
     if not station.in_service:
-        return f"{station.name} is out of service."
+        return f"{station.name_in_text} is out of service."
     if not station.monitored or station.bikes is not None:
         return None
     if not station.in_feed:
-        return f"{station.name} is not in the feed. Check the number."
-    return f"{station.name} has no recent status."
+        return f"{station.name_in_text} is not in the feed. Check the number."
+    return f"{station.name_in_text} has no recent status."

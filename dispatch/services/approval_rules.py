@@ -74,7 +74,7 @@ def warnings_about(context: ApprovalContext, move: Move, *, guarded: bool) -> li
     source, target = ends(context, move)
     names = context.carriers.get((move.from_station_id, move.to_station_id), [])
     same = [
-        f"{name} already moves bikes from {source.name} to {target.name}."
+        f"{name} already moves bikes from {source.name_in_text} to {target.name_in_text}."
         for name in names[:MOST_NAMED]
     ]
     if not guarded:

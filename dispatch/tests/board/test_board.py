@@ -38,7 +38,7 @@ def parts(client):
 
 
 def words(markup):
-    return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
+    return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"</?bdi>", "", markup)).split())
 
 
 def row(markup, key):

@@ -65,7 +65,7 @@ def test_lists_of_moves_name_their_stations(dispatcher, market, url):
         '<a class="station" href="/admin/dispatch/station/100/change/" title="Station 100">'
         "Market St at 10th St &lt;b&gt;</a>"
     ) in page
-    assert '<span class="station">#200</span>' in page
+    assert '<bdi class="station">#200</bdi>' in page
 
 
 def test_pages_of_moves_name_their_stations(dispatcher, market):
@@ -83,7 +83,7 @@ def test_confirmation_page_names_the_stations(dispatcher, market):
 
     page = dispatcher.post(f"{SUGGESTIONS}{suggestion.pk}/reject/").content.decode()
 
-    assert "5 bikes, Market St at 10th St &lt;b&gt; → #200" in page
+    assert "5 bikes, <bdi>Market St at 10th St &lt;b&gt;</bdi> → <bdi>#200</bdi>" in page
 
 
 def test_search_finds_moves_by_station_name(dispatcher, market):
@@ -100,7 +100,7 @@ def test_confirmation_page_omits_a_missing_reason(dispatcher, market):
 
     page = dispatcher.post(f"{TASKS}{task.pk}/cancel/").content.decode()
 
-    assert "→ #200</li>" in page
+    assert "→ <bdi>#200</bdi></li>" in page
 
 
 # The list
@@ -196,7 +196,7 @@ def test_station_page_shows_moves_outages_and_feed_ids(dispatcher, market):
     assert f"Suggestion {suggestion.pk}</a>" in page
     assert f"Task {done.pk}</a>" not in page
     assert f"Suggestion {other.pk}</a>" not in page
-    assert "#7 → Market St at 10th St &lt;b&gt;" in page
+    assert "<bdi>#7</bdi> → <bdi>Market St at 10th St &lt;b&gt;</bdi>" in page
     assert "lasted 43\xa0minutes" in page
     assert "ongoing for" in page
     assert "uuid-100" in page
@@ -222,7 +222,7 @@ def test_station_page_query_count_is_bounded(dispatcher, market):
     with CaptureQueriesContext(connection) as captured:
         page = html(dispatcher, f"{STATIONS}100/change/")
 
-    assert page.count("→ #200") == 40
+    assert page.count("→ <bdi>#200</bdi>") == 40
     assert len(captured) <= 12
 
 

@@ -5,6 +5,7 @@ from django.db import connection
 
 from dispatch import services
 from dispatch.services import SuggestionRow
+from dispatch.texts import is_printable
 
 from .factories import TaskFactory
 
@@ -17,6 +18,7 @@ PAYLOADS = [
     "{{ 7*7 }}{% debug %}${7*7}",
     "<a href=javascript:alert(1)>&lt;b&gt;",
     "\u202egnp.exe",
+    "\u05e9\u05e2\u05e8 5 (2)",
 ]
 
 
@@ -25,7 +27,7 @@ def enter(url, payload, number):
 
     Return the ids of a task with every kind of event and of a rejected suggestion.
     """
-    one_line = payload if payload.isprintable() else payload[1:]
+    one_line = payload if is_printable(payload) else payload[1:]
     row = SuggestionRow(from_station_id=number, to_station_id=900, qty=1, reason=payload)
     services.ingest_suggestions([row], source=one_line, actor=payload)
     approved, rejected, _ = enter_by_sql(payload)
