@@ -4,20 +4,21 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from dispatch import services
 from dispatch.maintenance.invariants import violations
 from dispatch.models import Suggestion, Task, TaskEvent
 from dispatch.services.ingest import SuggestionRow
 
-from ..support.factories import SuggestionFactory, TaskFactory
+from ..support.concurrency import background, wait_until_blocked
+from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
 TABLES = ["suggestions", "tasks", "task_events"]
-# Where the sequence goes on from the next id that JavaScript cannot represent, it is left alone.
-LARGEST_JAVASCRIPT_ID = 2**53
+# From here on, ids leave their sequence alone.
+FIRST_ABSURD_ID = 2**53
 ROW = SuggestionRow(from_station_id=5, to_station_id=6, qty=1, reason="x")
 
 
@@ -81,7 +82,10 @@ def copy(client):
 
 
 def add_in_console(client):
-    Suggestion.objects.create(from_station_id=5, to_station_id=6, qty=1, reason="x")
+    client.force_login(UserFactory())
+    form = {"from_station_id": 5, "to_station_id": 6, "qty": 1, "reason": "x", "priority": 0}
+    answer = client.post("/admin/dispatch/suggestion/add/", form)
+    assert answer.status_code == 302, answer.content
 
 
 @pytest.mark.django_db(transaction=True)
@@ -176,7 +180,7 @@ def test_a_smaller_id_leaves_the_sequence():
     assert last_id("suggestions") == last
 
 
-@pytest.mark.parametrize("given", [LARGEST_JAVASCRIPT_ID, 2**63 - 1])
+@pytest.mark.parametrize("given", [FIRST_ABSURD_ID, 2**63 - 1])
 def test_an_absurd_id_leaves_the_sequence_and_later_inserts_succeed(given):
     last = SuggestionFactory().id
 
@@ -221,3 +225,27 @@ def test_a_suggestion_sequence_behind_the_tasks_is_found():
     [found] = violations()["sequence_is_not_behind"]
 
     assert found["fix"] == f"SELECT setval('suggestions_id_seq', {last + 7})"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_of_ids_lift_a_sequence_one_at_a_time():
+    """Otherwise the slower of two could set it back below the other's ids."""
+    last = last_id("suggestions")
+    with background() as start:
+        with transaction.atomic():
+            insert_suggestions(last + 5000)
+            second = start(insert_suggestions, last + 8000)
+            wait_until_blocked(second)
+        second.result(timeout=20)
+
+    assert last_id("suggestions") == last + 8002
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ids_given_in_an_open_transaction_delay_no_other_insert():
+    with background() as start, transaction.atomic():
+        insert_suggestions(last_id("suggestions") + 1)
+
+        start(SuggestionFactory).result(timeout=20)
+
+    assert Suggestion.objects.count() == 4
