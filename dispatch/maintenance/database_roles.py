@@ -122,13 +122,16 @@ def grant_to_migrator(database: Database, names: RoleNames) -> Iterator[Composed
 
 def grant_to_app(database: Database, names: RoleNames) -> Iterator[Composed]:
     """No rights on sequences: identity columns need none, and triggers lift the sequences."""
-    app = Identifier(names.app)
+    app, ml = Identifier(names.app), Identifier(names.ml)
     for name in database.tables:
         table, rights = Identifier(SCHEMA, name), SQL(LESS.get(name, ALL_ROWS))
-        yield SQL("REVOKE ALL ON {} FROM {}, {}").format(table, app, Identifier(names.ml))
+        yield SQL("REVOKE ALL ON {} FROM {}, {}").format(table, app, ml)
         yield SQL("GRANT {} ON {} TO {}").format(rights, table, app)
     for name in database.functions:
-        yield SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(Identifier(SCHEMA, name), app)
+        # The triggers of suggestions call one of them, so jobs need it, too.
+        yield SQL("GRANT EXECUTE ON FUNCTION {} TO {}, {}").format(
+            Identifier(SCHEMA, name), app, ml
+        )
     # For tables that a later migration creates, until the next run.
     for creator in sorted({database.user, names.migrator}):
         yield SQL(
