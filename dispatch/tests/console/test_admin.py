@@ -489,6 +489,18 @@ def test_operations_use_the_answers_to_their_forms(dispatcher):
     assert (ready.status, ready.worker_id) == ("cancelled", "van-9")
 
 
+def test_completion_of_more_bikes_than_asked_is_done_with_a_warning(dispatcher):
+    task = TaskFactory(assigned=True, qty=5)
+    answers = {"confirmed": "1", "moved_qty": "7"}
+
+    answer = dispatcher.post(f"{TASKS}{task.id}/report/?page=1", answers, follow=True)
+
+    assert messages(answer) == [
+        f"Task {task.id} completed.",
+        f"Task {task.id} was about 5 bikes, and 7 were reported.",
+    ]
+
+
 def test_attention_filter_lists_the_most_urgent_first(dispatcher):
     TaskFactory(id=1, created_at=MORNING + timedelta(hours=1))
     TaskFactory(id=2, created_at=MORNING, priority=-5)

@@ -136,7 +136,8 @@ def test_figures_read_what_the_services_record():
     services.approve_suggestion(one.id, actor="maria")
     services.reject_suggestion(other.id, actor="maria", reason="Road works")
     task = services.claim_next_task("van-1", actor="van-1")
-    services.complete_task(task.id, actor="van-1")
+    report = services.Report(moved_qty=7)
+    services.complete_task(task.id, actor="van-1", report=report)
     now = Task.objects.get().completed_at
     today = Period(now.date() - timedelta(days=1), now.date(), UTC)
 
@@ -144,7 +145,7 @@ def test_figures_read_what_the_services_record():
 
     assert found.work.tasks_done == found.work.approval_to_claim.count == 1
     assert found.work.claim_to_completion.count == 1
-    assert found.work.bikes_moved == 5
+    assert found.work.bikes_moved == 7
     assert found.sources == [SourceFigures("ml-v2", 1, 1, 0, 50.0, 50.0)]
 
 

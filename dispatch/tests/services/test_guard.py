@@ -50,13 +50,14 @@ def test_completed_tasks_count_until_a_newer_status():
     TaskFactory(qty=7, completed=True, assigned_at=minutes_ago[30], completed_at=minutes_ago[15])
     done = {"completed": True, "assigned_at": minutes_ago[30], "completed_at": minutes_ago[5]}
     TaskFactory(qty=6, moved_qty=4, **done)
+    TaskFactory(qty=1, moved_qty=3, **done)
     # Reported late: its bikes were moved before the count.
     TaskFactory(qty=9, reported_completed_at=minutes_ago[15], **done)
     TaskFactory(from_station_id=TARGET, to_station_id=SOURCE, qty=1)
     TaskFactory(qty=8, cancelled=True)
 
     assert capacities_of([SOURCE, TARGET]) == {
-        SOURCE: StationCapacity("Source St", 20, 15, promised_out=2 + 3 + 4, promised_in=1),
+        SOURCE: StationCapacity("Source St", 20, 15, promised_out=2 + 3 + 4 + 3, promised_in=1),
         TARGET: StationCapacity("Station 200", in_feed=False),
     }
 

@@ -49,12 +49,17 @@ NO_TIMES = ["1", "0", "true", '""', '"now"', '"2026"', '"2026-05-04"', '"2026-05
             '"2026-05-04T08:00:00+25:00"', '"20260504T080000Z"', '"infinity"', '"-infinity"',
             '"10000-01-01T00:00:00Z"', '"0000-01-01T00:00:00Z"', '"2026-W18-1T00:00:00Z"',
             '"٢٠٢٦-05-04T08:00:00Z"', "[]", "{}", "1e18"]  # fmt: skip
+# By a wrong clock or without a zone: a report's time is corrected or ignored, never refused.
+ODD_CLOCKS = ['"2026-05-04"', '"2026-05-04T08:00"', '"2026-05-04T08:00:00"', '"20260504T080000Z"',
+              '"2026-W18-1T00:00:00Z"', '"2999-01-01T00:00:00Z"', '"2001-01-01T00:00:00Z"',
+              '"9999-12-31T23:59:59-14:00"', '"0001-01-01T00:00:00+14:00"',
+              '"0001-01-01t00:00:00z"', '"2015-05-04T08:00:00.123456789Z"']  # fmt: skip
 FIELDS = {
     "suggestion_id": [*NO_INTEGERS, "null", "0", "-1"],
     "worker_id": [value for value in WORKER_IDS if value not in ("null", '"van"')],
-    "moved_qty": [*NO_INTEGERS, "-1", "6", "2147483648"],
+    "moved_qty": [*NO_INTEGERS, "-1", "41", "2147483648"],
     "note": NO_TEXTS,
-    "completed_at": [*NO_TIMES, '"2999-01-01T00:00:00Z"', '"2001-01-01T00:00:00Z"'],
+    "completed_at": [value for value in NO_TIMES if value not in ODD_CLOCKS],
     "reason": [*NO_TEXTS, *BLANK],
     "priority": [*NO_INTEGERS, "null", "101", "-101", "32768"],
     "from_station_id": [*NO_INTEGERS, "null", "-1", "2", "2147483648"],
