@@ -123,7 +123,7 @@ def test_invalid_report_is_400_and_changes_nothing(api, body):
     assert TaskEvent.objects.count() == 1
 
 
-@pytest.mark.parametrize("said", map(json.loads, ODD_CLOCKS))
+@pytest.mark.parametrize("said", [json.loads(text) for text in ODD_CLOCKS])
 def test_no_clock_keeps_a_crew_from_completing_its_task(client, said):
     task = claimed("van-1", qty=5)
 
