@@ -58,7 +58,7 @@ def find_feed(
     found: Found | None = None
     about: dict[FeedName, Document] = {}
     problems: dict[FeedName, str] = {}
-    needed = [FeedName.SYSTEM] if with_system else []
+    needed = {FeedName.SYSTEM} if with_system else set()
     for source in sources:
         each = read(source, known.get(source, NO_VALIDATORS), access)
         if each.document is None or each.document.is_feed(name):
@@ -66,13 +66,9 @@ def find_feed(
         elif each.document.name in ABOUT:
             about[each.document.name] = each.document
         elif each.document.name == FeedName.DISCOVERY:
-            for extra in {*needed, *wished} - about.keys():
-                try:
-                    about |= read_listed(each.document, extra, access)
-                except BadFeed as error:
-                    if extra in needed:
-                        raise
-                    problems[extra] = str(error)
+            read_about(each.document, {*needed, *wished} - about.keys(), about, problems, access)
+            if problems.keys() & needed:
+                raise BadFeed(problems[FeedName.SYSTEM])
             found = follow(source, each.document, name, known, access)
         else:
             kind = each.document.name or "an unknown kind of feed"
@@ -108,11 +104,22 @@ def follow(
     return found
 
 
-def read_listed(discovery: Document, name: FeedName, access: Access) -> dict[FeedName, Document]:
-    """Return the document by its name, or nothing if it is not listed."""
-    address = address_in(discovery, name)
-    document = read(address, NO_VALIDATORS, access).document if address else None
-    return {name: document} if document else {}
+def read_about(
+    discovery: Document,
+    names: Collection[FeedName],
+    about: dict[FeedName, Document],
+    problems: dict[FeedName, str],
+    access: Access,
+) -> None:
+    """Read the listed documents of these names into `about`, or into `problems` why not."""
+    for name in names:
+        address = address_in(discovery, name)
+        try:
+            document = read(address, NO_VALIDATORS, access).document if address else None
+        except BadFeed as error:
+            problems[name] = str(error)
+        else:
+            about |= {name: document} if document else {}
 
 
 def address_in(discovery: Document, name: FeedName) -> str | None:

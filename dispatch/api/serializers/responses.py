@@ -113,7 +113,9 @@ class StationSerializer(RowSerializer[Station]):
     """A station with its latest status; the status fields are null if there is none."""
 
     bikes = serializers.IntegerField(allow_null=True)
-    docks = serializers.IntegerField(allow_null=True)
+    docks = serializers.IntegerField(
+        allow_null=True, help_text="Free docks. Null: the feed does not count them."
+    )
     bikes_disabled = serializers.IntegerField(allow_null=True)
     docks_disabled = serializers.IntegerField(allow_null=True)
     in_service = serializers.BooleanField(allow_null=True)
