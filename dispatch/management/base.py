@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -56,6 +57,12 @@ def refuse_empty(parser: CommandParser, options: Mapping[str, Any]) -> None:
             raise Refusal(f"{name} must not be empty: is a variable unset?")
 
 
+def print_all_characters(encoding: str | None = None) -> None:
+    """Print as an escape what the encoding lacks. None: the terminal's encoding."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 def discard_output() -> None:
     """Otherwise Python tries to write the rest when it exits, and complains."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,6 +75,7 @@ class DispatchCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         self.as_json = bool(options.get("json"))
+        print_all_characters("utf-8" if self.as_json else None)
         try:
             refuse_empty(self.create_parser("manage.py", ""), options)
             output = super().execute(*args, **options)

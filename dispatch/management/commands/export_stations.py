@@ -10,7 +10,7 @@ from django.db.models import Prefetch
 
 from ...models import Station, StationAlias
 from ...tables import csv_text
-from ..base import DispatchCommand
+from ..base import DispatchCommand, print_all_characters
 
 # New columns come last, for readers that go by position.
 COLUMNS = (
@@ -34,6 +34,7 @@ class Command(DispatchCommand):
 
     def handle(self, *args: Any, out: str | None, **options: Any) -> None:
         if out is None:
+            print_all_characters("utf-8")
             write(self.stdout)
         else:
             write_file(Path(out))

@@ -10,7 +10,7 @@ from ...kpi import build_report, period_of
 from ...kpi.document import to_csv, to_json
 from ...kpi.periods import to_date
 from ...kpi.text import to_text
-from ..base import DispatchCommand
+from ..base import DispatchCommand, print_all_characters
 
 
 def date_argument(text: str) -> date:
@@ -32,6 +32,8 @@ class Command(DispatchCommand):
         form.add_argument("--csv", dest="form", action="store_const", const=to_csv)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["form"]:
+            print_all_characters("utf-8")
         zone = timezone.get_default_timezone()
         period = period_of(options["first"], options["last"], timezone.localdate(), zone)
         text = (options["form"] or to_text)(build_report(period, timezone.now()))

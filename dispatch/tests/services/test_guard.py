@@ -288,7 +288,7 @@ def test_api_sends_a_warning_header_or_409(client, settings):
     assert fit.json()["qty"] == 5
 
 
-@pytest.mark.parametrize("value", [1, "yes", "on", None, [], "True"])
+@pytest.mark.parametrize("value", [1, "yes", "on", [], "True"])
 def test_api_accepts_only_booleans_for_as_much_as_fits(client, value):
     suggestion = SuggestionFactory()
     assert post(client, suggestion_id=suggestion.id, as_much_as_fits=value).status_code == 400
