@@ -165,7 +165,7 @@ def test_real_server_errors_have_security_headers():
                 cursor.execute("LOCK TABLE django_session")
             answers = [
                 (ask("GET", "/", {**https, "Host": "elsewhere.example"}), 400),
-                (ask("POST", "/dispatch/next", data=iter([b"{}"])), 400),
+                (ask("POST", "/dispatch/next", data=iter([b"{}"])), 415),
                 (ask("POST", f"/task/{task.id}/complete"), 503),
                 (ask("GET", "/admin/", cookies=cookies), 503),
                 (login, 200),
