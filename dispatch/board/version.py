@@ -17,8 +17,12 @@ def version_of(now: datetime, *, user: Any) -> str:
     Operations record an event; the other facts cover SQL, feeds and the passing of time. An event
     may commit after one with a higher id, so the open tasks' own columns are hashed too.
     """
+    return sha256(repr(facts(now, user)).encode()).hexdigest()[:20]
+
+
+def facts(now: datetime, user: Any) -> list[Any]:
     old = now - timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
-    facts = [
+    return [
         user.pk,
         sorted(user.get_all_permissions()),
         f"{timezone.localtime(now):%F %H %z}",
@@ -43,4 +47,3 @@ def version_of(now: datetime, *, user: Any) -> str:
         ),
         [*StationFeed.objects.order_by("id").values_list("id", "made_at", "read_at", "trouble")],
     ]
-    return sha256(repr(facts).encode()).hexdigest()[:20]

@@ -1,6 +1,6 @@
 """Finds the feed that an operator's sources name or lead to."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -55,27 +55,65 @@ def find_feed(
     for requests to the sources' own origins. BadFeed: the feed cannot be had; one line says why.
     """
     access = Access([source for source in sources if is_address(source)], headers)
-    found: Found | None = None
-    about: dict[FeedName, Document] = {}
-    problems: dict[FeedName, str] = {}
     needed = {FeedName.SYSTEM} if with_system else set()
+    search = Search(name, known, access, needed, wished)
+    found: Found | None = None
     for source in sources:
-        each = read(source, known.get(source, NO_VALIDATORS), access)
-        if each.document is None or each.document.is_feed(name):
-            found = each
-        elif each.document.name in ABOUT:
-            about[each.document.name] = each.document
-        elif each.document.name == FeedName.DISCOVERY:
-            read_about(each.document, {*needed, *wished} - about.keys(), about, problems, access)
-            if problems.keys() & needed:
-                raise BadFeed(problems[FeedName.SYSTEM])
-            found = follow(source, each.document, name, known, access)
-        else:
-            kind = each.document.name or "an unknown kind of feed"
-            raise BadFeed(f"{without_query(source)}: it is {kind}, not {name}.")
+        found = search.read_source(source) or found
     if found is None:
         raise BadFeed(f"No source is a {name} feed or lists one.")
-    return replace(found, about=about, problems=problems)
+    return replace(found, about=search.about, problems=search.problems)
+
+
+@dataclass(frozen=True)
+class Search:
+    name: FeedName
+    known: Mapping[str, Validators]
+    access: Access
+    needed: Set[FeedName]
+    wished: Collection[FeedName]
+    about: dict[FeedName, Document] = field(default_factory=dict)
+    problems: dict[FeedName, str] = field(default_factory=dict)
+
+    def read_source(self, source: str) -> Found | None:
+        """None: the source is a document about the system."""
+        found = self.read(source)
+        document = found.document
+        if document is None or document.is_feed(self.name):
+            return found
+        if document.name == FeedName.DISCOVERY:
+            self.read_about(document)
+            return self.follow(source, document)
+        if document.name not in ABOUT:
+            kind = document.name or "an unknown kind of feed"
+            raise BadFeed(f"{without_query(source)}: it is {kind}, not {self.name}.")
+        self.about[document.name] = document
+        return None
+
+    def read(self, address: str) -> Found:
+        return read(address, self.known.get(address, NO_VALIDATORS), self.access)
+
+    def follow(self, source: str, discovery: Document) -> Found:
+        address = address_in(discovery, self.name)
+        if address is None:
+            raise BadFeed(f"{without_query(source)}: it lists no http(s) address of {self.name}.")
+        found = self.read(address)
+        if found.document is not None and not found.document.is_feed(self.name):
+            raise BadFeed(f"{without_query(address)}: it is not {self.name}.")
+        return found
+
+    def read_about(self, discovery: Document) -> None:
+        """Read the listed documents about the system. BadFeed: a needed one cannot be had."""
+        for name in {*self.needed, *self.wished} - self.about.keys():
+            address = address_in(discovery, name)
+            try:
+                document = read(address, NO_VALIDATORS, self.access).document if address else None
+            except BadFeed as error:
+                self.problems[name] = str(error)
+                if name in self.needed:
+                    raise
+            else:
+                self.about.update({name: document} if document else {})
 
 
 def read(source: str, validators: Validators, access: Access) -> Found:
@@ -86,40 +124,6 @@ def read(source: str, validators: Validators, access: Access) -> Found:
         return Found(source, read_document(answer.content), answer.validators)
     except BadFeed as error:
         raise BadFeed(f"{without_query(source)}: {error}") from None
-
-
-def follow(
-    source: str,
-    discovery: Document,
-    name: FeedName,
-    known: Mapping[str, Validators],
-    access: Access,
-) -> Found:
-    address = address_in(discovery, name)
-    if address is None:
-        raise BadFeed(f"{without_query(source)}: it lists no http(s) address of {name}.")
-    found = read(address, known.get(address, NO_VALIDATORS), access)
-    if found.document is not None and not found.document.is_feed(name):
-        raise BadFeed(f"{without_query(address)}: it is not {name}.")
-    return found
-
-
-def read_about(
-    discovery: Document,
-    names: Collection[FeedName],
-    about: dict[FeedName, Document],
-    problems: dict[FeedName, str],
-    access: Access,
-) -> None:
-    """Read the listed documents of these names into `about`, or into `problems` why not."""
-    for name in names:
-        address = address_in(discovery, name)
-        try:
-            document = read(address, NO_VALIDATORS, access).document if address else None
-        except BadFeed as error:
-            problems[name] = str(error)
-        else:
-            about |= {name: document} if document else {}
 
 
 def address_in(discovery: Document, name: FeedName) -> str | None:

@@ -157,11 +157,15 @@ def read_rows(
             odd[REPEATED] += 1
             rows[names[0]] = choose(former, row)
     found = Rows(document.made_at, list(rows.values()), bad, odd, document.ttl)
-    if len(bad) > len(rows):
-        raise BadFeed(f"Most of its rows are unreadable. {found.about_bad_rows()}")
-    if not rows:
-        raise BadFeed("It has no stations.")
+    check_readable(found)
     return found
+
+
+def check_readable(found: Rows[R]) -> None:
+    if len(found.bad) > len(found.rows):
+        raise BadFeed(f"Most of its rows are unreadable. {found.about_bad_rows()}")
+    if not found.rows:
+        raise BadFeed("It has no stations.")
 
 
 class Unreadable(ValueError):

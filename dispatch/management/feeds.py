@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 
@@ -41,23 +41,12 @@ def enter_feed(
     Refusal: the feed could not be read or was not entered. The last good state stays. If the
     system is known, the trouble is recorded with its feed.
     """
-    if system is not None and (not system or one_line(system, LONGEST_SYSTEM) != system):
-        raise Refusal(f"A system's name is one line of at most {LONGEST_SYSTEM} characters.")
-    if any(len(source) > LONGEST_SOURCE for source in sources):
-        raise Refusal(f"A SOURCE has at most {LONGEST_SOURCE} characters.")
+    check_arguments(sources, system)
     feeds = list(services.find_known_feeds(kind, system))
     owner = system or only({feed.system for feed in feeds if feed.source in sources})
     address = sources[0]
     try:
-        known = {feed.source: Validators(feed.etag, feed.last_modified) for feed in feeds}
-        found = find_feed(
-            sources,
-            NAMES[kind],
-            known,
-            with_system=system is None,
-            wished=wished,
-            headers=settings.STATION_FEED_HEADERS,
-        )
+        found = find(sources, kind, feeds, with_system=system is None, wished=wished)
         address = found.address
         owner = name_system(found, kind, system, feeds)
         if found.document is None:
@@ -69,6 +58,21 @@ def enter_feed(
         if owner is not None:
             services.note_trouble(owner, kind, address, str(refusal))
         raise
+
+
+def find(
+    sources: Sequence[str], kind: FeedKind, feeds: Sequence[StationFeed], **options: Any
+) -> Found:
+    known = {feed.source: Validators(feed.etag, feed.last_modified) for feed in feeds}
+    headers = settings.STATION_FEED_HEADERS
+    return find_feed(sources, NAMES[kind], known, headers=headers, **options)
+
+
+def check_arguments(sources: Sequence[str], system: str | None) -> None:
+    if system is not None and (not system or one_line(system, LONGEST_SYSTEM) != system):
+        raise Refusal(f"A system's name is one line of at most {LONGEST_SYSTEM} characters.")
+    if any(len(source) > LONGEST_SOURCE for source in sources):
+        raise Refusal(f"A SOURCE has at most {LONGEST_SOURCE} characters.")
 
 
 def name_system(

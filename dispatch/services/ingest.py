@@ -199,16 +199,9 @@ def ingest_suggestions(
         # Two ingests of one source would both insert the same missing move.
         advisory_lock(f"ingest {source}")
     stage(run, rows, allow_empty)
-    repeated = run(DROP_REPEATED)
-    under_way = 0 if include_under_way else run(DROP_UNDER_WAY)
-    counts = {**count_doubts(), **(count(run) if dry_run else merge(run))}
-    result = IngestResult(repeated=repeated, under_way=under_way, **counts)
-    run(CLEAN_UP)
+    result = enter(run, include_under_way, dry_run)
     if not dry_run:
-        details = {"replace": replace, **asdict(result)}
-        TaskEvent.objects.create(
-            kind=EventKind.INGESTED, actor=actor, source=source, details=details
-        )
+        record_ingest(run, result, actor)
     return result
 
 
@@ -258,6 +251,21 @@ def copy_rows(rows: Iterable[SuggestionRow]) -> int:
             number += 1
             copy.write_row(msgspec.structs.astuple(row))
     return number
+
+
+def enter(run: Run, include_under_way: bool, dry_run: bool) -> IngestResult:
+    repeated = run(DROP_REPEATED)
+    under_way = 0 if include_under_way else run(DROP_UNDER_WAY)
+    counts = {**count_doubts(), **(count(run) if dry_run else merge(run))}
+    run(CLEAN_UP)
+    return IngestResult(repeated=repeated, under_way=under_way, **counts)
+
+
+def record_ingest(run: Run, result: IngestResult, actor: str) -> None:
+    details = {"replace": run.replace, **asdict(result)}
+    TaskEvent.objects.create(
+        kind=EventKind.INGESTED, actor=actor, source=run.source, details=details
+    )
 
 
 def match(run: Run) -> int:

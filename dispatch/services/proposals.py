@@ -98,24 +98,28 @@ def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -
     Suggestion.objects.bulk_create(new)
     if kept:
         refresh(kept)
-    outcomes = [proposal.outcome for proposal in proposals]
     result = ProposalResult(
         proposals,
         expired=sum(has_expired(each, found.now) for each in known.values()),
         unknown_stations=found.unknown_stations,
     )
+    record_proposals(result, source, actor)
+    return result
+
+
+def record_proposals(result: ProposalResult, source: str, actor: str) -> None:
+    outcomes = [proposal.outcome for proposal in result.proposals]
     TaskEvent.objects.create(
         kind=EventKind.INGESTED,
         actor=actor,
         source=source,
         details={
-            "rows": len(rows),
+            "rows": len(outcomes),
             **{outcome.value: outcomes.count(outcome) for outcome in Outcome},
             "expired": result.expired,
             "unknown_stations": result.unknown_stations,
         },
     )
-    return result
 
 
 def has_expired(suggestion: Suggestion, now: datetime) -> bool:

@@ -58,12 +58,9 @@ def suggest_moves(
     if dry_run:
         plan(suggested, rules)
     else:
+        rows = planned_rows(suggested, rules)
         suggested.result = ingest_suggestions(
-            planned_rows(suggested, rules),
-            source=SOURCE,
-            actor=actor,
-            replace=True,
-            allow_empty=True,
+            rows, source=SOURCE, actor=actor, replace=True, allow_empty=True
         )
     return suggested
 

@@ -1,7 +1,7 @@
 """Records how full stations are: the latest status of each, and its outages."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -65,13 +65,18 @@ def record_status(status: Status, *, system: str, reading: FeedReading) -> Statu
     if feed is not None and (behind or feed.made_at == at):
         note_read(system, FeedKind.STATUS, reading, feed.made_at, trouble)
         return StatusResult(at, is_new=False)
+    result = enter_poll(status, system, at)
+    note_read(system, FeedKind.STATUS, reading, at, trouble)
+    return replace(result, old=old)
+
+
+def enter_poll(status: Status, system: str, at: datetime) -> StatusResult:
     statuses, unknown = match_rows(status.rows, system, at)
     check_completeness(statuses, system)
     changed = write_statuses(statuses)
     states = {pk: state_of(s.bikes, s.docks, s.in_service) for pk, s in statuses.items()}
     extend_watch(system, at)
     record_states(system, states, at)
-    note_read(system, FeedKind.STATUS, reading, at, trouble)
     poll = tally(at, states)
     StatusPoll.objects.create(system=system, **asdict(poll))
     return StatusResult(
@@ -83,7 +88,6 @@ def record_status(status: Status, *, system: str, reading: FeedReading) -> Statu
         full=poll.full,
         closed=len(statuses) - poll.in_service,
         unknown=unknown,
-        old=old,
         without_docks=sum(status.docks is None for status in statuses.values()),
         remarks=status.remarks(),
     )

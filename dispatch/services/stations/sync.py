@@ -53,6 +53,12 @@ def sync_stations(
     if feed is not None and behind:
         note_read(system, FeedKind.INFORMATION, reading, feed.made_at)
         return None
+    result = enter_stations(information, system, allow_shrink)
+    note_read(system, FeedKind.INFORMATION, reading, made_at)
+    return replace(result, remarks=information.remarks())
+
+
+def enter_stations(information: Information, system: str, allow_shrink: bool) -> SyncResult:
     stored = {station.pk: station for station in Station.objects.filter(system=system)}
     aliases = StationAlias.objects.filter(system=system)
     known = dict(aliases.values_list("feed_id", "station_id"))
@@ -68,8 +74,7 @@ def sync_stations(
         StationAlias(system=system, feed_id=name, station_id=number)
         for name, number in new_names(numbered, known).items()
     )
-    note_read(system, FeedKind.INFORMATION, reading, made_at)
-    return replace(result, remarks=information.remarks())
+    return result
 
 
 def check_positions(numbered: Mapping[int, StationRow], stored: Mapping[int, Station]) -> None:
@@ -116,10 +121,7 @@ def write_stations(
         if number not in stored or differs(stored[number], row)
     ]
     Station.objects.bulk_create(
-        stations,
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=[*FIELDS, "gone_at"],
+        stations, update_conflicts=True, unique_fields=["id"], update_fields=[*FIELDS, "gone_at"]
     )
     before = not_gone(stored)
     gone = before - present
