@@ -174,10 +174,12 @@ def test_row_from_the_future_is_created_now(table):
 
 
 def test_naive_utc_time_of_a_session_to_the_west_does_not_starve():
+    columns = "(from_station_id, to_station_id, qty, created_at)"
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL timezone = 'America/Los_Angeles'")
-    columns = "(from_station_id, to_station_id, qty, created_at)"
-    run(f"INSERT INTO tasks {columns} VALUES (1, 2, 3, now() AT TIME ZONE 'UTC')")
+        cursor.execute(f"INSERT INTO tasks {columns} VALUES (1, 2, 3, now() AT TIME ZONE 'UTC')")
+        # psycopg keeps the zone in which it first reads a time.
+        cursor.execute("SET LOCAL timezone = 'UTC'")
     first = Task.objects.get().id
     TaskFactory()
 
