@@ -1,5 +1,7 @@
 """What the admin pages of suggestions and tasks have in common."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -13,7 +15,7 @@ from django.utils.timesince import timesince
 
 from ..models import INT4_MAX, Move, Station
 from .base import ID
-from .operations import OperationsAdmin
+from .operations import Operation, OperationsAdmin
 from .routes import attach_names, route_of
 
 PRIORITY_STEP = 10
@@ -35,6 +37,23 @@ class BoundedPaginator(Paginator):
     def count(self) -> int:
         rows = cast(QuerySet[Model], self.object_list)
         return rows.order_by()[: self.MAX_ROWS].count()
+
+
+def priority_operations(
+    run: Callable[..., Any], possible: Callable[[Any], bool] = lambda _: True
+) -> Iterator[Operation]:
+    for name, done, step in (
+        ("raise", "raised", PRIORITY_STEP),
+        ("lower", "lowered", -PRIORITY_STEP),
+    ):
+        yield Operation(
+            name=name,
+            label=f"{name.capitalize()} priority",
+            done=f"{done} in priority",
+            permission="prioritize",
+            run=partial(run, by=step),
+            possible=possible,
+        )
 
 
 class MoveAdmin(OperationsAdmin):
@@ -65,13 +84,6 @@ class MoveAdmin(OperationsAdmin):
         attach_names(rows)
         changelist.result_list = rows
         return changelist
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Saving a form would overwrite newer values; every change is an operation instead.
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.add_fields if obj is None else ["named_route", *self.filled_fields(obj)]

@@ -72,6 +72,13 @@ class OperationsAdmin(ConsoleAdmin):
 
     operations: tuple[Operation, ...] = ()
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Saving a form would overwrite newer values.
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
     def may(self, request: HttpRequest, operation: Operation) -> bool:
         permission = f"dispatch.{operation.permission}_{self.opts.model_name}"
         return self.has_view_permission(request) and request.user.has_perm(permission)

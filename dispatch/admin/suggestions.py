@@ -12,7 +12,7 @@ from .. import services
 from ..models import Suggestion
 from ..services.suggestions import decision_on
 from .forms import RejectForm
-from .moves import PRIORITY_STEP, MoveAdmin, ago
+from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
 
 # The source of suggestions that a dispatcher adds.
@@ -58,14 +58,7 @@ class SuggestionAdmin(MoveAdmin):
     text_fields = ("reason",)
     ordering = ["-priority", "created_at", "id"]
     change_form_template = "admin/dispatch/move_page.html"
-    add_fields = (
-        "from_station_id",
-        "to_station_id",
-        "qty",
-        "reason",
-        "priority",
-        "expires_at",
-    )
+    add_fields = ("from_station_id", "to_station_id", "qty", "reason", "priority", "expires_at")
     fields = (*add_fields, "source", "created_at")
     operations = (
         Operation(
@@ -101,20 +94,7 @@ class SuggestionAdmin(MoveAdmin):
             form=RejectForm,
             in_list=True,
         ),
-        Operation(
-            name="raise",
-            label="Raise priority",
-            done="raised in priority",
-            permission="prioritize",
-            run=partial(services.prioritize_suggestion, by=PRIORITY_STEP),
-        ),
-        Operation(
-            name="lower",
-            label="Lower priority",
-            done="lowered in priority",
-            permission="prioritize",
-            run=partial(services.prioritize_suggestion, by=-PRIORITY_STEP),
-        ),
+        *priority_operations(services.prioritize_suggestion),
     )
 
     def missing_message(self, pk: int) -> str:

@@ -1,4 +1,3 @@
-from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,7 +12,7 @@ from ..models.tasks import overdue_after
 from .drilldown import DAY, MONTH, YEAR, drilldown
 from .forms import ReasonForm, ReassignForm, ReportForm
 from .history import describe_event
-from .moves import PRIORITY_STEP, MoveAdmin, ago
+from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
 
 
@@ -140,22 +139,7 @@ class TaskAdmin(MoveAdmin):
             question="Assign {rows} to a crew",
             possible=is_open,
         ),
-        Operation(
-            name="raise",
-            label="Raise priority",
-            done="raised in priority",
-            permission="prioritize",
-            run=partial(services.prioritize_task, by=PRIORITY_STEP),
-            possible=is_open,
-        ),
-        Operation(
-            name="lower",
-            label="Lower priority",
-            done="lowered in priority",
-            permission="prioritize",
-            run=partial(services.prioritize_task, by=-PRIORITY_STEP),
-            possible=is_open,
-        ),
+        *priority_operations(services.prioritize_task, is_open),
         Operation(
             name="cancel",
             label="Cancel",

@@ -68,12 +68,6 @@ class ApiTokenAdmin(OperationsAdmin):
             kwargs["queryset"] = user.accounts_within_reach()
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     @admin.display(description="Token")
     def token(self, token: ApiToken) -> str:
         return f"{token.prefix}…"

@@ -8,13 +8,15 @@ from ..stations import is_old, label_of, word_of
 
 
 class FillLevel(StrEnum):
-    EMPTY = "empty"
-    LOW = "low"
+    """Least urgent first: the map draws in this order, so urgent stations are on top."""
+
+    UNKNOWN = "unknown"
+    CLOSED = "closed"
     FINE = "fine"
     HIGH = "high"
+    LOW = "low"
     FULL = "full"
-    CLOSED = "closed"
-    UNKNOWN = "unknown"
+    EMPTY = "empty"
 
     @property
     def label(self) -> str:
@@ -22,16 +24,7 @@ class FillLevel(StrEnum):
 
 
 STOCKOUTS = (FillLevel.EMPTY, FillLevel.FULL)
-# Least urgent first: the map draws in this order, so urgent stations are on top.
-BY_URGENCY = [
-    FillLevel.UNKNOWN,
-    FillLevel.CLOSED,
-    FillLevel.FINE,
-    FillLevel.HIGH,
-    FillLevel.LOW,
-    FillLevel.FULL,
-    FillLevel.EMPTY,
-]
+BY_URGENCY = list(FillLevel)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
+from django.core.management.base import CommandParser
 
 from .. import services
 from ..exceptions import Refusal
@@ -17,6 +18,16 @@ from ..services import FeedReading
 NAMES = {FeedKind.INFORMATION: FeedName.INFORMATION, FeedKind.STATUS: FeedName.STATUS}
 
 R = TypeVar("R")
+
+
+def add_feed_arguments(parser: CommandParser, kind: FeedKind) -> None:
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help=f"http(s) address or file of a gbfs.json or a {NAMES[kind]} feed",
+    )
+    parser.add_argument("--system", help="the system's name here; default: the source's own id")
 
 
 @dataclass(frozen=True)

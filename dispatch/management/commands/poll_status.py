@@ -9,7 +9,7 @@ from ... import services
 from ...gbfs import BadFeed, Document, Found, read_status
 from ...models import FeedKind
 from ...services import FeedReading, StatusResult
-from ..feeds import enter_feed
+from ..feeds import add_feed_arguments, enter_feed
 from ..periodic import PeriodicCommand
 
 # Seconds. After failures the polls become rarer, down to one in this time.
@@ -25,13 +25,7 @@ class Command(PeriodicCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "sources",
-            nargs="+",
-            metavar="SOURCE",
-            help="http(s) address or file of a gbfs.json or a station_status feed",
-        )
-        parser.add_argument("--system", help="the system's name here; default: the source's own id")
+        add_feed_arguments(parser, FeedKind.STATUS)
         parser.add_argument("--json", action="store_true", help="print one JSON object a poll")
 
     def run_once(self, options: dict[str, Any]) -> None:

@@ -14,20 +14,14 @@ from ...gbfs import Document, FeedName, Found, read_information
 from ...models import FeedKind
 from ...services import FeedReading, SyncResult
 from ..base import DispatchCommand
-from ..feeds import enter_feed
+from ..feeds import add_feed_arguments, enter_feed
 
 
 class Command(DispatchCommand):
     help = "Updates the stations from a GBFS feed. A station keeps its number for ever."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "sources",
-            nargs="+",
-            metavar="SOURCE",
-            help="http(s) address or file of a gbfs.json or a station_information feed",
-        )
-        parser.add_argument("--system", help="the system's name here; default: the source's own id")
+        add_feed_arguments(parser, FeedKind.INFORMATION)
         parser.add_argument(
             "--allow-shrink",
             action="store_true",

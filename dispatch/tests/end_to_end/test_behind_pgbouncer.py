@@ -17,13 +17,11 @@ from dispatch.models import Task
 from ..support.concurrency import background, wait_until_blocked
 from ..support.factories import TaskFactory
 from ..support.loads import (
-    approve_all_by_eight,
-    assert_each_became_one_task,
     assert_each_task_was_claimed_once,
+    assert_eight_clients_make_one_task_of_each,
+    assert_killed_processes_lose_no_task,
     claim_all,
-    make_suggestions,
     make_tasks,
-    workers_dying,
 )
 from ..support.server import ROOT, database_url, serve
 from ..support.upstreams import need
@@ -56,23 +54,11 @@ def behind_pgbouncer(workers=1, **settings):
 
 
 def test_killed_processes_lose_no_task_and_hand_out_none_twice():
-    make_tasks(1200)
-
-    with behind_pgbouncer(workers=3) as server, workers_dying(server) as killer:
-        claimed, broken = claim_all(server.url)
-
-    assert killer.killed >= 2, "The test ended before a process was killed."
-    assert broken > 0
-    assert_each_task_was_claimed_once(claimed)
+    assert_killed_processes_lose_no_task(behind_pgbouncer)
 
 
 def test_eight_clients_approving_the_same_suggestions_make_one_task_each():
-    ids = make_suggestions(1000)
-
-    with behind_pgbouncer(workers=3) as server:
-        answers = approve_all_by_eight(server.url, ids)
-
-    assert_each_became_one_task(ids, answers)
+    assert_eight_clients_make_one_task_of_each(behind_pgbouncer)
 
 
 def backends():

@@ -30,11 +30,6 @@ from ..support.pruning import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def small_batches(monkeypatch):
-    monkeypatch.setattr(prune, "BATCH", 2)
-
-
 def test_only_tasks_that_ended_long_ago_are_removed():
     completed()
     TaskFactory(cancelled=True, cancelled_at=OLD)

@@ -35,11 +35,6 @@ class Killed(BaseException):
     """Nothing catches it, as nothing catches kill -9."""
 
 
-@pytest.fixture
-def small_batches(monkeypatch):
-    monkeypatch.setattr(prune, "BATCH", 2)
-
-
 def die(*args):
     raise Killed
 

@@ -1,10 +1,7 @@
 """The sweep: expired leases, expired suggestions, old idempotency keys."""
 
 import io
-import os
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -20,7 +17,7 @@ from dispatch.models.claim_keys import CLAIM_KEY_LIFE
 from dispatch.services.sweep import BATCH, release_expired_tasks
 
 from ..support.factories import MORNING, SuggestionFactory, TaskFactory
-from ..support.server import ROOT, database_url
+from ..support.server import running_command
 
 pytestmark = pytest.mark.django_db
 
@@ -140,18 +137,7 @@ def test_period_out_of_range_is_refused_in_one_line(seconds):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_repeating_sweep_ends_at_a_signal(number):
     TaskFactory(assigned=True, lease_expires_at=MORNING)
-    with subprocess.Popen(
-        [sys.executable, "manage.py", "sweep", "--every", "60"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DATABASE_URL": database_url(),
-            "SECRET_KEY": "k" * 50,
-            "ALLOWED_HOSTS": "127.0.0.1",
-        },
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with running_command("sweep", "--every", "60") as process:
         assert "1 tasks released" in process.stdout.readline()
         process.send_signal(number)
         assert process.wait(10) == 0

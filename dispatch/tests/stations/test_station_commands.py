@@ -3,10 +3,7 @@
 import csv
 import io
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -19,7 +16,7 @@ from dispatch.models import Station, StationAlias, StationFeed, StationStatus
 
 from ..support.factories import MORNING
 from ..support.feeds import a_station, a_status, document, record, sync
-from ..support.server import ROOT, database_url
+from ..support.server import running_command
 
 pytestmark = pytest.mark.django_db
 
@@ -352,19 +349,7 @@ def test_polling_goes_on_after_failures(status, monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_polling_ends_at_a_signal(information, status, number):
     run("sync_stations", information, system="bay")
-    with subprocess.Popen(
-        [sys.executable, "manage.py", "poll_status", status, "--every", "60"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DATABASE_URL": database_url(),
-            "SECRET_KEY": "k" * 50,
-            "ALLOWED_HOSTS": "127.0.0.1",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with running_command("poll_status", status, "--every", "60") as process:
         assert "2 stations, 1 empty" in process.stdout.readline()
         process.send_signal(number)
         assert process.wait(10) == 0

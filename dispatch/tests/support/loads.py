@@ -148,3 +148,22 @@ def assert_each_became_one_task(ids, answers):
     assert answers.keys() == {200, 302, 404}
     assert answers[200] + answers[404] == 4 * len(ids)
     assert answers[302] == 4
+
+
+def assert_killed_processes_lose_no_task(serving):
+    """`serving(workers=...)`: a context that gives a server."""
+    make_tasks(1200)
+    with serving(workers=3) as server, workers_dying(server) as killer:
+        claimed, broken = claim_all(server.url)
+
+    assert killer.killed >= 2, "The test ended before a process was killed."
+    assert broken > 0
+    assert_each_task_was_claimed_once(claimed)
+
+
+def assert_eight_clients_make_one_task_of_each(serving):
+    ids = make_suggestions(1000)
+    with serving(workers=3) as server:
+        answers = approve_all_by_eight(server.url, ids)
+
+    assert_each_became_one_task(ids, answers)

@@ -82,6 +82,20 @@ def serve(
             server.stop()
 
 
+@contextmanager
+def running_command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run manage.py on the test database. Needs `transactional_db`, as `serve` does."""
+    with subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=server_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
 def server_environment(**environment: str) -> dict[str, str]:
     return {
         **os.environ,
