@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from ..exceptions import Refusal
 from ..kpi import KpiReport, Period, build_report, period_of
-from ..kpi.charts import Chart, charts_by_hour
+from ..kpi.charts import charts_by_hour
 from ..kpi.document import to_csv
 from ..kpi.periods import to_date
 from ..kpi.stockouts import Episode
@@ -45,7 +45,7 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
         "first": str(period.first),
         "last": str(period.last),
         "report": found,
-        "charts": charts_of(found),
+        "charts": charts_by_hour(HOURS, found.stockouts.by_hour, found.work.by_hour),
         "cluster_outages": worst_clusters(found),
         "hours": zip(HOURS, found.stockouts.by_hour, found.work.by_hour, strict=True),
     }
@@ -72,13 +72,3 @@ def as_file(found: KpiReport) -> HttpResponse:
 def worst_clusters(found: KpiReport) -> list[tuple[str, Episode]]:
     longest = sorted(found.cluster_outages, key=lambda outage: -outage.minutes)
     return [(found.names[outage.station_id], outage) for outage in longest[:CLUSTERS_SHOWN]]
-
-
-def charts_of(found: KpiReport) -> list[Chart]:
-    work = found.work.by_hour
-    return charts_by_hour(
-        HOURS,
-        found.stockouts.by_hour,
-        [hour.tasks for hour in work],
-        [hour.bikes for hour in work],
-    )

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
 
 from .serializers.responses import ErrorSerializer, TaskInFullSerializer
 
@@ -20,10 +26,7 @@ SUGGESTION = {
 PROPOSED_MOVE = {name: value for name, value in SUGGESTION.items() if name != "id"}
 TASK = {
     "id": 456,
-    "from_station_id": 100,
-    "to_station_id": 200,
-    "qty": 5,
-    "reason": "Station 100 is full, Station 200 needs bikes",
+    **PROPOSED_MOVE,
     "status": "ready",
     "worker_id": None,
     "created_at": "2024-01-15T10:30:00Z",
@@ -78,13 +81,7 @@ REJECTED = {
     "worker_id": None,
     "actor": "maria",
     "source": "demand-v2",
-    "details": {
-        "from_station_id": 100,
-        "to_station_id": 200,
-        "qty": 5,
-        "reason": "Station 100 is full, Station 200 needs bikes",
-        "rejection": "Road works at station 200",
-    },
+    "details": {**PROPOSED_MOVE, "rejection": "Road works at station 200"},
 }
 SUGGESTION_DECIDED = "Suggestion not found. If it was already decided, `detail` names the decision."
 
@@ -124,6 +121,16 @@ BODY = (400, 403, 413, 415)
 
 def example(value: Any, name: str = "Example", **kwargs: Any) -> OpenApiExample:
     return OpenApiExample(name, value=value, **kwargs)
+
+
+def warning_header(description: str) -> OpenApiParameter:
+    return OpenApiParameter(
+        "X-Warning",
+        OpenApiTypes.STR,
+        OpenApiParameter.HEADER,
+        response=[200],
+        description=description,
+    )
 
 
 def changes_task(

@@ -117,8 +117,7 @@ def charts_of(hours: list[Hour]) -> list[Chart]:
     return charts_by_hour(
         [f"{hour.start:%H:%M}" for hour in hours],
         [hour.share for hour in hours],
-        [hour.tasks for hour in hours],
-        [hour.bikes for hour in hours],
+        [hour.work for hour in hours],
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import floor, log10
 
 from .stockouts import Share
+from .work import HourOfWork
 
 WIDTH, HEIGHT = 240, 100
 FILLED = 0.8
@@ -68,7 +69,7 @@ class Chart:
 
 
 def charts_by_hour(
-    labels: Sequence[str], shares: Sequence[Share], tasks: Sequence[int], bikes: Sequence[int]
+    labels: Sequence[str], shares: Sequence[Share], work: Sequence[HourOfWork]
 ) -> list[Chart]:
     """Return the charts of station outages, tasks done and bikes moved."""
     empty = Series("empty", "empty", [share.empty for share in shares])
@@ -77,8 +78,10 @@ def charts_by_hour(
     total = "unknown" if out is None else f"{out:.1f} %"
     return [
         bar_chart("Stations empty or full", labels, [empty, full], " %", total),
-        count_chart("Tasks completed", labels, Series("done", "tasks", tasks)),
-        count_chart("Bikes moved", labels, Series("done", "bikes", bikes)),
+        count_chart(
+            "Tasks completed", labels, Series("done", "tasks", [hour.tasks for hour in work])
+        ),
+        count_chart("Bikes moved", labels, Series("done", "bikes", [hour.bikes for hour in work])),
     ]
 
 

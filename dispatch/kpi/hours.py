@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from . import queries
 from .intervals import HOURS
 from .stockouts import Share, share_of
-from .work import hour_by_hour
+from .work import HourOfWork, hour_by_hour
 
 HOUR = timedelta(hours=1)
 
@@ -17,8 +17,7 @@ class Hour:
 
     start: datetime
     share: Share
-    tasks: int
-    bikes: int
+    work: HourOfWork
 
 
 def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:
@@ -33,8 +32,7 @@ def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:
         Hour(
             start.astimezone(zone),
             share_of([polls[number]] if number in polls else []),
-            work[number].tasks,
-            work[number].bikes,
+            work[number],
         )
         for number, start in enumerate(starts)
     ]

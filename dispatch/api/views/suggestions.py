@@ -5,13 +5,7 @@ from typing import IO, Any
 import msgspec
 from django.db.models import QuerySet
 from django.http import FileResponse, HttpResponse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import (
-    OpenApiParameter,
-    PolymorphicProxySerializer,
-    extend_schema,
-    extend_schema_view,
-)
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.mixins import ListModelMixin
@@ -33,6 +27,7 @@ from ..schema import (
     SUGGESTION_DECIDED,
     example,
     responses,
+    warning_header,
 )
 from ..serializers.requests import PrioritySerializer, ProposalSerializer, RejectSerializer, valid
 from ..serializers.responses import (
@@ -47,9 +42,7 @@ LONGEST_IN_MEMORY = 2_000_000
 MOST_PROPOSED = 1000
 
 
-def all_in_one(
-    rows: QuerySet[Suggestion, dict[str, Any]],
-) -> HttpResponse | FileResponse:
+def all_in_one(rows: QuerySet[Suggestion, dict[str, Any]]) -> HttpResponse | FileResponse:
     """Return any number of rows as one JSON array, from a single snapshot.
 
     Long arrays go through a temporary file. Sending starts after the query has ended, so that a
@@ -121,13 +114,7 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
             "makes is skipped."
         ),
         parameters=[
-            OpenApiParameter(
-                "X-Warning",
-                OpenApiTypes.STR,
-                OpenApiParameter.HEADER,
-                response=[200],
-                description="Some moves have already expired, or name stations of no feed.",
-            )
+            warning_header("Some moves have already expired, or name stations of no feed.")
         ],
         request=PolymorphicProxySerializer(
             "ProposalOneOrMany",

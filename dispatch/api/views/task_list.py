@@ -10,15 +10,8 @@ from ...models import Task
 from ...models.tasks import TaskQuerySet
 from ..authority import OWN_TASKS, authority_of
 from ..pagination import NewestFirst
-from ..schema import (
-    TASK_IN_FULL,
-    example,
-    responses,
-)
-from ..serializers.requests import (
-    TaskFilterSerializer,
-    valid_query,
-)
+from ..schema import TASK_IN_FULL, example, responses
+from ..serializers.requests import TaskFilterSerializer, valid_query
 from ..serializers.responses import TaskInFullSerializer
 
 

@@ -1,8 +1,7 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.request import Request
@@ -25,6 +24,7 @@ from ..schema import (
     changes_task,
     example,
     responses,
+    warning_header,
 )
 from ..serializers.requests import (
     ApproveSerializer,
@@ -52,16 +52,6 @@ def with_warnings(task: Task, warnings: Sequence[str]) -> Response:
     if warnings:
         response.headers["X-Warning"] = one_line(warnings)
     return response
-
-
-def warning_header(description: str) -> OpenApiParameter:
-    return OpenApiParameter(
-        "X-Warning",
-        OpenApiTypes.STR,
-        OpenApiParameter.HEADER,
-        response=[200],
-        description=description,
-    )
 
 
 @extend_schema_view(
@@ -190,9 +180,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, task_id: int) -> Response:
         data = self.as_worker(HolderSerializer, unrestricted_with=None)
-        return self.changed(
-            services.extend_lease(task_id, actor=authority_of(request).actor, **data)
-        )
+        return self.change(services.extend_lease, task_id, data)
 
     @changes_task(
         "release_task",
@@ -206,9 +194,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=True, methods=["post"])
     def release(self, request: Request, task_id: int) -> Response:
         data = self.as_worker(ReleaseSerializer, unrestricted_with="release_task")
-        return self.changed(
-            services.release_task(task_id, actor=authority_of(request).actor, **data)
-        )
+        return self.change(services.release_task, task_id, data)
 
     @changes_task(
         "reassign_task",
@@ -222,9 +208,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=True, methods=["post"])
     def reassign(self, request: Request, task_id: int) -> Response:
         data = valid(ReassignSerializer, request.data)
-        return self.changed(
-            services.reassign_task(task_id, actor=authority_of(request).actor, **data)
-        )
+        return self.change(services.reassign_task, task_id, data)
 
     @changes_task(
         "cancel_task",
@@ -238,9 +222,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, task_id: int) -> Response:
         data = valid(CancelSerializer, request.data)
-        return self.changed(
-            services.cancel_task(task_id, actor=authority_of(request).actor, **data)
-        )
+        return self.change(services.cancel_task, task_id, data)
 
     @changes_task(
         "prioritize_task",
@@ -254,9 +236,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
     @action(detail=True, methods=["post"])
     def priority(self, request: Request, task_id: int) -> Response:
         data = valid(PrioritySerializer, request.data)
-        return self.changed(
-            services.prioritize_task(task_id, actor=authority_of(request).actor, **data)
-        )
+        return self.change(services.prioritize_task, task_id, data)
 
     def as_worker(
         self, serializer: type[HolderSerializer], *, unrestricted_with: str | None
@@ -268,7 +248,10 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         )
         return {**data, "worker_id": worker_id}
 
-    def changed(self, task: Task) -> Response:
+    def change(
+        self, operation: Callable[..., Task], task_id: int, data: dict[str, Any]
+    ) -> Response:
+        task = operation(task_id, actor=authority_of(self.request).actor, **data)
         return Response(TaskInFullSerializer(task).data)
 
     @extend_schema(

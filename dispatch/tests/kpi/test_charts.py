@@ -5,6 +5,7 @@ from django.template.loader import render_to_string
 
 from dispatch.kpi.charts import HEIGHT, WIDTH, Series, bar_chart, charts_by_hour, round_up
 from dispatch.kpi.stockouts import Share
+from dispatch.kpi.work import HourOfWork
 
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
@@ -54,8 +55,9 @@ def test_every_sixth_of_24_hours_has_a_tick():
 
 def test_hourly_charts_have_totals():
     shares = [Share(30, 10.0, 0.0, 10.0), Share(10, 20.0, 10.0, 30.0), Share(0)]
+    work = [HourOfWork(1, 0), HourOfWork(1200, 0), HourOfWork(0, 0)]
 
-    out, tasks, bikes = charts_by_hour(["a", "b", "c"], shares, [1, 1200, 0], [0, 0, 0])
+    out, tasks, bikes = charts_by_hour(["a", "b", "c"], shares, work)
 
     # The first hour has three quarters of the polls.
     assert [chart.total for chart in (out, tasks, bikes)] == ["15.0 %", "1,201", "0"]
@@ -64,7 +66,7 @@ def test_hourly_charts_have_totals():
 
 
 def test_share_without_polls_is_unknown():
-    out, _, _ = charts_by_hour(["a"], [Share(0)], [0], [0])
+    out, _, _ = charts_by_hour(["a"], [Share(0)], [HourOfWork(0, 0)])
 
     assert out.total == "unknown"
 

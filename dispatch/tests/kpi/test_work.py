@@ -15,6 +15,7 @@ from dispatch.kpi.stockouts import Share
 from dispatch.kpi.work import (
     Completion,
     Decision,
+    HourOfWork,
     SourceFigures,
     Wait,
     by_source,
@@ -188,9 +189,7 @@ def test_last_24_hours_take_two_queries():
     happened("completed", 6, task_id=2, attempt=1, details={"moved_qty": 3})
     happened("completed", -24 * 60, task_id=3, attempt=1, details={"moved_qty": 3})
 
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         hours = last_24_hours(now, UTC)
 
     assert len(queries) == 2
@@ -198,9 +197,9 @@ def test_last_24_hours_take_two_queries():
     assert hours[0].start == MORNING - timedelta(hours=23)
     assert hours[-1].start == MORNING
     assert hours[-1].share == Share(20, empty=15.0, full=5.0, either=20.0)
-    assert (hours[-1].tasks, hours[-1].bikes) == (2, 7)
+    assert hours[-1].work == HourOfWork(tasks=2, bikes=7)
     assert hours[-2].share.either == 100.0
-    assert sum(hour.tasks for hour in hours) == 2
+    assert sum(hour.work.tasks for hour in hours) == 2
     assert hours[0].share == Share(0)
 
 
