@@ -3,11 +3,11 @@
 With DATABASE_URL this is production; without it, a local trial on the embedded PostgreSQL.
 """
 
-import sys
 import tomllib
 import warnings
 from datetime import timedelta
 
+from baywheels import logs
 from baywheels.environment import (
     BASE_DIR,
     base_path,
@@ -277,39 +277,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-LOG_LEVEL = one_of("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
-LOG_FORMAT = one_of("LOG_FORMAT", ("text", "json"), "text")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "baywheels.middleware.RequestIdFilter"}},
-    "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
-        "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s",
-        },
-    },
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "stream": sys.stderr,
-            "formatter": LOG_FORMAT,
-            "filters": ["request_id"],
-        },
-    },
-    "root": {
-        "handlers": ["stderr"],
-        "level": LOG_LEVEL,
-    },
-    "loggers": {
-        # baywheels.request already logs each 4xx and 5xx.
-        "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # Failures and lockouts, but not every query of its table.
-        "axes": {"level": "WARNING"},
-        # Its warnings about retries show the whole address, and the query may hold a key.
-        "urllib3": {"level": "ERROR"},
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-    },
-}
+LOGGING = logs.configuration(
+    one_of("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+    one_of("LOG_FORMAT", ("text", "json"), "text"),
+)

@@ -31,12 +31,10 @@ def check_fit(moves: Sequence[Move]) -> dict[int, FitCheck]:
         return {move.pk: FitCheck() for move in moves}
     ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
     capacities = capacities_of(ends)
-    return {
-        move.pk: FitCheck(
-            shortfalls(move.qty, capacities[move.from_station_id], capacities[move.to_station_id]),
-            feasible_qty(
-                move.qty, capacities[move.from_station_id], capacities[move.to_station_id]
-            ),
+    checks = {}
+    for move in moves:
+        stations = capacities[move.from_station_id], capacities[move.to_station_id]
+        checks[move.pk] = FitCheck(
+            shortfalls(move.qty, *stations), feasible_qty(move.qty, *stations)
         )
-        for move in moves
-    }
+    return checks
