@@ -33,6 +33,20 @@ class ConsoleAdmin(admin.ModelAdmin):
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {**(extra_context or {}), "title": title})
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = {**(extra_context or {}), **self.page_context(request, object_id)}
+        return super().change_view(request, object_id, form_url, context)
+
+    def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        """More context for the page of one row. `object_id` is text from the URL."""
+        return {}
+
     def list_url(self) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 

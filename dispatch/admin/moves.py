@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
@@ -172,21 +172,14 @@ class MoveAdmin(OperationsAdmin):
         attach_names([move])
         return route_of(move)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         move = self.get_object(request, object_id) if ID.fullmatch(object_id) else None
         buttons = [
             (operation, self.button_url(operation, move, page="1"))
             for operation in self.offered(request)
             if move is not None and operation.possible(move)
         ]
-        context = {**(extra_context or {}), "title": str(move), "subtitle": "", "buttons": buttons}
-        return super().change_view(request, object_id, form_url, context)
+        return {"title": str(move), "subtitle": "", "buttons": buttons}
 
 
 def ago(moment: Any) -> str:

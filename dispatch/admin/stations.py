@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.html import format_html
@@ -153,19 +153,13 @@ class StationAdmin(ConsoleAdmin):
     def position(self, station: Station) -> str:
         return f"{station.lat:.5f}, {station.lon:.5f}"
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         known = ID.fullmatch(object_id) and int(object_id) <= INT4_MAX
         station = self.get_object(request, object_id) if known else None
-        context = {**(extra_context or {}), "title": isolated(str(station)), "subtitle": ""}
+        context: dict[str, Any] = {"title": isolated(str(station)), "subtitle": ""}
         if station is not None:
             context |= related_rows(station)
-        return super().change_view(request, object_id, form_url, context)
+        return context
 
 
 def status_of(station: Station) -> StationStatus | None:

@@ -195,16 +195,9 @@ class TaskAdmin(MoveAdmin):
             return format_html('{} <span class="badge overdue">overdue</span>', ago(moment))
         return ago(moment)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         events = TaskEvent.objects.none()
         if object_id.isascii() and object_id.isdigit():
             events = TaskEvent.objects.filter(task_id=object_id).order_by("id")
         history = [(event.at, *describe_event(event)) for event in events]
-        context = {**(extra_context or {}), "history": history}
-        return super().change_view(request, object_id, form_url, context)
+        return {**super().page_context(request, object_id), "history": history}
