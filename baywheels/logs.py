@@ -3,6 +3,17 @@
 import sys
 from typing import Any
 
+LOGGERS: dict[str, dict[str, Any]] = {
+    # baywheels.request already logs each 4xx and 5xx.
+    "django.request": {"level": "ERROR"},
+    "django.security.DisallowedHost": {"level": "CRITICAL"},
+    # Failures and lockouts, but not every query of its table.
+    "axes": {"level": "WARNING"},
+    # Its warnings about retries show the whole address, and the query may hold a key.
+    "urllib3": {"level": "ERROR"},
+    "django": {"handlers": [], "level": "INFO", "propagate": True},
+}
+
 
 def configuration(level: str, line_format: str) -> dict[str, Any]:
     """For `logging.config.dictConfig`. `line_format`: "text" or "json"."""
@@ -26,14 +37,5 @@ def configuration(level: str, line_format: str) -> dict[str, Any]:
             },
         },
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            # baywheels.request already logs each 4xx and 5xx.
-            "django.request": {"level": "ERROR"},
-            "django.security.DisallowedHost": {"level": "CRITICAL"},
-            # Failures and lockouts, but not every query of its table.
-            "axes": {"level": "WARNING"},
-            # Its warnings about retries show the whole address, and the query may hold a key.
-            "urllib3": {"level": "ERROR"},
-            "django": {"handlers": [], "level": "INFO", "propagate": True},
-        },
+        "loggers": LOGGERS,
     }
