@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from baywheels.embedded.cluster import Cluster
+from baywheels.embedded.cluster import PORT, Cluster
 from baywheels.embedded.programs import as_known_user
 
 HERE = Path(__file__).resolve().parent
@@ -93,7 +93,7 @@ def pgbouncer(url: str, **settings: int) -> Iterator[str]:
         }
         text = (HERE / "pgbouncer.ini").read_text()
         # PgBouncer looks up any other user in the server, as this user.
-        place = f"* = host={server['host']} port={server['port']} auth_user={user}"
+        place = f"* = host={server['host']} port={server.get('port', PORT)} auth_user={user}"
         text = _with(text, "baywheels = .*", place)
         for name, value in ours.items():
             text = _with(text, f"{name} = .*", f"{name} = {value}")
