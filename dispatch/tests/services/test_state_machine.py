@@ -260,7 +260,8 @@ class Dispatch(RuleBasedStateMachine):
     def propose(self, proposed, source):
         result = services.propose_suggestions(proposed, source=source, actor="job")
         new = self.new_suggestions()
-        assert [each.outcome for each in result] == self.model.propose(proposed, source, new)
+        outcomes = [each.outcome for each in result.proposals]
+        assert outcomes == self.model.propose(proposed, source, new)
 
     def propose_again(self, suggestion, row):
         known = self.model.suggestions.get(suggestion)

@@ -184,6 +184,7 @@ class Suggestions:
             repeated=len(rows) - len(named),
             under_way=len(named) - len(kept),
             decided=0,
+            expired=sum(row.expires_at == PAST for row in kept),
         )
 
     def propose(self, rows: list[SuggestionRow], source: str, new: New) -> list[str]:
@@ -365,7 +366,8 @@ class Model(Suggestions):
 
     # Time passes
 
-    def sweep(self) -> tuple[int, int, int]:
+    def sweep(self) -> tuple[int, ...]:
+        """Ageing is off and there are no sessions, so nothing is raised and no session ends."""
         due = [each.id for each in self.tasks.values() if each.lease == "out"]
         expired = [each for each in self.suggestions.values() if each.expires_at == PAST]
         old = [name for name, key in self.keys.items() if key.expired]
@@ -375,7 +377,7 @@ class Model(Suggestions):
             self.remove("expired", suggestion)
         for name in old:
             del self.keys[name]
-        return len(due), len(expired), len(old)
+        return len(due), 0, len(expired), len(old), 0
 
     def lease_runs_out(self, task_id: int) -> None:
         task = self.tasks.get(task_id)
