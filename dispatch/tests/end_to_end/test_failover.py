@@ -235,6 +235,7 @@ def standby_of(cluster, folder):
     primary = ["-h", str(cluster.socket_dir), "-p", str(PORT), "-U", USER]
     copied = programs.run("pg_basebackup", *primary, "-R", "-D", str(place.data), place=place)
     assert copied.returncode == 0, copied.stderr
+    place.make_socket_dir()
     server = ["-k", str(place.socket_dir), "-p", str(PORT)]
     options = shlex.join([*server, *(f"--{name}={value}" for name, value in SETTINGS.items())])
     started = programs.run("pg_ctl", "start", "-w", "-l", "log", "-o", options, place=place)

@@ -23,6 +23,7 @@ from django.db import connection, connections, transaction
 from dispatch.maintenance.invariants import violations
 from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
 from dispatch.services import Approval, IngestResult
+from dispatch.services.proposals import ProposalResult
 
 StopsAt = Callable[[str], bool]
 PATIENCE = 60
@@ -236,8 +237,8 @@ def in_words(result: Any) -> str:
         case Task():
             number = Task.objects.filter(id__lte=result.id).count()
             return f"task {number}" if result.changed else f"task {number} unchanged"
-        case list():
-            return ", ".join(proposal.outcome for proposal in result)
+        case ProposalResult():
+            return ", ".join(proposal.outcome for proposal in result.proposals)
         case _:
             return str(result)
 
