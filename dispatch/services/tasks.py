@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -118,7 +118,8 @@ def believe(said: datetime | None, claimed_at: datetime | None, now: datetime) -
     else:
         nearest = min(max(said, claimed_at or said), now)
         if said == nearest:
-            return ReportedTime(at=said)
+            # PostgreSQL refuses offsets of 16 hours and more.
+            return ReportedTime(at=said.astimezone(UTC))
         if abs(said - nearest) <= timedelta(minutes=settings.COMPLETION_GRACE_MINUTES):
             return ReportedTime(at=nearest, said=said.isoformat())
         why = "is in the future" if said > now else "is before the claim"

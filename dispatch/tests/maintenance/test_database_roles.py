@@ -333,6 +333,21 @@ def test_a_job_may_not(statement, roles):
     assert is_refused(ROLES.ml, statement)
 
 
+@pytest.mark.parametrize("table", ["suggestions", "tasks", "task_events"])
+def test_triggers_never_read_a_jobs_temporary_tables(roles, table):
+    open_to_the_public()
+    with acting_as(ROLES.ml):
+        run(
+            "CREATE FUNCTION pg_temp.spy() RETURNS bigint LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE 'runs as %', current_user; END $$"
+        )
+        run(
+            f"CREATE TEMP VIEW {table} AS SELECT spy AS id, spy AS suggestion_id FROM pg_temp.spy()"
+        )
+        run(f"GRANT SELECT ON pg_temp.{table} TO PUBLIC")
+        run(INSERT.replace("suggestions", "public.suggestions"))
+
+
 def test_a_job_reads_no_other_table(roles):
     for table in set(connection.introspection.table_names()) - ML_READS:
         assert is_refused(ROLES.ml, f"SELECT FROM {table}"), table

@@ -1,6 +1,7 @@
 """Leases, releases, late reports, safe retries and priorities."""
 
 from datetime import timedelta
+from datetime import timezone as fixed_zone
 
 import msgspec
 import pytest
@@ -17,6 +18,9 @@ from ..support.concurrency import background, open_transaction, wait_until_block
 from ..support.factories import MORNING, SuggestionFactory, TaskFactory, claimed
 
 pytestmark = pytest.mark.django_db
+
+# PostgreSQL has no such offset.
+FARTHEST_EAST = fixed_zone(timedelta(hours=23, minutes=59))
 
 
 def kinds():
@@ -175,6 +179,15 @@ def test_repeated_completion_returns_the_first_count():
 
     assert again.moved_qty == Task.objects.get().moved_qty == 3
     assert kinds() == ["claimed", "completed"]
+
+
+def test_reported_time_may_have_any_offset():
+    task = claimed()
+    reported = task.assigned_at.astimezone(FARTHEST_EAST)
+
+    services.complete_task(task.id, actor="api", report=Report(completed_at=reported))
+
+    assert Task.objects.get().reported_completed_at == reported
 
 
 @pytest.mark.parametrize("minutes", [-4, 4])
