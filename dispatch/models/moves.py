@@ -31,8 +31,11 @@ def no_creation_in_the_future() -> pgtrigger.Trigger:
         name="created_by_now",
         when=pgtrigger.Before,
         operation=pgtrigger.Insert,
-        condition=pgtrigger.Condition("NEW.created_at > now() AND NEW.created_at < 'infinity'"),
-        func="NEW.created_at = now(); RETURN NEW;",
+        # The column's default is the start of the statement, which is after `now()`.
+        condition=pgtrigger.Condition(
+            "NEW.created_at > statement_timestamp() AND NEW.created_at < 'infinity'"
+        ),
+        func="NEW.created_at = statement_timestamp(); RETURN NEW;",
     )
 
 

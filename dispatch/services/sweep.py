@@ -25,7 +25,7 @@ BATCH = 500
 AGEING_STEP = 10
 # Few: claims pass over ready tasks that a sweep holds.
 AGEING_BATCH = 20
-WAITED = "The task has waited for long."
+WAITED = "The task has waited too long."
 
 
 @dataclass(frozen=True)

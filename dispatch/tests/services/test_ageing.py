@@ -1,4 +1,4 @@
-"""Ageing: the sweep raises tasks that have waited for long."""
+"""Ageing: the sweep raises tasks that have waited too long."""
 
 from datetime import timedelta
 
@@ -67,7 +67,7 @@ def test_waiting_task_rises_one_step_with_an_event_for_each_period():
     assert sweep() == 1
 
     events = TaskEvent.objects.order_by("id").values_list("kind", "actor", "details")
-    reason = "The task has waited for long."
+    reason = "The task has waited too long."
     assert list(events) == [
         (
             "prioritized",
