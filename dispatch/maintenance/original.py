@@ -23,6 +23,8 @@ BATCH = 1000
 CONNECT_SECONDS = 10
 LONGEST_WORKER_ID = 200
 YEARS = range(2000, 9000)
+# JavaScript clients read larger ones wrongly, and an id at the end of bigint would be the last one.
+LARGEST_ID = 2**53 - 1
 STATUSES = (TaskStatus.READY, TaskStatus.ASSIGNED, TaskStatus.COMPLETED)
 
 SUGGESTIONS = "suggestions"
@@ -52,7 +54,7 @@ class OriginalRow:
     def fault(self) -> str | None:
         """The first rule of this service that the row breaks."""
         rules = {
-            "its id is not positive": self.id > 0,
+            "its id is not from 1 to 2^53 - 1": 1 <= self.id <= LARGEST_ID,
             "a station is not a number from 0": all(
                 isinstance(station, int) and 0 <= station <= INT4_MAX
                 for station in (self.from_station_id, self.to_station_id)

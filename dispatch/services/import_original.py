@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from ..exceptions import Conflict, Refusal
-from ..maintenance.original import SUGGESTIONS, Original, OriginalRow
+from ..maintenance.original import LARGEST_ID, SUGGESTIONS, Original, OriginalRow
 from ..models import EventKind, Suggestion, Task, TaskEvent, TaskStatus
 from .claims import lease
 from .events import suggestion_event, task_event
@@ -63,7 +63,7 @@ def import_original(original: Original, *, skip_bad: bool = False) -> Imported:
 def lift_sequence(table: str, highest: int) -> None:
     """From now on no new row gets an id up to `highest`, which one of the import may have."""
     with connection.cursor() as cursor:
-        cursor.execute(LIFT, [table, highest])
+        cursor.execute(LIFT, [table, min(highest, LARGEST_ID)])
 
 
 def sound(

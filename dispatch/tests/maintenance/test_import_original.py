@@ -186,6 +186,11 @@ def test_import_reads_more_than_one_batch(original, monkeypatch):
         ("UPDATE tasks SET worker_id = repeat('x', 201) WHERE id = 5", "Task 5: its worker_id"),
         ("UPDATE suggestions SET reason = repeat('x', 2001) WHERE id = 9", "Suggestion 9: its rea"),
         ("UPDATE suggestions SET created_at = '1969-01-01' WHERE id = 9", "Suggestion 9: its crea"),
+        (
+            "ALTER TABLE tasks ALTER id TYPE bigint;"
+            "UPDATE tasks SET id = 1::bigint << 62 WHERE id = 5",
+            "Task 4611686018427387904: its id",
+        ),
     ],
 )
 def test_row_that_breaks_a_rule_is_named_and_nothing_is_entered(original, bad, fault):
@@ -198,6 +203,7 @@ def test_row_that_breaks_a_rule_is_named_and_nothing_is_entered(original, bad, f
 
     assert imported(original, "--skip-bad")["left_out"] == 1
     assert violations() == {}
+    assert TaskFactory().id <= 2**53
 
 
 def test_creation_in_the_future_becomes_the_time_of_the_import(original):
