@@ -51,7 +51,9 @@ class StrictCharField(serializers.CharField):
 class StrictDateTimeField(serializers.DateTimeField):
     """RFC 3339 with a time zone."""
 
-    default_error_messages = {"format": "Must be like 2026-05-04T08:30:00Z, with a time zone."}
+    FORMAT = "Must be like 2026-05-04T08:30:00Z, with a time zone."
+    # DRF names a wrong date or offset, such as a second 60, "invalid".
+    default_error_messages = {"format": FORMAT, "invalid": FORMAT}
 
     def to_internal_value(self, data: Any) -> datetime:
         try:

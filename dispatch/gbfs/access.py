@@ -66,7 +66,20 @@ def checked(connection: Any, host: str, named: set[str]) -> Any:
     raise BadFeed(f"it leads to the internal host {host[:100]}. Name that address as a source.")
 
 
+# NAT64 (RFC 6052) and IPv4-compatible addresses, which hold an IPv4 address in their last 32 bits.
+TRANSLATED = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]
+
+
 def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address)
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_global
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.is_site_local or ip in ipaddress.IPv6Network("64:ff9b:1::/48"):
+            return False
+        ip = ip.ipv4_mapped or ip.sixtofour or embedded_ipv4(ip)
+    return ip.is_global and not ip.is_multicast
+
+
+def embedded_ipv4(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    if any(ip in network for network in TRANSLATED):
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip

@@ -362,6 +362,14 @@ def test_discovery_leads_to_an_internal_host_only_if_a_source_names_it(site, hos
         ("fd00::1", False),
         ("fe80::1%eth0", False),
         ("::ffff:192.168.0.1", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b::808:808", True),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b:1::808:808", False),
+        ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("ff02::1", False),
+        ("224.0.0.1", False),
     ],
 )
 def test_loopback_link_local_and_private_addresses_are_internal(address, public):
