@@ -13,7 +13,7 @@ MAX_WORDS = 20
 
 
 class ConsoleAdmin(admin.ModelAdmin):
-    """What all lists and pages of the console have in common.
+    """The common base of the console's lists and pages.
 
     A list accepts only the lookups it names, and searches for a limited number of words. Django
     would accept any lookup with any value from the URL: a broken regular expression, the year

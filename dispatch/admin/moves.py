@@ -1,4 +1,4 @@
-"""What the admin pages of suggestions and tasks have in common."""
+"""The common base of the admin pages of suggestions and tasks."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

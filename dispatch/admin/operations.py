@@ -1,4 +1,4 @@
-"""What a dispatcher can do with rows: one at a time by a button, or many by the list's action."""
+"""Operations of a dispatcher on rows: one by a button, or many by the list's action."""
 
 import time
 from collections.abc import Callable

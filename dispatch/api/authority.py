@@ -17,7 +17,7 @@ OWN_TASKS = "claim_task"
 
 @dataclass(frozen=True)
 class Authority:
-    """What a caller may do. `permissions` None: everything. `worker_id`: the token's crew."""
+    """A caller's rights. `permissions` None: all. `worker_id`: the token's crew."""
 
     actor: str
     permissions: frozenset[str] | None = None

@@ -18,7 +18,7 @@ PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_from_foreign_page(request: Request | HttpRequest) -> bool:
-    """Whether the page is neither our own nor listed. Clients other than browsers send no page.
+    """True if the page is neither our own nor listed. Clients other than browsers send no page.
 
     Browsers send Sec-Fetch-Site to https and localhost only, so Origin and Referer come first.
     """

@@ -1,4 +1,4 @@
-"""What each crew holds now and has completed today."""
+"""The tasks that each crew holds now and has completed today."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What the inventory guard says about suggestions before anyone approves them."""
+"""The inventory guard's verdict on suggestions before anyone approves them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -54,13 +54,13 @@ Part = tuple[str, str, str]
 
 
 def is_outdated() -> bool:
-    """Whether a migration has not been applied."""
+    """True if a migration has not been applied."""
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def is_newer() -> bool:
-    """Whether a later version has migrated: it may have removed what this one still knows."""
+    """True if a later version has migrated: it may have removed what this one still knows."""
     known = {module.name for module in iter_modules(migrations.__path__)}
     applied = MigrationRecorder(connection).migration_qs.filter(app="dispatch")
     return applied.exclude(name__in=known).exists()
