@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from ..admin.operations import Operation, OperationsAdmin
 from ..models import Suggestion, Task
-from .moves import OpenTask
+from ..overview.moves import OpenTask
 
 Buttons = list[tuple[Operation, str]]
 

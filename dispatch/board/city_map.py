@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from django.template.defaultfilters import pluralize
 
+from ..overview.fill_levels import STOCKOUTS, FillLevel
+from ..overview.moves import OpenSuggestion, OpenTask
+from ..overview.station_views import StationView, StationViews
 from ..texts import isolated
-from .fill_levels import STOCKOUTS, FillLevel
-from .moves import OpenSuggestion, OpenTask
 from .projection import Pane, Point, arrow, panes_of, ruler
-from .station_views import StationView, StationViews
 
 SMALL, MEDIUM, LARGE = 4, 5.5, 7
 RADII = {

@@ -10,6 +10,7 @@ from math import cos, dist, hypot, radians
 from statistics import median
 from typing import NamedTuple
 
+from ..overview.station_views import Place
 from ..planning import geo
 from ..planning.geo import areas, point
 
@@ -21,12 +22,6 @@ MAX_PANES = 4
 WIDTH = 800
 MIN_HEIGHT, MAX_HEIGHT = 480, 560
 MARGIN = 16
-
-
-class Place(NamedTuple):
-    id: int
-    lat: float
-    lon: float
 
 
 class Point(NamedTuple):

@@ -9,11 +9,18 @@ from django.utils import timezone
 
 from ..kpi import Hour, last_24_hours
 from ..models import FeedKind, StationFeed
+from ..overview.fill_levels import FillLevel
+from ..overview.moves import (
+    Counts,
+    OpenSuggestion,
+    OpenTask,
+    read_counts,
+    read_suggestions,
+    read_tasks,
+)
+from ..overview.station_views import StationView, read_stations
 from .city_map import CityMap, draw_map
 from .crews import Crew, read_completed, read_holders, summarize_crews
-from .fill_levels import FillLevel
-from .moves import Counts, OpenSuggestion, OpenTask, read_counts, read_suggestions, read_tasks
-from .station_views import StationView, read_stations
 
 
 class Feed(NamedTuple):

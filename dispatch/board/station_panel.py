@@ -6,9 +6,9 @@ from datetime import datetime
 from ..admin.stations import moves_at
 from ..exceptions import NotFound
 from ..models import Station, StationOutage, StationStatus
-from .fill_levels import Reading
-from .moves import OpenSuggestion, OpenTask, open_suggestion, open_task
-from .station_views import StationView, StationViews, thresholds
+from ..overview.fill_levels import Reading
+from ..overview.moves import OpenSuggestion, OpenTask, open_suggestion, open_task
+from ..overview.station_views import StationView, StationViews, thresholds
 
 OUTAGES_SHOWN = 5
 

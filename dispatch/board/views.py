@@ -21,9 +21,9 @@ from django.views.decorators.http import etag, require_safe
 from ..exceptions import NotFound
 from ..kpi import Hour
 from ..kpi.charts import Chart, charts_by_hour
+from ..overview.fill_levels import BY_URGENCY
 from ..roles import BOARD_PERMISSIONS
 from .buttons import allowed_on_suggestions, with_buttons
-from .fill_levels import BY_URGENCY
 from .state import read_board
 from .station_panel import read_panel
 from .version import version_of

@@ -11,8 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dispatch import services
-from dispatch.board import moves
-from dispatch.board.station_views import StationViews
 from dispatch.models import (
     Station,
     StationFeed,
@@ -22,6 +20,8 @@ from dispatch.models import (
     Suggestion,
     Task,
 )
+from dispatch.overview import moves
+from dispatch.overview.station_views import StationViews
 
 from ..support.cities import city, station
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory

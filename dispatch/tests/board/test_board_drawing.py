@@ -6,9 +6,9 @@ from math import hypot
 import pytest
 
 from dispatch.board.crews import CompletedTask, Crew, summarize_crews
-from dispatch.board.fill_levels import FillLevel, Reading, Thresholds
-from dispatch.board.projection import MARGIN, Place, Point, arrow, panes_of, ruler
-from dispatch.board.station_views import StationView
+from dispatch.board.projection import MARGIN, Point, arrow, panes_of, ruler
+from dispatch.overview.fill_levels import FillLevel, Reading, Thresholds
+from dispatch.overview.station_views import Place, StationView
 
 NOW = datetime(2015, 5, 4, 8, 30, tzinfo=UTC)
 LIMITS = Thresholds(20, 80, timedelta(minutes=60))

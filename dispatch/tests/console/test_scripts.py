@@ -6,8 +6,8 @@ from django.utils import timezone
 from dispatch import services
 from dispatch.admin.history import describe_event
 from dispatch.board.city_map import MoveLine
-from dispatch.board.station_views import StationView
 from dispatch.models import TaskEvent
+from dispatch.overview.station_views import StationView
 from dispatch.planning.inventory import StationCapacity, caveats, shortfalls
 
 from ..support.factories import (

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.template.defaultfilters import pluralize
@@ -12,7 +12,12 @@ from django.template.defaultfilters import pluralize
 from ..models import Station
 from ..stations import availability
 from .fill_levels import BY_URGENCY, STOCKOUTS, FillLevel, Reading, Thresholds
-from .projection import Place
+
+
+class Place(NamedTuple):
+    id: int
+    lat: float
+    lon: float
 
 
 @dataclass(frozen=True)
