@@ -286,6 +286,30 @@ def test_lost_connection_is_shown_and_recovers_automatically(browse):
     ] == []
 
 
+@pytest.mark.parametrize("width", [390, 1024, 1440, 1920])
+def test_summary_stays_on_top_after_a_message_and_while_offline(browse, width):
+    city(10)
+    suggestion = suggest()
+
+    with browse(UserFactory(), viewport={"width": width, "height": 900}) as tab:
+        tab.open(BOARD)
+        page = tab.page
+
+        def is_above_the_panels():
+            summary = page.locator("section.summary").bounding_box()
+            tops = [panel.bounding_box()["y"] for panel in page.locator(".panel:visible").all()]
+            return summary["y"] + summary["height"] <= min(tops)
+
+        assert is_above_the_panels()
+        page.locator(approve(suggestion)).click()
+        messages(page)
+        assert is_above_the_panels()
+        page.context.set_offline(True)
+        page.locator("#refresh").click()
+        page.get_by_text("No connection to the server.").wait_for()
+        assert is_above_the_panels()
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_lost_response_is_reported_as_unknown(browse, status):
     city(10)
