@@ -79,9 +79,9 @@ def charts_by_hour(
     return [
         bar_chart("Stations empty or full", labels, [empty, full], " %", total),
         count_chart(
-            "Tasks completed", labels, Series("done", "tasks", [hour.tasks for hour in work])
+            "Tasks completed", labels, Series("completed", "tasks", [hour.tasks for hour in work])
         ),
-        count_chart("Bikes moved", labels, Series("done", "bikes", [hour.bikes for hour in work])),
+        count_chart("Bikes moved", labels, Series("completed", "bikes", [hour.bikes for hour in work])),
     ]
 
 
