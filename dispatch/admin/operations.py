@@ -34,6 +34,12 @@ def from_board(request: HttpRequest) -> bool:
     return "board" in request.POST
 
 
+def board_url(request: HttpRequest) -> str:
+    """The board with the filters that the form was sent under."""
+    filters = request.POST.get("board", "")
+    return f"{reverse(BOARD)}?{filters}" if "=" in filters else reverse(BOARD)
+
+
 @dataclass(frozen=True)
 class Operation:
     """A service offered in the console.
@@ -109,7 +115,7 @@ class OperationsAdmin(ConsoleAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], operation: Operation
     ) -> HttpResponse | None:
         page = self.operate(request, operation, self.selected_ids(request, queryset))
-        return page or (redirect(BOARD) if from_board(request) else None)
+        return page or (redirect(board_url(request)) if from_board(request) else None)
 
     def selected_ids(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[int]:
         """Selected ids in order, including rows that have left the table since the page loaded."""
@@ -158,7 +164,7 @@ class OperationsAdmin(ConsoleAdmin):
         A row that has left the table has no page any more: back to the list.
         """
         if from_board(request):
-            return reverse(BOARD)
+            return board_url(request)
         if "page" in request.GET and self.get_queryset(request).filter(pk=pk).exists():
             return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
         return f"{self.list_url()}?{request.GET.get('back', '')}"

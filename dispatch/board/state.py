@@ -8,19 +8,20 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from ..kpi import Hour, last_24_hours
-from ..models import FeedKind, StationFeed
+from ..models import FeedKind, StationFeed, Suggestion, Task
 from ..overview.fill_levels import FillLevel
 from ..overview.moves import (
-    Counts,
     OpenSuggestion,
     OpenTask,
-    read_counts,
+    TaskCounts,
+    count_tasks,
     read_suggestions,
     read_tasks,
 )
-from ..overview.station_views import StationView, read_stations
+from ..overview.station_views import StationView, StationViews, read_stations
 from .city_map import CityMap, draw_map
-from .crews import Crew, read_completed, read_holders, summarize_crews
+from .crews import CompletedTask, Crew, read_completed, read_holders, summarize_crews
+from .filters import ALL_SHOWN, SUGGESTION_STATES, WARNED, BoardFilters
 
 
 class Feed(NamedTuple):
@@ -31,7 +32,8 @@ class Feed(NamedTuple):
 
 @dataclass(frozen=True)
 class Summary:
-    counts: Counts
+    suggestions: int
+    tasks: TaskCounts
     empty: int
     full: int
     stockout_percent: float | None
@@ -46,38 +48,103 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class FilterOptions:
+    areas: list[str]
+    sources: list[str]
+
+
+@dataclass(frozen=True)
+class FoundSuggestions:
+    """The first rows that match the filters.
+
+    `total`: how many match; if not `complete`, among the ALL_SHOWN most urgent ones only.
+    """
+
+    rows: list[OpenSuggestion]
+    total: int
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class FoundTasks:
+    """The first rows that match the filters, and the counts of all that do."""
+
+    rows: list[OpenTask]
+    counts: TaskCounts
+
+
+@dataclass(frozen=True)
 class Board:
+    """The filters narrow the suggestions, the tasks and the moves on the map, nothing else."""
+
     now: datetime
+    filters: BoardFilters
+    options: FilterOptions
     summary: Summary
     stations: list[StationView]
     map: CityMap
-    suggestions: list[OpenSuggestion]
-    tasks: list[OpenTask]
+    suggestions: FoundSuggestions
+    tasks: FoundTasks
     crews: list[Crew]
     hours: list[Hour]
 
 
-def read_board(now: datetime) -> Board:
+def read_board(now: datetime, filters: BoardFilters) -> Board:
     midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    stations = read_stations(now)
-    suggestions, tasks = read_suggestions(stations, now), read_tasks(stations, now)
     completed = read_completed(since=midnight)
+    stations = read_stations(now)
+    suggestions = find_suggestions(filters, stations, now)
+    tasks = find_tasks(filters, stations, now)
     return Board(
         now,
-        Summary(
-            read_counts(),
-            stations.count(FillLevel.EMPTY),
-            stations.count(FillLevel.FULL),
-            stations.stockout_percent,
-            sum(task.bikes for task in completed),
-            read_feeds(),
-        ),
+        filters,
+        read_options(filters, stations),
+        summarize(stations, completed),
         sorted(stations.values(), key=lambda each: (-each.urgency, each.name, each.id)),
-        draw_map(stations, suggestions, tasks),
+        draw_map(stations, suggestions.rows, tasks.rows),
         suggestions,
         tasks,
         summarize_crews(read_holders(), completed),
         last_24_hours(now, timezone.get_current_timezone()),
+    )
+
+
+def summarize(stations: StationViews, completed: list[CompletedTask]) -> Summary:
+    return Summary(
+        Suggestion.objects.count(),
+        count_tasks(Task.objects.open()),
+        stations.count(FillLevel.EMPTY),
+        stations.count(FillLevel.FULL),
+        stations.stockout_percent,
+        sum(task.bikes for task in completed),
+        read_feeds(),
+    )
+
+
+def find_suggestions(
+    filters: BoardFilters, stations: StationViews, now: datetime
+) -> FoundSuggestions:
+    matching = filters.suggestions(stations)
+    if filters.state not in SUGGESTION_STATES:
+        rows = read_suggestions(matching, stations, now, filters.limit)
+        return FoundSuggestions(rows, matching.count())
+    rows = read_suggestions(matching, stations, now, ALL_SHOWN)
+    wanted = [row for row in rows if bool(row.fit.shortfalls) == (filters.state == WARNED)]
+    return FoundSuggestions(wanted[: filters.limit], len(wanted), len(rows) < ALL_SHOWN)
+
+
+def find_tasks(filters: BoardFilters, stations: StationViews, now: datetime) -> FoundTasks:
+    matching = filters.tasks(stations)
+    rows = read_tasks(matching, stations, now, filters.limit)
+    return FoundTasks(rows, count_tasks(matching))
+
+
+def read_options(filters: BoardFilters, stations: StationViews) -> FilterOptions:
+    """The names to choose from, including a chosen one that has no rows any more."""
+    sources = Suggestion.objects.order_by("source").values_list("source", flat=True).distinct()
+    areas = {station.area for station in stations.values()}
+    return FilterOptions(
+        sorted({*areas, filters.area} - {""}), sorted({*sources, filters.source} - {""})
     )
 
 

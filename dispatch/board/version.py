@@ -9,15 +9,16 @@ from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 
 from ..models import Station, StationFeed, StationStatus, Suggestion, Task, TaskEvent, TaskStatus
+from .filters import BoardFilters
 
 
-def version_of(now: datetime, *, user: Any) -> str:
+def version_of(now: datetime, *, user: Any, filters: BoardFilters) -> str:
     """A hash of everything the board shows that can change.
 
     Operations record an event; the other facts cover SQL, feeds and the passing of time. An event
     may commit after one with a higher id, so the open tasks' own columns are hashed too.
     """
-    return sha256(repr(facts(now, user)).encode()).hexdigest()[:20]
+    return sha256(repr([filters, *facts(now, user)]).encode()).hexdigest()[:20]
 
 
 def facts(now: datetime, user: Any) -> list[Any]:

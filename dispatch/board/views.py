@@ -24,6 +24,7 @@ from ..kpi.charts import Chart, charts_by_hour
 from ..overview.fill_levels import BY_URGENCY
 from ..roles import BOARD_PERMISSIONS
 from .buttons import allowed_on_suggestions, with_buttons
+from .filters import SUGGESTION_STATES, TASK_STATES, BoardFilters
 from .state import read_board
 from .station_panel import read_panel
 from .version import version_of
@@ -31,6 +32,7 @@ from .version import version_of
 REFRESH_SECONDS = 15
 PARTS = (
     "summary",
+    "filters",
     "map",
     "station_rows",
     "suggestion_count",
@@ -62,15 +64,16 @@ def for_viewers(view: View) -> View:
 @for_viewers
 def page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
+    filters = BoardFilters.parse(request.GET)
     number = request.GET.get("station", "")
     context = {
         **admin.site.each_context(request),
         "title": "Board",
         # Read first: a change during this request is then fetched by the next refresh.
-        "version": version_of(now, user=request.user),
+        "version": version_of(now, user=request.user, filters=filters),
         "refresh_seconds": REFRESH_SECONDS,
         "legend": [*reversed(BY_URGENCY)],
-        **state_context(request, now),
+        **state_context(request, now, filters),
     }
     if number.isascii() and number.isdigit():
         context.update(panel_context(int(number), now))
@@ -78,7 +81,8 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def version_for(request: HttpRequest) -> str:
-    return f'"{version_of(timezone.now(), user=request.user)}"'
+    filters = BoardFilters.parse(request.GET)
+    return f'"{version_of(timezone.now(), user=request.user, filters=filters)}"'
 
 
 @polled
@@ -87,7 +91,7 @@ def version_for(request: HttpRequest) -> str:
 @etag(version_for)
 def state(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    context = state_context(request, now)
+    context = state_context(request, now, BoardFilters.parse(request.GET))
     parts = {
         name: render_to_string(f"admin/dispatch/board/{name}.html", context, request)
         for name in PARTS
@@ -103,13 +107,15 @@ def station(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "admin/dispatch/board/station_panel.html", context, status=status)
 
 
-def state_context(request: HttpRequest, now: datetime) -> dict[str, Any]:
-    board = read_board(now)
+def state_context(request: HttpRequest, now: datetime, filters: BoardFilters) -> dict[str, Any]:
+    board = read_board(now, filters)
     return {
         "board": board,
+        "suggestion_states": SUGGESTION_STATES,
+        "task_states": [*TASK_STATES],
         "charts": charts_of(board.hours),
         "allowed": allowed_on_suggestions(request),
-        "tasks": with_buttons(request, board.tasks),
+        "tasks": with_buttons(request, board.tasks.rows),
     }
 
 

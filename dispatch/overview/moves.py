@@ -6,12 +6,10 @@ from datetime import datetime
 from django.db.models import Count, Min, Q
 
 from ..models import Suggestion, Task, TaskStatus
-from ..models.tasks import overdue_after
+from ..models.suggestions import SuggestionQuerySet
+from ..models.tasks import TaskQuerySet, overdue_after
 from .fit_checks import FitCheck, check_fit
 from .station_views import StationView, StationViews
-
-SUGGESTIONS_SHOWN = 40
-TASKS_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,7 @@ class OpenTask:
 
 
 @dataclass(frozen=True)
-class Counts:
-    suggestions: int
+class TaskCounts:
     ready: int
     ready_since: datetime | None
     assigned: int
@@ -47,21 +44,22 @@ class Counts:
         return self.ready + self.assigned
 
 
-def read_counts() -> Counts:
-    tasks = Task.objects.open().aggregate(
+def count_tasks(tasks: TaskQuerySet) -> TaskCounts:
+    totals = tasks.aggregate(
         ready=Count("id", filter=Q(status=TaskStatus.READY)),
         ready_since=Min("created_at", filter=Q(status=TaskStatus.READY)),
         assigned=Count("id", filter=Q(status=TaskStatus.ASSIGNED)),
     )
-    return Counts(Suggestion.objects.count(), overdue=Task.objects.overdue().count(), **tasks)
+    return TaskCounts(overdue=tasks.overdue().count(), **totals)
 
 
-def read_suggestions(stations: StationViews, now: datetime) -> list[OpenSuggestion]:
+def read_suggestions(
+    suggestions: SuggestionQuerySet, stations: StationViews, now: datetime, limit: int
+) -> list[OpenSuggestion]:
     """The most urgent first: by priority, then by age."""
-    first = Suggestion.objects.order_by("-priority", "created_at", "id")[:SUGGESTIONS_SHOWN]
-    suggestions = list(first)
-    checks = check_fit(suggestions)
-    return [open_suggestion(each, stations, now, checks[each.pk]) for each in suggestions]
+    first = list(suggestions.order_by("-priority", "created_at", "id")[:limit])
+    checks = check_fit(first)
+    return [open_suggestion(each, stations, now, checks[each.pk]) for each in first]
 
 
 def open_suggestion(
@@ -76,12 +74,13 @@ def open_suggestion(
     )
 
 
-def read_tasks(stations: StationViews, now: datetime) -> list[OpenTask]:
+def read_tasks(
+    tasks: TaskQuerySet, stations: StationViews, now: datetime, limit: int
+) -> list[OpenTask]:
     """Assigned tasks, longest first; then ready tasks in the order crews will get them."""
-    assigned = Task.objects.assigned().order_by("assigned_at", "id")[:TASKS_SHOWN]
-    ready = Task.objects.ready().dispatch_order()[:TASKS_SHOWN]
-    tasks = [*assigned, *ready][:TASKS_SHOWN]
-    return [open_task(task, stations, now) for task in tasks]
+    assigned = tasks.assigned().order_by("assigned_at", "id")[:limit]
+    ready = tasks.ready().dispatch_order()[:limit]
+    return [open_task(task, stations, now) for task in [*assigned, *ready][:limit]]
 
 
 def open_task(task: Task, stations: StationViews, now: datetime) -> OpenTask:

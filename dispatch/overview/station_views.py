@@ -29,6 +29,7 @@ class StationView:
     level: FillLevel = FillLevel.UNKNOWN
     place: Place | None = None
     reading: Reading | None = None
+    area: str = ""
 
     @property
     def summary(self) -> str:
@@ -94,6 +95,7 @@ def read_stations(now: datetime) -> StationViews:
         "name",
         "lat",
         "lon",
+        "region",
         "status__bikes",
         "status__docks",
         "status__in_service",
@@ -104,10 +106,11 @@ def read_stations(now: datetime) -> StationViews:
 
 def station_views(rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterable[StationView]:
     limits = thresholds()
-    for pk, name, lat, lon, bikes, docks, in_service, as_of in rows:
+    for pk, name, lat, lon, area, bikes, docks, in_service, as_of in rows:
         place = Place(pk, lat, lon)
         if bikes is None:
-            yield StationView(pk, name, place=place)
+            yield StationView(pk, name, place=place, area=area)
         else:
             reading = Reading(bikes, docks, in_service, as_of)
-            yield StationView(pk, name, reading.level(limits, now), place, reading)
+            level = reading.level(limits, now)
+            yield StationView(pk, name, level, place, reading, area)

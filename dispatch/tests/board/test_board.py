@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dispatch import services
+from dispatch.board import filters
 from dispatch.models import (
     Station,
     StationFeed,
@@ -146,7 +147,7 @@ def test_suggestion_shows_shortfalls_and_how_many_bikes_fit(dispatcher, settings
 
 
 def test_most_urgent_suggestions_are_listed_up_to_a_limit(dispatcher, monkeypatch):
-    monkeypatch.setattr(moves, "SUGGESTIONS_SHOWN", 2)
+    monkeypatch.setattr(filters, "SHOWN", 2)
     old, urgent, new = SuggestionFactory(), SuggestionFactory(priority=9), SuggestionFactory()
 
     shown = parts(dispatcher)
@@ -167,7 +168,7 @@ def test_assigned_tasks_come_first_then_ready_in_dispatch_order(dispatcher, monk
 
     ids = [overdue.id, later.id, urgent.id, waiting.id]
     assert re.findall(r'id="t(\d+)"', tasks) == [str(pk) for pk in ids]
-    monkeypatch.setattr(moves, "TASKS_SHOWN", 3)
+    monkeypatch.setattr(filters, "SHOWN", 3)
     assert re.findall(r'id="t(\d+)"', parts(dispatcher)["tasks"]) == [str(pk) for pk in ids[:3]]
     assert "overdue" in row(tasks, f"t{overdue.id}")
     assert "assigned" in row(tasks, f"t{later.id}")
@@ -179,9 +180,9 @@ def test_long_queue_is_read_through_its_index():
         cursor.execute("ANALYZE tasks")
 
     with CaptureQueriesContext(connection) as captured:
-        tasks = moves.read_tasks(StationViews(), timezone.now())
+        tasks = moves.read_tasks(Task.objects.open(), StationViews(), timezone.now(), 40)
 
-    assert len(tasks) == moves.TASKS_SHOWN
+    assert len(tasks) == 40
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + captured[-1]["sql"])
         assert "task_queue" in str(cursor.fetchall())
