@@ -16,6 +16,7 @@ SUMMARIES = {
     EventKind.REASSIGNED: "{actor} assigned the task to {worker}{former_worker}{attempt}",
     EventKind.COMPLETED: "{worker} completed the task: {moved} moved",
     EventKind.CANCELLED: "{actor} cancelled the task",
+    EventKind.UNDONE: "{actor} undid the approval; the suggestion is {new_suggestion_id} now",
     EventKind.PRIORITIZED: "{actor} changed the priority from {former_priority} to {priority}",
     EventKind.LATE_REPORT: ("{worker} reported the task completed after losing it: {moved} moved"),
 }
@@ -34,6 +35,7 @@ def describe_event(event: TaskEvent) -> tuple[str, list[str]]:
         "former_worker": f" instead of {isolated(former)}" if former else "",
         "moved": bikes(event.details.get("moved_qty")),
         "priority": event.details.get("priority"),
+        "new_suggestion_id": event.details.get("new_suggestion_id"),
         "former_priority": event.details.get("former_priority"),
     }
     summary = SUMMARIES.get(EventKind(event.kind), "{actor}: " + event.kind)

@@ -49,7 +49,8 @@ class Operation:
     id; without it, `run` is called for each row.
     `claim_bound`: `run` takes the `attempt` that the page showed, so that it fails if the task has
     been claimed again since.
-    `permission` is the verb of the required permission. `possible` decides which rows get a
+    `permission` is the verb of the required permission, or its full codename if it is about another
+    model. `possible` decides which rows get a
     button; operations with `in_list` have a button in the list too.
     `done` follows a row's name in a message. `question` is the form's title, without its "?".
     `result_note` adds to the message about one row; `warnings` are shown beside it.
@@ -86,8 +87,10 @@ class OperationsAdmin(ConsoleAdmin):
         return False
 
     def may(self, request: HttpRequest, operation: Operation) -> bool:
-        permission = f"dispatch.{operation.permission}_{self.opts.model_name}"
-        return self.has_view_permission(request) and request.user.has_perm(permission)
+        codename = operation.permission
+        if "_" not in codename:
+            codename = f"{codename}_{self.opts.model_name}"
+        return self.has_view_permission(request) and request.user.has_perm(f"dispatch.{codename}")
 
     def offered(self, request: HttpRequest) -> list[Operation]:
         return [operation for operation in self.operations if self.may(request, operation)]

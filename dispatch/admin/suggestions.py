@@ -94,6 +94,17 @@ class SuggestionAdmin(MoveAdmin):
             form=RejectForm,
             in_list=True,
         ),
+        # For a suggestion that has left the list: no row shows this button.
+        Operation(
+            name="undo",
+            label="Undo rejection",
+            done="restored",
+            permission="reject",
+            run=services.undo_rejection,
+            possible=lambda _: False,
+            in_bulk=False,
+            result_note=lambda suggestion: f" as suggestion {suggestion.pk}",
+        ),
         *priority_operations(services.prioritize_suggestion),
     )
 

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -22,6 +23,16 @@ def is_assigned(task: Task) -> bool:
 
 def is_open(task: Task) -> bool:
     return task.status in OPEN_STATUSES
+
+
+def may_be_undone(task: Task) -> bool:
+    age = timezone.now() - task.created_at
+    return (
+        task.status == TaskStatus.READY
+        and task.attempt == 0
+        and task.suggestion_id is not None
+        and age <= timedelta(seconds=services.UNDO_SECONDS)
+    )
 
 
 class AttentionFilter(admin.SimpleListFilter):
@@ -140,6 +151,16 @@ class TaskAdmin(MoveAdmin):
             possible=is_open,
         ),
         *priority_operations(services.prioritize_task, is_open),
+        Operation(
+            name="undo",
+            label="Undo approval",
+            done="undone",
+            permission="approve_suggestion",
+            run=services.undo_approval,
+            possible=may_be_undone,
+            in_bulk=False,
+            result_note=lambda suggestion: f": its suggestion is {suggestion.pk} now",
+        ),
         Operation(
             name="cancel",
             label="Cancel",

@@ -30,6 +30,7 @@ HISTORY = """
             WHEN kind IN ('approved', 'created', 'released') THEN 'ready'
             WHEN kind IN ('claimed', 'reassigned') THEN 'assigned'
             WHEN kind IN ('completed', 'cancelled') THEN kind
+            WHEN kind = 'undone' THEN 'cancelled'
         END AS state
         FROM task_events WHERE task_id IS NOT NULL
     ), runs AS (
@@ -112,6 +113,30 @@ INVARIANTS = [
         """,
     ),
     Invariant(
+        "undo_follows_its_decision",
+        "An undo reverses no decision, a later one, or the approval of a task that a crew claimed.",
+        """
+        SELECT undo.id AS event_id, undo.suggestion_id, undo.task_id FROM task_events AS undo
+        WHERE kind = 'undone' AND (
+            attempt > 0 OR NOT EXISTS (
+                SELECT FROM task_events AS decision
+                WHERE decision.suggestion_id = undo.suggestion_id AND decision.id < undo.id
+                    AND decision.task_id IS NOT DISTINCT FROM undo.task_id
+                    AND decision.kind =
+                        CASE WHEN undo.task_id IS NULL THEN 'rejected' ELSE 'approved' END
+            )
+        )
+        """,
+    ),
+    Invariant(
+        "decision_was_undone_once",
+        "A decision was undone several times: its suggestion may have come back twice.",
+        """
+        SELECT suggestion_id, count(*) AS undos FROM task_events
+        WHERE kind = 'undone' GROUP BY suggestion_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
         "task_is_well_formed",
         "A task contradicts itself: its status, worker, times or counts.",
         """
@@ -182,7 +207,7 @@ INVARIANTS = [
                 'ready claimed', 'ready reassigned', 'assigned reassigned',
                 'assigned extended', 'assigned released', 'assigned completed',
                 'ready prioritized', 'assigned prioritized',
-                'ready cancelled', 'assigned cancelled',
+                'ready cancelled', 'assigned cancelled', 'ready undone',
                 'ready late_report', 'assigned late_report',
                 'completed late_report', 'cancelled late_report'
             )

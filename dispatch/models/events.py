@@ -23,6 +23,8 @@ class EventKind(models.TextChoices):
     REASSIGNED = "reassigned"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
+    # An approval or rejection was taken back; `new_suggestion_id` is the restored suggestion.
+    UNDONE = "undone"
     # A former holder reports a completion. The task is unchanged, but bikes were moved.
     LATE_REPORT = "late_report"
 
@@ -78,6 +80,13 @@ class TaskEvent(models.Model):
                 fields=["task_id"],
                 name="event_late_reports",
                 condition=Q(kind=EventKind.LATE_REPORT),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["suggestion_id"],
+                name="event_undone_once",
+                condition=Q(kind=EventKind.UNDONE),
             ),
         ]
         triggers = [

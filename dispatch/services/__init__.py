@@ -14,8 +14,10 @@ from .suggestions import create_suggestion, prioritize_suggestion, reject_sugges
 from .sweep import SweepResult, sweep
 from .tasks import Report, cancel_task, complete_task, prioritize_task
 from .tokens import create_token, find_token, revoke_token
+from .undo import UNDO_SECONDS, undo_approval, undo_rejection
 
 __all__ = [
+    "UNDO_SECONDS",
     "Approval",
     "FeedReading",
     "Imported",
@@ -58,4 +60,6 @@ __all__ = [
     "suggest_moves",
     "sweep",
     "sync_stations",
+    "undo_approval",
+    "undo_rejection",
 ]

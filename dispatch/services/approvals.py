@@ -51,7 +51,9 @@ APPROVE = """
     ),
     recorded AS (
         INSERT INTO task_events (kind, task_id, suggestion_id, attempt, actor, source, details)
-        SELECT 'approved', task.id, task.suggestion_id, task.attempt, %s, task.source, details
+        SELECT 'approved', task.id, task.suggestion_id, task.attempt, %s, task.source,
+               details || jsonb_build_object(
+                   'suggested_at', decided.created_at, 'expires_at', expires_at)
         FROM approved AS task JOIN decided ON decided.id = task.suggestion_id
         ORDER BY task.id
     )

@@ -24,6 +24,9 @@ CHANGE = """
 """
 
 
+MOVE_FIELDS = ("from_station_id", "to_station_id", "qty", "reason")
+
+
 def task_event(
     kind: EventKind, task: Task, actor: str, *, worker_id: str | None = None, **details: Any
 ) -> TaskEvent:
@@ -77,14 +80,12 @@ def suggestion_event(
         suggestion_id=suggestion.pk,
         actor=actor,
         source=suggestion.source,
-        details={
-            "from_station_id": suggestion.from_station_id,
-            "to_station_id": suggestion.to_station_id,
-            "qty": suggestion.qty,
-            "reason": suggestion.reason,
-            **details,
-        },
+        details={**move_details(suggestion), **details},
     )
+
+
+def move_details(suggestion: Suggestion) -> dict[str, Any]:
+    return {name: getattr(suggestion, name) for name in MOVE_FIELDS}
 
 
 def record_suggestion(

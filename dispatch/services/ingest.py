@@ -21,7 +21,7 @@ from ..models import (
 )
 from ..texts import is_printable
 from .doubts import count_doubts, describe_doubts
-from .locks import advisory_lock
+from .locks import lock_source
 
 EXPIRY_YEARS = range(2001, 8999)
 # PostgreSQL rejects this offset and larger ones.
@@ -196,8 +196,7 @@ def ingest_suggestions(
     check_source(source, replace)
     run = Run(source, replace)
     if not dry_run:
-        # Two ingests of one source would both insert the same missing move.
-        advisory_lock(f"ingest {source}")
+        lock_source(source)
     stage(run, rows, allow_empty)
     result = enter(run, include_under_way, dry_run)
     if not dry_run:

@@ -20,6 +20,14 @@ def advisory_lock(*subjects: str) -> None:
     run((ADVISORY_LOCK, [list(subjects)]))
 
 
+def lock_source(source: str) -> None:
+    """Wait until no other transaction enters or restores suggestions of this source.
+
+    Otherwise both would insert the same missing move.
+    """
+    advisory_lock(f"ingest {source}")
+
+
 def lock_task(task_id: int) -> Task:
     """Lock and return the task, with the database's clock in `task.now`.
 

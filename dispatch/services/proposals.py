@@ -13,7 +13,7 @@ from django.db.models import Q
 from ..models import EventKind, Suggestion, TaskEvent
 from .doubts import describe_doubts
 from .ingest import SuggestionRow, check_source
-from .locks import advisory_lock
+from .locks import lock_source
 from .rows import run
 
 REFRESHED_FIELDS = ["qty", "reason", "priority", "expires_at"]
@@ -87,7 +87,7 @@ def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -
     of a repeated move wins, and moves that an open task already makes are skipped.
     """
     check_source(source, replace=False)
-    advisory_lock(f"ingest {source}")
+    lock_source(source)
     known = open_suggestions(rows, source)
     by_hand = prioritized_by_hand(known)
     # After the locks: a suggestion may have become a task during the wait.

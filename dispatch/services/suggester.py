@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from ..exceptions import Conflict
@@ -97,9 +98,12 @@ def plan(suggested: Suggested, rules: Rules) -> None:
 
 
 def recently_rejected() -> set[Pair]:
+    undone = TaskEvent.objects.filter(
+        kind=EventKind.UNDONE, suggestion_id=OuterRef("suggestion_id")
+    )
     rejections = TaskEvent.objects.filter(
         source=SOURCE, kind=EventKind.REJECTED, at__gte=Now() - REJECTION_HOLDS
-    )
+    ).exclude(Exists(undone))
     return {
         (details["from_station_id"], details["to_station_id"])
         for details in rejections.values_list("details", flat=True)

@@ -9,7 +9,7 @@ from ..models import EventKind, Suggestion, TaskEvent
 from .events import record_suggestion
 from .rows import SUGGESTION_COLUMNS, run, suggestion_from
 
-DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
+DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED, EventKind.UNDONE]
 LOCK = """
     SELECT {columns}, clock_timestamp() FROM suggestions
     WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE
@@ -54,15 +54,34 @@ def describe_decision(suggestion_id: int, decision: TaskEvent | None) -> str:
             return f"Suggestion {suggestion_id} was already approved as task {decision.task_id}."
         case EventKind.REJECTED:
             return f"Suggestion {suggestion_id} was already rejected by {decision.actor}."
+        case EventKind.UNDONE:
+            return describe_undo(decision)
         case _:
             return f"Suggestion {suggestion_id} expired and was removed."
 
 
+def describe_undo(undo: TaskEvent) -> str:
+    decision = "approval" if undo.task_id else "rejection"
+    return (
+        f"The {decision} of suggestion {undo.suggestion_id} was undone by {undo.actor}."
+        f" It is suggestion {undo.details['new_suggestion_id']} now."
+    )
+
+
 @transaction.atomic(durable=True)
 def reject_suggestion(suggestion_id: int, *, actor: str, reason: str) -> TaskEvent:
-    """Remove a suggestion. The event keeps it and the reason, for the job that proposed it."""
+    """Remove a suggestion. The event keeps it and the reason: for the job that proposed it, and
+    for an undo."""
     suggestion = lock_suggestion(suggestion_id)
-    event = record_suggestion(EventKind.REJECTED, suggestion, actor, rejection=reason)
+    event = record_suggestion(
+        EventKind.REJECTED,
+        suggestion,
+        actor,
+        rejection=reason,
+        priority=suggestion.priority,
+        suggested_at=suggestion.created_at.isoformat(),
+        expires_at=suggestion.expires_at and suggestion.expires_at.isoformat(),
+    )
     suggestion.delete()
     return event
 

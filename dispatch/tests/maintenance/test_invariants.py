@@ -13,7 +13,7 @@ from dispatch import services
 from dispatch.exceptions import Conflict
 from dispatch.maintenance import invariants
 from dispatch.maintenance.invariants import INVARIANTS, Invariant, violations
-from dispatch.models import EventKind, Task, TaskEvent
+from dispatch.models import EventKind, Suggestion, Task, TaskEvent
 from dispatch.services.ingest import SuggestionRow
 
 from ..support.factories import SuggestionFactory, TaskFactory
@@ -40,6 +40,7 @@ def drop_every_guard():
     run(*(f"ALTER TABLE {table} DROP CONSTRAINT {name}" for table, name in guards))
     run(*(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in tables))
     run("ALTER TABLE suggestions ALTER reason DROP NOT NULL")
+    run("DROP INDEX event_undone_once")
     # Rows that the tests write have ids up to 9999, as if the sequences had given them.
     run("SELECT setval('tasks_id_seq', 9999), setval('suggestions_id_seq', 9999)")
 
@@ -87,10 +88,18 @@ def run_every_operation():
     services.create_task(TaskFactory.build(), actor="maria")
     services.cancel_task(6, actor="maria", reason="Written twice")
     services.reject_suggestion(SuggestionFactory().id, actor="maria", reason="No")
+    undo_one_of_each()
     services.ingest_suggestions([SuggestionRow(1, 2, 3, "Full")], source="ml", actor="ml")
     SuggestionFactory(expires_at=Now())
     SuggestionFactory(expires_at=Now() + timedelta(hours=1))
     services.sweep(actor="sweep")
+
+
+def undo_one_of_each():
+    services.undo_approval(approved().id, actor="maria")
+    restored = Suggestion.objects.get()
+    services.reject_suggestion(restored.id, actor="maria", reason="No")
+    services.undo_rejection(restored.id, actor="maria")
 
 
 def test_no_operation_violates_an_invariant():
@@ -142,6 +151,24 @@ VIOLATIONS = {
     "suggestion_was_approved_once": {
         "twice": (
             "INSERT INTO task_events (kind, suggestion_id, actor) VALUES ('approved', 1, 'tom')"
+        ),
+    },
+    "undo_follows_its_decision": {
+        "of nothing": (
+            "INSERT INTO task_events (kind, suggestion_id, actor) VALUES ('undone', 1, 'eve')"
+        ),
+        "before the decision": (
+            "UPDATE task_events SET id = id - 10000 WHERE kind = 'undone' AND task_id IS NULL"
+        ),
+        "of another task's approval": (
+            "UPDATE task_events SET suggestion_id = 1 WHERE kind = 'undone' AND task_id = 7"
+        ),
+        "after a claim": "UPDATE task_events SET attempt = 1 WHERE kind = 'undone' AND task_id = 7",
+    },
+    "decision_was_undone_once": {
+        "twice": (
+            "INSERT INTO task_events (kind, suggestion_id, actor) SELECT 'undone', suggestion_id,"
+            " 'eve' FROM task_events WHERE kind = 'undone' AND task_id IS NULL"
         ),
     },
     "task_is_well_formed": {

@@ -16,6 +16,7 @@ from dispatch.planning.inventory import StationCapacity
 from dispatch.services.guard import capacities_of
 
 from ..support.concurrency import background, open_transaction, wait_until_blocked
+from ..support.decisions import remarks_on_approval
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +91,7 @@ def test_warn_reports_shortfalls_to_the_approver_and_the_event():
 
     assert approval.task.qty == 5
     assert approval.warnings == [TOO_FEW_BIKES, TOO_FEW_DOCKS]
-    assert TaskEvent.objects.get().details == {"warnings": approval.warnings}
+    assert remarks_on_approval() == {"warnings": approval.warnings}
 
 
 def test_refuse_reports_shortfalls_and_changes_nothing(refusing):
@@ -132,8 +133,7 @@ def test_fit_shrinks_the_task_and_the_event_keeps_the_proposed_qty(settings, mod
 
     assert approval.task.qty == 3
     assert approval.warnings == [TOO_FEW_BIKES, TOO_FEW_DOCKS]
-    details = TaskEvent.objects.get().details
-    assert details == {"proposed_qty": 5, "warnings": approval.warnings}
+    assert remarks_on_approval() == {"proposed_qty": 5, "warnings": approval.warnings}
 
 
 def test_fit_leaves_a_move_that_fits_as_it_is():
@@ -141,7 +141,7 @@ def test_fit_leaves_a_move_that_fits_as_it_is():
     station(TARGET, "Target St", 0, 9)
 
     assert approve(SuggestionFactory(qty=5).id, fit=True).task.qty == 5
-    assert TaskEvent.objects.get().details == {}
+    assert remarks_on_approval() == {}
 
 
 @pytest.mark.parametrize("mode", ["off", "warn"])

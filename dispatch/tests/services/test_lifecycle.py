@@ -15,6 +15,7 @@ from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
 from dispatch.services import Report
 
 from ..support.concurrency import background, open_transaction, wait_until_blocked
+from ..support.decisions import remarks_on_approval
 from ..support.factories import MORNING, SuggestionFactory, TaskFactory, claimed
 
 pytestmark = pytest.mark.django_db
@@ -462,7 +463,7 @@ def test_approval_warns_of_an_open_task_with_the_same_move(state):
 
     sentence = f"Task {same.id} ({state}) already moves bikes from Station 100 to Station 200."
     assert approval.warnings == [sentence]
-    assert TaskEvent.objects.get().details == {"warnings": [sentence]}
+    assert remarks_on_approval() == {"warnings": [sentence]}
     assert approval.task.status == "ready"
 
 

@@ -21,7 +21,9 @@ def events():
 
 
 def test_approval_turns_a_suggestion_into_a_ready_task():
-    suggestion = SuggestionFactory(qty=7, priority=30, source="ml-v2", reason="Full")
+    suggestion = SuggestionFactory(
+        qty=7, priority=30, source="ml-v2", reason="Full", created_at=MORNING
+    )
 
     task = services.approve_suggestion(suggestion.id, actor="maria").task
 
@@ -34,7 +36,7 @@ def test_approval_turns_a_suggestion_into_a_ready_task():
             "kind": "approved",
             "task_id": task.id,
             "actor": "maria",
-            "details": {},
+            "details": {"suggested_at": MORNING.isoformat(), "expires_at": None},
         }
     ]
     assert TaskEvent.objects.get().source == task.source == "ml-v2"
@@ -50,7 +52,7 @@ def test_second_approval_names_the_task():
 
 
 def test_rejection_event_keeps_the_suggestion_and_the_reason():
-    suggestion = SuggestionFactory(source="ml-v2")
+    suggestion = SuggestionFactory(source="ml-v2", priority=30, created_at=MORNING)
 
     services.reject_suggestion(suggestion.id, actor="maria", reason="Road works")
 
@@ -65,6 +67,9 @@ def test_rejection_event_keeps_the_suggestion_and_the_reason():
         "qty": 5,
         "reason": "Station 100 is full, Station 200 needs bikes",
         "rejection": "Road works",
+        "priority": 30,
+        "suggested_at": MORNING.isoformat(),
+        "expires_at": None,
     }
 
 
@@ -180,7 +185,9 @@ def test_each_operation_sends_only_these_statements():
 
 def life_of_two_tasks():
     """Every operation that sends batches, and everything that it leaves in the database."""
-    first, second, third = (SuggestionFactory(to_station_id=n, source="ml-v2") for n in (7, 8, 9))
+    first, second, third = (
+        SuggestionFactory(to_station_id=n, source="ml-v2", created_at=MORNING) for n in (7, 8, 9)
+    )
     approvals = services.approve_suggestions([first.id, second.id], actor="maria")
     services.reject_suggestion(third.id, actor="maria", reason="Road works")
     task = services.claim_next_task("van-1", actor="api", key="k-1")
