@@ -99,6 +99,14 @@ def whole_number(name: str, default: int, *, least: int = 0, most: int = HIGHEST
     return int(text)
 
 
+def kilometres(name: str, default: float) -> float:
+    """Return the distance, or the default if the variable is unset or empty."""
+    text = env.str(name, default="").strip() or str(default)
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) or not float(text):
+        raise refuse(f"{name} must be a number of kilometres like 5 or 2.5.")
+    return float(text)
+
+
 def origins(name: str) -> list[str]:
     """Return origins as browsers send them: a scheme and a host, without a path."""
     listed = [each.strip().lower() for each in env.str(name, default="").split(",")]

@@ -14,6 +14,7 @@ from baywheels.environment import (
     database,
     env,
     header_fields,
+    kilometres,
     local_secret_key,
     one_of,
     origins,
@@ -58,6 +59,8 @@ TASK_AGEING_MINUTES = whole_number("TASK_AGEING_MINUTES", 0)
 COMPLETION_GRACE_MINUTES = whole_number("COMPLETION_GRACE_MINUTES", 5)
 VAN_CAPACITY = whole_number("VAN_CAPACITY", 40)
 TASKS_PER_WORKER = whole_number("TASKS_PER_WORKER", 0)
+MOVE_MAX_KM = kilometres("MOVE_MAX_KM", 5)
+MOVE_MIN_BIKES = whole_number("MOVE_MIN_BIKES", 3, least=1)
 INVENTORY_GUARD = one_of("INVENTORY_GUARD", ("off", "warn", "refuse"), "warn")
 STATION_FEED_HEADERS = header_fields("STATION_FEED_HEADERS")
 STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)

@@ -6,9 +6,8 @@ from datetime import datetime
 from ..admin.stations import moves_at
 from ..exceptions import NotFound
 from ..models import Station, StationOutage, StationStatus
-from ..overview.fill_levels import Reading
 from ..overview.moves import OpenSuggestion, OpenTask, open_suggestion, open_task
-from ..overview.station_views import StationView, StationViews, thresholds
+from ..overview.station_views import StationView, read_stations
 
 OUTAGES_SHOWN = 5
 
@@ -29,25 +28,16 @@ def read_panel(number: int, now: datetime) -> StationPanel:
     if station is None:
         raise NotFound(f"No station has number {number}.")
     tasks, suggestions = moves_at(number)
-    names = Station.objects.names_of(
+    ends = {
         end for move in [*tasks, *suggestions] for end in (move.from_station_id, move.to_station_id)
-    )
-    views = StationViews((pk, StationView(pk, name)) for pk, name in names.items())
+    }
+    views = read_stations(now, Station.objects.filter(pk__in={number, *ends}))
     outages = StationOutage.objects.filter(station=station).order_by("-started_at", "-id")
-    status = getattr(station, "status", None)
     return StationPanel(
-        view_of(station, status, now),
+        views[number],
         station,
-        status,
+        getattr(station, "status", None),
         [open_task(task, views, now) for task in tasks],
         [open_suggestion(suggestion, views, now) for suggestion in suggestions],
         list(outages[:OUTAGES_SHOWN]),
     )
-
-
-def view_of(station: Station, status: StationStatus | None, now: datetime) -> StationView:
-    if status is None:
-        return StationView(station.pk, station.name)
-    reading = Reading(status.bikes, status.docks, status.in_service, status.as_of)
-    level = reading.level(thresholds(), now)
-    return StationView(station.pk, station.name, level, reading=reading)

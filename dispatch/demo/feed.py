@@ -43,6 +43,7 @@ def enter_stations(city: City) -> None:
             lon=place.lon,
             capacity=place.capacity,
             region=place.region,
+            area=place.region,
         )
         for place in city.places
     ]

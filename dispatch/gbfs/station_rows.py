@@ -6,12 +6,13 @@ A bad row is skipped and reported. A feed with no rows, or with mostly bad ones,
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..models import INT4_MAX
+from .areas import name_areas
 from .documents import LONGEST_REGION, BadFeed, Document
 from .values import FIRST_MOMENT, count, degrees, identifier, moment, one_line, truth
 
@@ -33,7 +34,8 @@ REPEATED = "listed again with other values"
 @dataclass(frozen=True)
 class StationRow:
     """`names`: all ids that the feed gives the station, its `station_id` first. `integers`: those
-    that can be its number. `capacity` None: unknown. `region` None: its name could not be read."""
+    that can be its number. `capacity` None: unknown. `region`: the name, or the id of one without a
+    name. `region` and `area` None: the names of regions could not be read."""
 
     names: tuple[str, ...]
     integers: tuple[int, ...]
@@ -43,6 +45,7 @@ class StationRow:
     lon: float
     capacity: int | None
     region: str | None
+    area: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,13 @@ def read_information(
     def read(raw: Raw, names: tuple[str, ...]) -> StationRow:
         return station_row(raw, names, regions)
 
-    return read_rows(document, read, odd_station, lambda former, _: former)
+    found = read_rows(document, read, odd_station, lambda former, _: former)
+    if regions is None:
+        return found
+    stations = [(row.short_name, row.region or "") for row in found.rows]
+    areas = name_areas(stations, set(regions.values()))
+    rows = [replace(row, area=area) for row, area in zip(found.rows, areas, strict=True)]
+    return replace(found, rows=rows)
 
 
 def read_status(document: Document) -> Status:

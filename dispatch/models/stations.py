@@ -34,7 +34,10 @@ class Station(models.Model):
     lat = models.FloatField("latitude")
     lon = models.FloatField("longitude")
     capacity = models.PositiveIntegerField(null=True)
+    # As the feed states it: a name, or the id of a region without a name.
     region = models.CharField(max_length=100, blank=True, db_default="")
+    # The name of the area (`gbfs.areas`). Empty: unknown.
+    area = models.CharField(max_length=100, blank=True, db_default="")
     gone_at = models.DateTimeField(null=True)
 
     objects = StationQuerySet.as_manager()

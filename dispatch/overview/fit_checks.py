@@ -1,4 +1,4 @@
-"""The inventory guard's verdict on suggestions before anyone approves them."""
+"""The inventory guard's verdict on moves before anyone approves them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,23 +6,33 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from ..models import Move
-from ..planning.inventory import feasible_qty, shortfalls
-from ..services.guard import capacities_of
+from ..planning.inventory import StationCapacity, effect
+from ..planning.verdicts import judge
+from ..services.guard import capacities_of, limits
 
 
 @dataclass(frozen=True)
 class FitCheck:
-    """`shortfalls` are sentences; `feasible_qty` is how many of the bikes fit.
+    """`shortfalls`: the guard's sentences. `feasible_qty`: how many of the bikes fit.
 
-    Where a station's status is unknown, there is no shortfall.
+    `refused`: why the move cannot be approved as it is; empty: it can. `effect`: the bikes at both
+    ends before and after the move, such as "18 → 7, 0 → 11"; empty if they are unknown.
     """
 
     shortfalls: list[str] = field(default_factory=list)
+    qty: int = 0
     feasible_qty: int = 0
+    refused: str = ""
+    effect: str = ""
 
     @property
     def can_reduce(self) -> bool:
-        return bool(self.shortfalls) and self.feasible_qty > 0
+        return 0 < self.feasible_qty < self.qty
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """No bike fits, but the guard only warns."""
+        return self.qty > 0 and not self.feasible_qty and not self.refused
 
 
 def check_fit(moves: Sequence[Move]) -> dict[int, FitCheck]:
@@ -31,10 +41,18 @@ def check_fit(moves: Sequence[Move]) -> dict[int, FitCheck]:
         return {move.pk: FitCheck() for move in moves}
     ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
     capacities = capacities_of(ends)
-    checks = {}
-    for move in moves:
-        stations = capacities[move.from_station_id], capacities[move.to_station_id]
-        checks[move.pk] = FitCheck(
-            shortfalls(move.qty, *stations), feasible_qty(move.qty, *stations)
-        )
-    return checks
+    return {
+        move.pk: check(move.qty, capacities[move.from_station_id], capacities[move.to_station_id])
+        for move in moves
+    }
+
+
+def check(qty: int, source: StationCapacity, target: StationCapacity) -> FitCheck:
+    verdict = judge(qty, source, target, limits())
+    return FitCheck(
+        verdict.warnings,
+        qty,
+        verdict.feasible_qty,
+        verdict.refusal(fit=False, strict=settings.INVENTORY_GUARD == "refuse"),
+        effect(qty, source, target),
+    )

@@ -8,26 +8,58 @@ from django.db.models import Count, Min, Q
 from ..models import Suggestion, Task, TaskStatus
 from ..models.suggestions import SuggestionQuerySet
 from ..models.tasks import TaskQuerySet, overdue_after
+from ..planning.geo import in_words, kilometres
 from .fit_checks import FitCheck, check_fit
 from .station_views import StationView, StationViews
 
 
 @dataclass(frozen=True)
-class OpenSuggestion:
-    suggestion: Suggestion
+class Route:
+    """The two ends of a move."""
+
     source: StationView
     target: StationView
-    expired: bool
-    fit: FitCheck
+
+    @property
+    def km(self) -> float | None:
+        """None: the position of one of the stations is unknown."""
+        here, there = self.source.place, self.target.place
+        if here is None or there is None:
+            return None
+        return kilometres(here.lat, here.lon, there.lat, there.lon)
+
+    @property
+    def distance(self) -> str:
+        return "" if self.km is None else in_words(self.km)
+
+    @property
+    def areas(self) -> str:
+        """Both areas, or the one that both ends share; empty if one of them is unknown."""
+        names = list(dict.fromkeys([self.source.area, self.target.area]))
+        return " → ".join(names) if all(names) else ""
 
 
 @dataclass(frozen=True)
-class OpenTask:
+class OpenSuggestion(Route):
+    suggestion: Suggestion
+    expired: bool
+    fit: FitCheck
+
+    @property
+    def refused(self) -> str:
+        """Why it can only fail to be approved as it is; empty: it can be approved."""
+        return self.fit.refused
+
+    @property
+    def needs_confirmation(self) -> bool:
+        return self.fit.needs_confirmation
+
+
+@dataclass(frozen=True)
+class OpenTask(Route):
     """`state` is ready, assigned or overdue; `since` is when that state began."""
 
     task: Task
-    source: StationView
-    target: StationView
     state: str
     since: datetime
 
@@ -66,9 +98,9 @@ def open_suggestion(
     suggestion: Suggestion, stations: StationViews, now: datetime, fit: FitCheck | None = None
 ) -> OpenSuggestion:
     return OpenSuggestion(
-        suggestion,
         stations[suggestion.from_station_id],
         stations[suggestion.to_station_id],
+        suggestion,
         suggestion.expires_at is not None and suggestion.expires_at <= now,
         fit or FitCheck(),
     )
@@ -87,9 +119,9 @@ def open_task(task: Task, stations: StationViews, now: datetime) -> OpenTask:
     since = task.assigned_at or task.created_at
     overdue = task.assigned_at is not None and now - since >= overdue_after()
     return OpenTask(
-        task,
         stations[task.from_station_id],
         stations[task.to_station_id],
+        task,
         "overdue" if overdue else task.status,
         since,
     )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db.models import FilteredRelation, Q, QuerySet
 from django.template.defaultfilters import pluralize
 
 from ..models import Station
@@ -22,7 +23,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class StationView:
-    """`place` and `reading` are None for a number that no feed has named."""
+    """`place` and `reading` are None for a number that no feed has named. `area` may be unknown.
+
+    `outage_since`: when the station became empty or full; None: it is neither, or that is unknown.
+    """
 
     id: int
     name: str
@@ -30,6 +34,7 @@ class StationView:
     place: Place | None = None
     reading: Reading | None = None
     area: str = ""
+    outage_since: datetime | None = None
 
     @property
     def summary(self) -> str:
@@ -89,13 +94,18 @@ def thresholds() -> Thresholds:
     )
 
 
-def read_stations(now: datetime) -> StationViews:
-    rows = Station.objects.present().values_list(
+def read_stations(now: datetime, stations: QuerySet[Station] | None = None) -> StationViews:
+    """`stations`: None: those that are in their feeds."""
+    if stations is None:
+        stations = Station.objects.present()
+    open_outage = FilteredRelation("outages", condition=Q(outages__ended_at=None))
+    rows = stations.annotate(outage=open_outage).values_list(
         "id",
         "name",
         "lat",
         "lon",
-        "region",
+        "area",
+        "outage__started_at",
         "status__bikes",
         "status__docks",
         "status__in_service",
@@ -106,11 +116,12 @@ def read_stations(now: datetime) -> StationViews:
 
 def station_views(rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterable[StationView]:
     limits = thresholds()
-    for pk, name, lat, lon, area, bikes, docks, in_service, as_of in rows:
+    for pk, name, lat, lon, area, since, bikes, docks, in_service, as_of in rows:
         place = Place(pk, lat, lon)
         if bikes is None:
             yield StationView(pk, name, place=place, area=area)
-        else:
-            reading = Reading(bikes, docks, in_service, as_of)
-            level = reading.level(limits, now)
-            yield StationView(pk, name, level, place, reading, area)
+            continue
+        reading = Reading(bikes, docks, in_service, as_of)
+        level = reading.level(limits, now)
+        outage_since = since if level in STOCKOUTS else None
+        yield StationView(pk, name, level, place, reading, area, outage_since)

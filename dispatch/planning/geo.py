@@ -28,6 +28,10 @@ def kilometres(lat: float, lon: float, other_lat: float, other_lon: float) -> fl
     return math.dist(point(lat, lon), point(other_lat, other_lon))
 
 
+def in_words(km: float) -> str:
+    return f"{km:.1f} km" if km < 9.95 else f"{km:.0f} km"
+
+
 class Grid:
     """Points sorted into cubes, to find the near ones without looking at all of them."""
 

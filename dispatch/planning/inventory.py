@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ..texts import isolated
+from .geo import kilometres
 
 
 @dataclass(frozen=True)
@@ -12,8 +13,9 @@ class StationCapacity:
 
     `bikes`, `docks`: None without a recent status; then promises are not added up. `docks` may
     also be unknown alone.
-    `in_feed`: False if no feed has this station, or no longer.
+    `in_feed`: False if the feeds lack this station. Without any feed, it is True.
     `monitored`: False if no station ever had a status, so that a missing one means nothing.
+    `lat`, `lon`: None if no feed has ever listed the station. `area`: its name, empty if unknown.
     """
 
     name: str
@@ -24,10 +26,23 @@ class StationCapacity:
     in_service: bool = True
     in_feed: bool = True
     monitored: bool = True
+    lat: float | None = None
+    lon: float | None = None
+    area: str = ""
 
     @property
     def name_in_text(self) -> str:
         return isolated(self.name)
+
+    @property
+    def is_listed(self) -> bool:
+        return self.lat is not None
+
+    def kilometres_to(self, other: "StationCapacity") -> float | None:
+        """None: the position of one of them is unknown."""
+        if self.lat is None or self.lon is None or other.lat is None or other.lon is None:
+            return None
+        return kilometres(self.lat, self.lon, other.lat, other.lon)
 
     @property
     def available_bikes(self) -> int | None:
@@ -50,6 +65,21 @@ def feasible_qty(qty: int, source: StationCapacity, target: StationCapacity) -> 
     """How many of `qty` bikes both stations have room for; an unknown count sets no limit."""
     limits = (source.available_bikes, target.available_docks)
     return min([qty, *(limit for limit in limits if limit is not None)])
+
+
+def effect(qty: int, source: StationCapacity, target: StationCapacity) -> str:
+    """Bikes at both ends before and after the move, as in "18 → 7, 0 → 11". Empty: unknown.
+
+    Open tasks count as the guard counts them: the source without the bikes promised to others, the
+    target with those on their way. A move that does not fit empties the one or fills the other.
+    """
+    if source.bikes is None or target.bikes is None:
+        return ""
+    before, waiting = source.bikes - source.promised_out, target.bikes + target.promised_in
+    moved = waiting + qty
+    if target.docks is not None:
+        moved = max(waiting, min(moved, target.bikes + target.docks))
+    return f"{max(0, before)} → {max(0, before - qty)}, {waiting} → {moved}"
 
 
 def shortfalls(qty: int, source: StationCapacity, target: StationCapacity) -> list[str]:
@@ -89,8 +119,6 @@ def caveats(source: StationCapacity, target: StationCapacity) -> list[str]:
 def caveat(station: StationCapacity) -> str | None:
     if not station.in_service:
         return f"{station.name_in_text} is out of service."
-    if not station.monitored or station.bikes is not None:
-        return None
-    if not station.in_feed:
-        return f"{station.name_in_text} is not in the feed. Check the number."
-    return f"{station.name_in_text} has no recent status."
+    if station.bikes is None and station.monitored and station.in_feed:
+        return f"{station.name_in_text} has no recent status."
+    return None

@@ -5,7 +5,8 @@ from typing import Any
 
 from ..exceptions import Conflict
 from ..models import Move, Suggestion
-from ..planning.inventory import StationCapacity, caveats, feasible_qty, shortfalls
+from ..planning.inventory import StationCapacity
+from ..planning.verdicts import Limits, Verdict, judge
 
 # A warning names at most this many tasks that already make the same move.
 MOST_NAMED = 3
@@ -25,22 +26,42 @@ class Decision:
 class ApprovalContext:
     """What bears on new tasks, including the approvals made earlier in the same batch.
 
-    `guard`: "off", "warn" or "refuse". `capacities`: of every station of the moves.
+    `guard`: "off", "warn" or "refuse". `limits`: what moves should keep to.
+    `capacities`: of every station of the moves.
     `carriers`: for a pair of stations (from, to), the tasks and suggestions that already make the
     move.
-    `used_ids`: suggestion ids that tasks refer to.
+    `used_ids`: suggestion ids that tasks refer to. `approved`: earlier ones of the batch.
     """
 
     guard: str
+    limits: Limits
     capacities: dict[int, StationCapacity]
     carriers: dict[tuple[int, int], list[str]] = field(default_factory=dict)
     used_ids: set[int] = field(default_factory=set)
+    approved: list[Suggestion] = field(default_factory=list)
 
     def add_carrier(self, source: int, target: int, name: str) -> None:
         self.carriers.setdefault((source, target), []).append(name)
 
+    def judge(self, move: Move) -> Verdict:
+        verdict = judge(move.qty, *ends(self, move), self.limits)
+        if verdict.shortfalls and (rivals := self.rivals(move)):
+            noun = "suggestion" if len(rivals) == 1 else "suggestions"
+            verdict.shortfalls.append(f"Approved just before: {noun} {', '.join(rivals)}.")
+        return verdict
+
+    def rivals(self, move: Move) -> list[str]:
+        """The batch's approvals that take bikes from the same station or docks of the same one."""
+        return [
+            str(each.pk)
+            for each in self.approved
+            if each.from_station_id == move.from_station_id
+            or each.to_station_id == move.to_station_id
+        ]
+
     def commit_bikes(self, suggestion: Suggestion, qty: int) -> None:
         """Make an approval count for the suggestions that follow it."""
+        self.approved.append(suggestion)
         source, target = suggestion.from_station_id, suggestion.to_station_id
         self.capacities[source] = self.capacities[source].after_pickup(qty)
         self.capacities[target] = self.capacities[target].after_dropoff(qty)
@@ -53,33 +74,33 @@ def evaluate(context: ApprovalContext, suggestion: Suggestion, *, fit: bool) -> 
     `fit`: approve only as many bikes as both stations have room for, even if the guard is off.
     """
     check_can_be_approved(context, suggestion)
-    qty = suggestion.qty
-    details: dict[str, Any] = {}
-    guarded = fit or context.guard != "off"
-    missing = shortfalls(qty, *ends(context, suggestion)) if guarded else []
-    if missing and fit:
-        qty = feasible_qty(qty, *ends(context, suggestion))
-        details["proposed_qty"] = suggestion.qty
-    if missing and (qty == 0 or (context.guard == "refuse" and not fit)):
-        raise Conflict(" ".join(missing))
-    warnings = warnings_about(context, suggestion, guarded=guarded)
+    verdict = context.judge(suggestion)
+    if refusal := verdict.refusal(fit=fit, strict=context.guard == "refuse"):
+        raise Conflict(refusal)
+    qty = verdict.feasible_qty if fit else suggestion.qty
+    details: dict[str, Any] = {} if qty == suggestion.qty else {"proposed_qty": suggestion.qty}
+    warnings = same_moves(context, suggestion)
+    if fit or context.guard != "off":
+        warnings += verdict.warnings
     if warnings:
         details["warnings"] = warnings
     context.commit_bikes(suggestion, qty)
     return Decision(suggestion.pk, qty, warnings, details)
 
 
-def warnings_about(context: ApprovalContext, move: Move, *, guarded: bool) -> list[str]:
-    """What the approver of a move should know; with `guarded`, also about its stations."""
+def warnings_about(context: ApprovalContext, move: Move) -> list[str]:
+    """What the author of a new task should know."""
+    guarded = context.guard != "off"
+    return [*same_moves(context, move), *(context.judge(move).warnings if guarded else [])]
+
+
+def same_moves(context: ApprovalContext, move: Move) -> list[str]:
     source, target = ends(context, move)
     names = context.carriers.get((move.from_station_id, move.to_station_id), [])
-    same = [
+    return [
         f"{name} already moves bikes from {source.name_in_text} to {target.name_in_text}."
         for name in names[:MOST_NAMED]
     ]
-    if not guarded:
-        return same
-    return [*same, *caveats(source, target), *shortfalls(move.qty, source, target)]
 
 
 def check_can_be_approved(context: ApprovalContext, suggestion: Suggestion) -> None:

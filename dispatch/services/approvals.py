@@ -17,6 +17,7 @@ from .guard import (
     capacities_statement,
     check_locks_cover,
     columns,
+    limits,
     lock_statement,
     stations_of,
 )
@@ -128,7 +129,7 @@ def lock_and_read(
         capacities_statement(stations_of(pairs)),
         (RELATED_TASKS, [*columns(pairs), suggestion_ids]),
     )
-    context = ApprovalContext(settings.INVENTORY_GUARD, capacities_from(capacities))
+    context = ApprovalContext(settings.INVENTORY_GUARD, limits(), capacities_from(capacities))
     check_locks_cover(locks, context.capacities)
     for task_id, status, source, target, suggestion_id in related:
         if status in OPEN_STATUSES:
@@ -161,7 +162,7 @@ def create_task(task: Task, *, actor: str) -> Approval:
     cannot start that transaction over.
     """
     context = lock_and_read([task], [], exclusive=True)
-    warnings = warnings_about(context, task, guarded=context.guard != "off")
+    warnings = warnings_about(context, task)
     task.save(force_insert=True)
     details = {"warnings": warnings} if warnings else {}
     record_task(EventKind.CREATED, task, actor, **details)

@@ -18,6 +18,7 @@ from datetime import timedelta
 from django.conf import settings
 
 from ..planning.inventory import StationCapacity
+from ..planning.verdicts import Limits
 from .rows import Row, Statement, run
 
 Pair = tuple[int, int]
@@ -51,8 +52,10 @@ CAPACITIES = """
     SELECT wanted.id, coalesce(stations.name, 'Station ' || wanted.id),
            known.bikes, known.docks, coalesce(going_out, 0), coalesce(coming_in, 0),
            coalesce(known.in_service, true),
-           stations.id IS NOT NULL AND stations.gone_at IS NULL AS in_feed,
-           EXISTS (SELECT FROM station_status) AS monitored
+           CASE WHEN stations.id IS NULL THEN NOT EXISTS (SELECT FROM stations)
+                ELSE stations.gone_at IS NULL END AS in_feed,
+           EXISTS (SELECT FROM station_status) AS monitored,
+           stations.lat, stations.lon, coalesce(stations.area, '')
     FROM unnest(%s::integer[]) AS wanted (id)
     LEFT JOIN stations USING (id)
     LEFT JOIN station_status AS known
@@ -78,6 +81,10 @@ CAPACITIES = """
 
 def max_age() -> timedelta:
     return timedelta(minutes=settings.STATUS_MAX_AGE_MINUTES)
+
+
+def limits() -> Limits:
+    return Limits(settings.MOVE_MAX_KM, settings.VAN_CAPACITY, settings.MOVE_MIN_BIKES)
 
 
 class StaleLocks(Exception):

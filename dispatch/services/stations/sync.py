@@ -16,7 +16,7 @@ from .feeds import FeedReading, is_behind, note_read
 from .outages import end_outages
 from .station_numbers import new_names, number_stations
 
-FIELDS = ("name", "short_name", "lat", "lon", "capacity", "region")
+FIELDS = ("name", "short_name", "lat", "lon", "capacity", "region", "area")
 # A station that moves stays near. Temporary ones may not, so a few, or one percent, may be far off.
 NEAR_KM, FEW = 1.0, 5
 
@@ -144,10 +144,11 @@ def differs(station: Station, row: StationRow) -> bool:
 
 
 def values_of(row: StationRow, station: Station | None) -> dict[str, Any]:
-    """Return the values to store. A region whose name could not be read stays as it was."""
+    """Return the values to store. Regions whose names could not be read stay as they were."""
     values = {field: getattr(row, field) for field in FIELDS}
-    if row.region is None:
-        values["region"] = station.region if station else ""
+    for field in ("region", "area"):
+        if values[field] is None:
+            values[field] = getattr(station, field, "")
     return values
 
 

@@ -38,8 +38,8 @@ def two_areas():
     """Stations 1 and 2 in the North, 3 in the South; all with room for a small move."""
     for number in (1, 2, 3):
         station(number)
-    Station.objects.filter(pk__in=[1, 2]).update(region="North")
-    Station.objects.filter(pk=3).update(region="South")
+    Station.objects.filter(pk__in=[1, 2]).update(area="North")
+    Station.objects.filter(pk=3).update(area="South")
 
 
 def move(start, end, **fields):
@@ -205,7 +205,7 @@ def test_query_count_under_filters_does_not_grow(dispatcher):
         return len(captured)
 
     city(3)
-    Station.objects.update(region="North")
+    Station.objects.update(area="North")
     SuggestionFactory(**move(1, 2))
     few = cost()
     for number in range(1, 3):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatch.planning.inventory import StationCapacity, caveats, feasible_qty, shortfalls
+from dispatch.planning.inventory import StationCapacity, caveats, effect, feasible_qty, shortfalls
 
 
 def station(bikes, docks, promised_out=0, promised_in=0):
@@ -64,17 +64,13 @@ def test_a_shortfall_gives_the_numbers(source, target, sentence):
     assert shortfalls(5, source, target) == [sentence]
 
 
-def test_unknown_and_closed_stations_are_caveats_but_no_shortfalls():
-    missing = StationCapacity("Station 7", in_feed=False)
+def test_silent_and_closed_stations_are_caveats_but_no_shortfalls():
     silent = StationCapacity("Pier 1")
     closed = StationCapacity("Pier 2", 5, 5, in_service=False)
 
-    assert caveats(missing, silent) == [
-        "Station 7 is not in the feed. Check the number.",
-        "Pier 1 has no recent status.",
-    ]
-    assert caveats(closed, StationCapacity("Pier 3", 5, 5)) == ["Pier 2 is out of service."]
-    assert shortfalls(5, missing, silent) == []
+    assert caveats(silent, closed) == ["Pier 1 has no recent status.", "Pier 2 is out of service."]
+    assert caveats(StationCapacity("Pier 3", 5, 5), StationCapacity("Pier 4", 5, 5)) == []
+    assert shortfalls(5, silent, silent) == []
 
 
 def test_target_with_unknown_docks_is_a_caveat_and_only_the_source_limits():
@@ -86,6 +82,23 @@ def test_target_with_unknown_docks_is_a_caveat_and_only_the_source_limits():
 
 
 def test_no_caveats_where_no_station_ever_had_a_status():
-    unmonitored = StationCapacity("Station 7", in_feed=False, monitored=False)
+    unmonitored = StationCapacity("Station 7", monitored=False)
 
     assert caveats(unmonitored, unmonitored) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "text"),
+    [
+        (station(18, 5), station(0, 20), "18 → 7, 0 → 11"),
+        # Bikes promised to others are not there any more; those on their way are.
+        (station(18, 5, promised_out=4), station(0, 20, promised_in=3), "14 → 3, 3 → 14"),
+        # A move that does not fit empties the source and fills the target.
+        (station(6, 5), station(15, 4), "6 → 0, 15 → 19"),
+        (station(2, 5, promised_out=9), station(19, 0, promised_in=2), "0 → 0, 21 → 21"),
+        (station(18, 5), station(0, None), "18 → 7, 0 → 11"),
+        (StationCapacity("Silent"), station(0, 20), ""),
+    ],
+)
+def test_effect_shows_the_bikes_before_and_after(source, target, text):
+    assert effect(11, source, target) == text

@@ -106,7 +106,7 @@ def test_the_same_move_without_counts_waits_and_names_the_other_task():
 
 
 def test_a_new_count_makes_the_next_approval_wait(stations, refusing):
-    first, second = SuggestionFactory.create_batch(2, from_station_id=A)
+    first, second = SuggestionFactory.create_batch(2, from_station_id=A, to_station_id=B)
 
     with background() as run:
         with open_transaction():

@@ -1,5 +1,6 @@
 """Which suggestions become tasks, for how many bikes, and with which warnings. No database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from dispatch.exceptions import Conflict
 from dispatch.models import Suggestion
 from dispatch.planning.inventory import StationCapacity
+from dispatch.planning.verdicts import Limits
 from dispatch.services.approval_rules import ApprovalContext, evaluate, warnings_about
 
 NOW = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+LIMITS = Limits(max_km=5, van_capacity=20, min_qty=3)
 SHORT = "Only 4 of 5 bikes can leave Pier (4 there)."
 
 
@@ -28,7 +31,7 @@ def context(guard="warn", bikes=20, docks=20, **more):
         200: StationCapacity("Market", 0, docks),
         300: StationCapacity("Library", 0, 20),
     }
-    return ApprovalContext(guard, capacities, **more)
+    return ApprovalContext(guard, LIMITS, capacities, **more)
 
 
 @pytest.mark.parametrize("guard", ["off", "warn", "refuse"])
@@ -83,8 +86,13 @@ def test_an_approval_counts_for_the_next_one_of_the_batch():
     evaluate(batch, suggestion(1), fit=False)
     evaluate(batch, suggestion(2, target=300), fit=False)
 
-    with pytest.raises(Conflict, match=r"Only 2 of 5 .*\(12 there, 10 already promised\)"):
+    with pytest.raises(Conflict) as refusal:
         evaluate(batch, suggestion(3), fit=False)
+    assert str(refusal.value) == (
+        "Only 2 of 5 bikes can leave Pier (12 there, 10 already promised)."
+        " 2 bikes are less than the 3 that are worth a trip."
+        " Approved just before: suggestions 1, 2."
+    )
 
 
 def test_a_refused_suggestion_promises_nothing():
@@ -128,7 +136,7 @@ def test_a_suggestion_that_reuses_an_approved_id_is_refused():
 
 
 @pytest.mark.parametrize("guard", ["warn", "refuse"])
-def test_unknown_stations_do_not_stop_an_approval(guard):
+def test_a_missing_count_does_not_stop_an_approval(guard):
     blind = context(guard)
     blind.capacities[100] = StationCapacity("Pier")
 
@@ -139,9 +147,9 @@ def test_warnings_come_in_order_same_move_then_caveats_then_shortfalls():
     bad = context(docks=3, carriers={(100, 200): ["Task 7 (assigned)"]})
     bad.capacities[100] = StationCapacity("Pier", in_feed=False)
 
-    assert warnings_about(bad, suggestion(), guarded=True) == [
+    assert warnings_about(bad, suggestion()) == [
         "Task 7 (assigned) already moves bikes from Pier to Market.",
         "Pier is not in the feed. Check the number.",
         "Only 3 of 5 bikes fit at Market (3 docks free).",
     ]
-    assert len(warnings_about(bad, suggestion(), guarded=False)) == 1
+    assert len(warnings_about(replace(bad, guard="off"), suggestion())) == 1

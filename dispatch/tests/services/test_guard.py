@@ -27,8 +27,17 @@ TOO_FEW_BIKES = "Only 4 of 5 bikes can leave Source St (4 there)."
 TOO_FEW_DOCKS = "Only 3 of 5 bikes fit at Target St (3 docks free)."
 
 
+def listed(*numbers):
+    """Stations of the feed without a status."""
+    for number in numbers:
+        Station.objects.create(
+            id=number, system="bay", name=f"Station {number}", lat=37.7, lon=-122.4
+        )
+
+
 def station(number, name, bikes, docks, age_minutes=1, **status):
-    Station.objects.create(id=number, system="bay", name=name, lat=37.7, lon=-122.4)
+    listed(number)
+    Station.objects.filter(pk=number).update(name=name)
     as_of = timezone.now() - timedelta(minutes=age_minutes)
     StationStatus.objects.create(
         station_id=number, bikes=bikes, docks=docks, **{"as_of": as_of, **status}
@@ -58,7 +67,9 @@ def test_completed_tasks_count_until_a_newer_status():
     TaskFactory(qty=8, cancelled=True)
 
     assert capacities_of([SOURCE, TARGET]) == {
-        SOURCE: StationCapacity("Source St", 20, 15, promised_out=2 + 3 + 4 + 3, promised_in=1),
+        SOURCE: StationCapacity(
+            "Source St", 20, 15, promised_out=2 + 3 + 4 + 3, promised_in=1, lat=37.7, lon=-122.4
+        ),
         TARGET: StationCapacity("Station 200", in_feed=False),
     }
 
@@ -74,9 +85,7 @@ def test_an_old_or_missing_status_leaves_the_count_unknown(settings):
 
 
 def test_without_any_status_there_are_no_warnings():
-    assert capacities_of([SOURCE]) == {
-        SOURCE: StationCapacity("Station 100", in_feed=False, monitored=False)
-    }
+    assert capacities_of([SOURCE]) == {SOURCE: StationCapacity("Station 100", monitored=False)}
     assert approve(SuggestionFactory().id).warnings == []
 
 
@@ -116,11 +125,52 @@ def test_guard_off_gives_no_warnings(settings):
 
 def test_refuse_lets_unknown_counts_pass_with_a_warning(refusing):
     station(SOURCE, "Source St", 0, 20, age_minutes=500)
+    listed(TARGET)
 
     assert approve(SuggestionFactory().id).warnings == [
         "Source St has no recent status.",
-        NOT_IN_FEED,
+        "Station 200 has no recent status.",
     ]
+
+
+@pytest.mark.parametrize("fit", [False, True])
+def test_refuse_refuses_stations_that_are_not_in_the_feed(refusing, fit):
+    station(SOURCE, "Source St", 20, 20)
+
+    with pytest.raises(Conflict) as refusal:
+        approve(SuggestionFactory().id, fit=fit)
+
+    assert str(refusal.value) == NOT_IN_FEED
+    assert Suggestion.objects.exists()
+
+
+def test_refuse_refuses_stations_that_left_the_feed(refusing):
+    listed(SOURCE, TARGET)
+    Station.objects.filter(pk=TARGET).update(name="Old Pier", gone_at=timezone.now())
+
+    with pytest.raises(Conflict, match=r"^Old Pier is no longer in the feed\.$"):
+        approve(SuggestionFactory().id)
+
+
+def test_a_feed_without_status_is_enough_to_doubt_a_number():
+    listed(SOURCE)
+    assert approve(SuggestionFactory().id).warnings == [NOT_IN_FEED]
+
+
+def test_warnings_of_the_route_reach_the_approver_and_the_event(settings):
+    settings.VAN_CAPACITY = 20
+    station(SOURCE, "Caltrain", 40, 0)
+    station(TARGET, "Diridon", 0, 40)
+    Station.objects.filter(pk=SOURCE).update(area="San Francisco")
+    Station.objects.filter(pk=TARGET).update(area="San José", lat=37.3297, lon=-121.9018)
+
+    approval = approve(SuggestionFactory(qty=26).id)
+
+    assert approval.warnings == [
+        "From San Francisco to San José, 60 km: different areas.",
+        "26 bikes are more than the 20 that a van takes.",
+    ]
+    assert TaskEvent.objects.get().details == {"warnings": approval.warnings}
 
 
 @pytest.mark.parametrize("mode", ["off", "warn", "refuse"])
@@ -180,12 +230,15 @@ def test_fit_is_refused_if_no_bike_fits(settings, mode):
 
 def test_each_approval_of_a_batch_counts_for_the_next(refusing):
     station(SOURCE, "Source St", 12, 0)
+    listed(TARGET, TARGET + 1, TARGET + 2)
     moves = [SuggestionFactory(qty=5, to_station_id=TARGET + n).id for n in range(3)]
 
     decisions = services.approve_suggestions(moves, actor="maria")
 
     assert str(decisions.pop(moves[2])) == (
         "Only 2 of 5 bikes can leave Source St (12 there, 10 already promised)."
+        " 2 bikes are less than the 3 that are worth a trip."
+        f" Approved just before: suggestions {moves[0]}, {moves[1]}."
     )
     assert {number: each.task.suggestion_id for number, each in decisions.items()} == {
         number: number for number in moves[:2]
@@ -202,6 +255,7 @@ def test_a_manual_task_is_warned_about_but_never_refused(refusing):
 @pytest.mark.django_db(transaction=True)
 def test_second_approval_of_the_last_docks_waits_and_is_refused(refusing):
     station(TARGET, "Target St", 10, 5)
+    listed(1, 2)
     first, second = SuggestionFactory(from_station_id=1), SuggestionFactory(from_station_id=2)
 
     with background() as run:
@@ -284,6 +338,7 @@ def test_api_sends_a_warning_header_or_409(client, settings):
     assert answer.json() == {
         "detail": "Source St has no bike to give (4 there, 5 already promised; 5 wanted)."
     }
+    listed(5)
     fit = post(client, suggestion_id=SuggestionFactory(from_station_id=5).id, as_much_as_fits=True)
     assert fit.json()["qty"] == 5
 
