@@ -1,5 +1,6 @@
 """The configuration of logs: to stderr, each line with the id of its request."""
 
+import logging
 import sys
 from typing import Any
 
@@ -13,6 +14,11 @@ LOGGERS: dict[str, dict[str, Any]] = {
     "urllib3": {"level": "ERROR"},
     "django": {"handlers": [], "level": "INFO", "propagate": True},
 }
+
+# Facts that no format of ours shows are not collected (Python's logging HOWTO, "Optimization").
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging.logAsyncioTasks = False
+logging._srcfile = None  # type: ignore[attr-defined]
 
 
 def configuration(level: str, line_format: str) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.exceptions import SessionInterrupted
-from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase
 
 # A renewal is a write, so a page renews only a session that was renewed longer ago.
@@ -41,17 +39,3 @@ def renew(session: SessionBase) -> None:
 
 def start_session(*, request: HttpRequest, **_: Any) -> None:
     renew(request.session)
-
-
-class ConsoleSessionMiddleware(SessionMiddleware):
-    """Returns the response even if its session cannot be renewed.
-
-    By then an operation has been committed, and a page can be shown while the database refuses
-    writes. Django would answer 400.
-    """
-
-    def process_response(self, request: HttpRequest, response: Any) -> Any:
-        try:
-            return super().process_response(request, response)
-        except SessionInterrupted:
-            return response

@@ -94,19 +94,21 @@ AUTHENTICATION_BACKENDS = [
 MIDDLEWARE = [
     "baywheels.middleware.RequestLogMiddleware",
     "baywheels.middleware.BrowserHeadersMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "baywheels.middleware.ChunkedBodyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "baywheels.sessions.ConsoleSessionMiddleware",
+    "baywheels.console_middleware.ConsoleSessionMiddleware",
     "baywheels.middleware.PathMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "baywheels.console_middleware.ConsoleAuthenticationMiddleware",
+    "baywheels.console_middleware.ConsoleMessageMiddleware",
     "baywheels.middleware.DatabaseUnavailableMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
+if CORS_ALLOWED_ORIGINS:
+    # After the request log and the headers for browsers.
+    MIDDLEWARE.insert(2, "corsheaders.middleware.CorsMiddleware")
 ROOT_URLCONF = "baywheels.urls"
 WSGI_APPLICATION = "baywheels.wsgi.application"
 # A redirect to the path with a slash would lose the body of a POST.

@@ -109,8 +109,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         watched.register(self.connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
         return not watched.poll(0)
 
-    def run_batch(self, *statements: Statement) -> list[list[Row]]:
+    def run_batch(self, *statements: Statement, last: bool = False) -> list[list[Row]]:
         """Return the rows of each statement, sent together by the `BatchClient`.
+
+        `last`: the transaction ends with them, so its COMMIT travels with them. As ever, only the
+        outermost `atomic` block commits.
 
         They are sent one at a time if BATCH_STATEMENTS is off, or if an `execute_wrapper` is to
         see each of them. Then, outside a transaction, those before a failed one stay committed.
@@ -124,7 +127,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         started = time.monotonic()
         with self.wrap_database_errors:
-            rows = self.batch_client.run(statements)
+            rows = self.batch_client.run(statements, commit=last and len(self.atomic_blocks) == 1)
         if self.queries_logged:
             taken = f"{time.monotonic() - started:.3f}"
             self.queries_log.extend({"sql": text, "time": taken} for text, _ in statements)

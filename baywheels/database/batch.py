@@ -21,6 +21,7 @@ Statement = tuple[str, Sequence[Any]]
 Command = Callable[[], None]
 # As Django's cursor begins a transaction on our connections.
 BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+COMMIT = b"COMMIT"
 # A table changed under a prepared statement, or it was deallocated.
 OUTDATED = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
 
@@ -41,11 +42,11 @@ class BatchClient:
         self.names: dict[str, bytes] = {}
         self.numbers = count()
 
-    def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
+    def run(self, statements: Sequence[Statement], *, commit: bool = False) -> list[list[Row]]:
         """Return the rows of each statement.
 
         Raises the first statement's error; later statements are not executed. A transaction's
-        BEGIN travels with its first batch.
+        BEGIN travels with its first batch, and with `commit`, its COMMIT with this one.
         OperationalError: also once after a table has changed under a prepared statement.
         """
         commands = self.begin()
@@ -56,6 +57,8 @@ class BatchClient:
             values = self.transformer.dump_sequence(parameters, formats)
             commands += self.commands(text, values, new)
             answers.append(len(commands) - 1)
+        if commit:
+            commands.append(partial(self.connection.pgconn.send_query_params, COMMIT, None))
         results = self.exchange(commands)
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:

