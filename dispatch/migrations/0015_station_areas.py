@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("dispatch", "0013_created_at_statement"),
+        ("dispatch", "0014_undone_events"),
     ]
 
     operations = [
