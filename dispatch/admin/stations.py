@@ -79,7 +79,7 @@ class StationAdmin(ConsoleAdmin):
         "number",
         "short_name",
         "system",
-        "region",
+        "area",
         "capacity",
         "position",
         "gone_at",

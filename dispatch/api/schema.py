@@ -62,6 +62,7 @@ STATION = {
     "lon": -122.41738,
     "capacity": 37,
     "region": "3",
+    "area": "SF",
     "gone_at": None,
     "bikes": 2,
     "docks": 33,

@@ -37,24 +37,25 @@ class Suggested:
 def suggest_moves(
     *,
     actor: str,
-    max_distance: float = 5,
+    max_distance: float | None = None,
     van_capacity: int = 20,
-    min_qty: int = 3,
+    min_qty: int | None = None,
     dry_run: bool = False,
 ) -> Suggested:
     """Plan moves and replace the suggester's open suggestions with them, all or none.
 
     Other sources' suggestions are left alone and, like open tasks, count as promised. The new ones
     expire after STATUS_MAX_AGE_MINUTES, in case the suggester stops running. `max_distance` is in
-    kilometres. Conflict: no station has a recent status.
+    kilometres; without it and `min_qty`, MOVE_MAX_KM and MOVE_MIN_BIKES are the limits. Conflict:
+    no station has a recent status.
     """
     suggested = Suggested()
     rules = Rules(
         low=settings.LOW_FILL_PERCENT,
         high=settings.HIGH_FILL_PERCENT,
-        max_distance=max_distance,
+        max_distance=max_distance or settings.MOVE_MAX_KM,
         van_capacity=van_capacity,
-        min_qty=min_qty,
+        min_qty=min_qty or settings.MOVE_MIN_BIKES,
     )
     if dry_run:
         plan(suggested, rules)

@@ -119,6 +119,9 @@ class StationSerializer(RowSerializer[Station]):
     bikes_disabled = serializers.IntegerField(allow_null=True)
     docks_disabled = serializers.IntegerField(allow_null=True)
     in_service = serializers.BooleanField(allow_null=True)
+    area = serializers.CharField(
+        help_text="The region's name, else the prefix of the short name. Empty: unknown."
+    )
     as_of = serializers.DateTimeField(
         allow_null=True,
         help_text="When the station last reported. Null: never.",
@@ -135,6 +138,7 @@ class StationSerializer(RowSerializer[Station]):
             "lon",
             "capacity",
             "region",
+            "area",
             "gone_at",
             *STATUS_FIELDS,
         ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 
 from ... import services
@@ -43,9 +44,21 @@ class Command(DispatchCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("--dry-run", action="store_true", help="print the moves, change nothing")
-        add("--max-distance", type=distance, default=5.0, metavar="5km", help="or 800m, 3mi")
+        add(
+            "--max-distance",
+            type=distance,
+            default=settings.MOVE_MAX_KM,
+            metavar="5km",
+            help="or 800m, 3mi; default: MOVE_MAX_KM",
+        )
         add("--van-capacity", type=bikes, default=20, metavar="20", help="most bikes of a move")
-        add("--min-qty", type=bikes, default=3, metavar="3", help="fewest bikes of a move")
+        add(
+            "--min-qty",
+            type=bikes,
+            default=settings.MOVE_MIN_BIKES,
+            metavar="3",
+            help="fewest bikes of a move; default: MOVE_MIN_BIKES",
+        )
         add("--json", action="store_true", help="print one JSON object, even on failure")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -251,6 +251,7 @@ IN_FULL = {
     "lon": -122.4194,
     "capacity": 35,
     "region": "",
+    "area": "",
     "gone_at": None,
     "bikes": 2,
     "docks": 33,

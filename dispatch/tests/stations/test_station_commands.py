@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import signal
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -85,6 +86,10 @@ def city(web):
     return web
 
 
+def areas_stored():
+    return list(Station.objects.order_by("pk").values_list("area", flat=True))
+
+
 def regions_stored():
     return list(Station.objects.order_by("pk").values_list("region", flat=True))
 
@@ -93,6 +98,20 @@ def test_sync_keeps_the_names_of_regions_and_the_ids_of_unnamed_ones(city):
     run("sync_stations", f"{BAY}/gbfs.json")
 
     assert regions_stored() == ["Oakland", "8", ""]
+    assert areas_stored() == ["Oakland", "", ""]
+
+
+def test_sync_without_names_of_regions_takes_areas_from_short_names(information):
+    stations = [
+        a_station("3", short_name="SF-A1", region_id="5"),
+        a_station("4", short_name="SJ-A1"),
+    ]
+    Path(information).write_bytes(document(stations))
+
+    run("sync_stations", information, system="bay")
+
+    assert regions_stored() == ["5", ""]
+    assert areas_stored() == ["SF", "SJ"]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +132,7 @@ def test_sync_survives_an_unreadable_document_about_the_system(city, name, answe
 
     assert str(answer) in err.getvalue()
     assert regions_stored() == ["Oakland", "8", ""]
+    assert areas_stored() == ["Oakland", "", ""]
 
 
 @pytest.mark.parametrize(
