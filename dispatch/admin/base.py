@@ -1,11 +1,14 @@
 import re
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.text import capfirst
+
+from .forms import DateTimeInput
 
 ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 # A search for 1,000 words kept a process busy for ten seconds.
@@ -20,6 +23,10 @@ class ConsoleAdmin(admin.ModelAdmin):
     99999, or a private column.
     """
 
+    # Django's own pair of fields has one label for two inputs.
+    formfield_overrides: ClassVar = {
+        DateTimeField: {"form_class": forms.DateTimeField, "widget": DateTimeInput}
+    }
     # Lookups and the pattern that a value must match.
     LOOKUPS: dict[str, str] = {}
 

@@ -9,6 +9,15 @@ from ..services import Report
 from ..texts import is_printable
 
 
+class DateTimeInput(forms.DateTimeInput):
+    """The browser's own field for a date and a time."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"step": "any"}, format="%Y-%m-%dT%H:%M:%S")
+
+
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=TEXT_LENGTH, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True})

@@ -76,12 +76,12 @@ def charts_by_hour(
     full = Series("full", "full", [share.full for share in shares])
     out = mean_of(shares)
     total = "unknown" if out is None else f"{out:.1f} %"
+    tasks = Series("completed", "tasks", [hour.tasks for hour in work])
+    bikes = Series("completed", "bikes", [hour.bikes for hour in work])
     return [
         bar_chart("Stations empty or full", labels, [empty, full], " %", total),
-        count_chart(
-            "Tasks completed", labels, Series("completed", "tasks", [hour.tasks for hour in work])
-        ),
-        count_chart("Bikes moved", labels, Series("completed", "bikes", [hour.bikes for hour in work])),
+        count_chart("Tasks completed", labels, tasks),
+        count_chart("Bikes moved", labels, bikes),
     ]
 
 

@@ -84,8 +84,7 @@ def test_changing_accounts_does_not_raise_ones_own_rights(account):
         "is_superuser": "on",
         "groups": [group.pk],
         "user_permissions": everything,
-        "date_joined_0": "2026-01-01",
-        "date_joined_1": "00:00:00",
+        "date_joined": "2026-01-01T00:00:00",
     }
     assert signed_in(user).post(f"{USERS}{user.pk}/change/", form).status_code == 302
     user = User.objects.get()

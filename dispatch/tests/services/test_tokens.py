@@ -217,14 +217,12 @@ def test_console_refuses_a_crews_token_without_the_crew(admin_client, roles):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"expires_at_0": "9999-12-31"}, {"worker_id": "a\nb"}, {"label": ""}]
+    "fields", [{"expires_at": "9999-12-31T00:00"}, {"worker_id": "a\nb"}, {"label": ""}]
 )
 def test_console_refuses_invalid_tokens(admin_client, fields):
-    form = {"user": UserFactory().pk, "label": "A phone", "worker_id": "", "expires_at_1": "00:00"}
+    form = {"user": UserFactory().pk, "label": "A phone", "expires_at": "2030-01-01T00:00"}
 
-    page = admin_client.post(
-        "/admin/dispatch/apitoken/add/", {"expires_at_0": "2030-01-01", **form, **fields}
-    )
+    page = admin_client.post("/admin/dispatch/apitoken/add/", {**form, **fields})
 
     assert "errorlist" in page.content.decode()
     assert not ApiToken.objects.exists()

@@ -1,0 +1,113 @@
+"""Every page of the console meets WCAG 2.2 AA, in the light and the dark scheme."""
+
+import pytest
+from django.contrib.auth.models import Group
+
+from dispatch import services
+from dispatch.models import ApiToken
+
+from ..support.accessibility import violations
+from ..support.cities import city
+from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+BOARD = "/admin/board/"
+
+
+@pytest.fixture
+def maria():
+    """A dispatcher with work in every state."""
+    city(20)
+    ends = {"from_station_id": 4, "to_station_id": 5}
+    SuggestionFactory(**ends, id=1, priority=5, source="demand-v2")
+    SuggestionFactory(**ends, id=2, qty=40)
+    SuggestionFactory(from_station_id=4, to_station_id=999, id=3)
+    task = services.create_task(TaskFactory.build(**ends, id=1), actor="tom").task
+    services.reassign_task(task.pk, "van-1", actor="tom", reason="Nearest")
+    services.release_task(task.pk, actor="van-1", reason="Flat tyre")
+    for status in ({}, {"assigned": True}, {"completed": True}, {"cancelled": True}):
+        TaskFactory(**ends, **status)
+    maria = UserFactory(id=1, username="maria")
+    Group.objects.update_or_create(id=1, defaults={"name": "night shift"})
+    ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
+    return maria
+
+
+def press(selector):
+    return lambda page: page.locator(selector).first.click()
+
+
+def open_dialog(page):
+    page.locator("#p1 .reject").click()
+    page.locator("#confirm form").wait_for()
+
+
+def open_station(page):
+    page.locator("#p1 a.station").first.click()
+    page.locator("#station-panel h3").wait_for()
+
+
+def create_token(page):
+    page.select_option("#id_user", "1")
+    page.fill("#id_label", "phone")
+    page.locator("[name=_save]").click()
+    page.locator(".secret").wait_for()
+
+
+PAGES = {
+    "index": "/admin/lists/",
+    "board": BOARD,
+    "suggestions": "/admin/dispatch/suggestion/",
+    "suggestion": "/admin/dispatch/suggestion/1/change/",
+    "new suggestion": "/admin/dispatch/suggestion/add/",
+    "tasks": "/admin/dispatch/task/",
+    "task": "/admin/dispatch/task/1/change/",
+    "new task": "/admin/dispatch/task/add/",
+    "stations": "/admin/dispatch/station/",
+    "station": "/admin/dispatch/station/4/change/",
+    "tokens": "/admin/dispatch/apitoken/",
+    "new token": "/admin/dispatch/apitoken/add/",
+    "users": "/admin/dispatch/user/",
+    "user": "/admin/dispatch/user/1/change/",
+    "new user": "/admin/dispatch/user/add/",
+    "groups": "/admin/auth/group/",
+    "group": "/admin/auth/group/1/change/",
+    "figures": "/admin/kpi/",
+    "password": "/admin/password_change/",
+    "no such page": "/admin/nothing/",
+}
+OPENED = {
+    "dialog": (BOARD, open_dialog),
+    "station card": (BOARD, open_station),
+    "station list": (BOARD, press("#station-list > summary")),
+    "menu": (BOARD, press("details.actions > summary")),
+    "rejection": ("/admin/dispatch/suggestion/", press(".row-action.reject")),
+    "cancellation": ("/admin/dispatch/task/1/change/", press(".row-action.cancel")),
+    "token created": ("/admin/dispatch/apitoken/add/", create_token),
+}
+
+
+def check(page):
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        # Colours fade from one scheme to the other.
+        page.evaluate("document.getAnimations().forEach((fade) => fade.finish())")
+        found = violations(page)
+        assert not found, "\n".join([scheme, *found])
+
+
+@pytest.mark.parametrize("name", [*PAGES, *OPENED])
+def test_page_is_accessible(browse, maria, name):
+    path, prepare = OPENED.get(name) or (PAGES[name], None)
+    with browse(maria) as tab:
+        tab.open(path)
+        if prepare:
+            prepare(tab.page)
+        check(tab.page)
+
+
+def test_sign_in_page_is_accessible(browse):
+    with browse() as tab:
+        tab.open("/admin/")
+        check(tab.page)

@@ -1,0 +1,19 @@
+"""axe-core's check of a page against WCAG 2.2 AA, light and dark."""
+
+from axe_playwright_python.sync_playwright import Axe
+
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Django's script draws these icons beside its lists of groups and permissions: a span with a label
+# but without a role.
+OF_DJANGO = ".help-tooltip.search-label-icon"
+
+
+def violations(page):
+    """Return the rule, the element and what is wrong, for each violation on the page."""
+    options = {"runOnly": {"type": "tag", "values": STANDARD}, "resultTypes": ["violations"]}
+    found = Axe().run(page, {"exclude": [OF_DJANGO]}, options).response["violations"]
+    return [
+        f"{rule['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
