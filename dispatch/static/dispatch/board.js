@@ -1,5 +1,6 @@
 /* Keeps the board up to date: polls the server, updates the parts that changed, and shows a notice
    while that fails. */
+import { watchFilters } from "./board_filters.js";
 import { watchMap } from "./board_map.js";
 import { watchForms } from "./board_forms.js";
 import { releaseHeld, update } from "./board_morph.js";
@@ -18,7 +19,7 @@ let clockOffset = lastReply - Date.parse(board.dataset.now);
 let failures = 0;
 let timer;
 let pending;
-// Counts form responses: a poll sent before one of them is stale.
+// Counts form responses and new addresses: a poll sent before one of them is stale.
 let formResponses = 0;
 const shown = new Map();
 const listeners = [];
@@ -121,6 +122,13 @@ function refresh() {
   return pending;
 }
 
+/* Show the state of another address. A poll under way is for the former one. */
+async function reload() {
+  formResponses += 1;
+  await pending;
+  await refresh();
+}
+
 /* Show the board that a form's response contains. */
 function showPage(page) {
   formResponses += 1;
@@ -141,7 +149,7 @@ button.hidden = false;
 button.addEventListener("click", refresh);
 window.addEventListener("online", refresh);
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : refresh()));
-listeners.push(watchMap(board, showAges), watchForms(board, showPage));
+listeners.push(watchFilters(board, reload), watchMap(board, showAges), watchForms(board, showPage));
 setInterval(showAges, 5000);
 showAges();
 wait();

@@ -14,7 +14,8 @@ export function watchForms(board, showPage) {
     const count = all.filter((box) => box.checked).length;
     selectAll.checked = count > 0 && count === all.length;
     selectAll.indeterminate = count > 0 && count < all.length;
-    selected.textContent = count ? `${count} selected` : "Select all";
+    selectAll.ariaLabel = `Select all ${all.length}`;
+    selected.textContent = count ? `${count} selected` : selectAll.ariaLabel;
     for (const button of review.querySelectorAll(".bulk button")) button.disabled = !count;
   }
 
