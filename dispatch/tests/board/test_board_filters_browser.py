@@ -24,8 +24,8 @@ def choose(page, name, value):
 @pytest.fixture
 def areas():
     city(10)
-    Station.objects.filter(pk__lte=5).update(region="North")
-    Station.objects.filter(pk__gt=5).update(region="South")
+    Station.objects.filter(pk__lte=5).update(area="North")
+    Station.objects.filter(pk__gt=5).update(area="South")
     moves = [(4, 5), (9, 10), (4, 10)]
     return [
         SuggestionFactory(from_station_id=start, to_station_id=end, qty=2, source=f"model-{end}")
