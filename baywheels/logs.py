@@ -17,8 +17,7 @@ LOGGERS: dict[str, dict[str, Any]] = {
 
 # Facts that no format of ours shows are not collected (Python's logging HOWTO, "Optimization").
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-logging.logAsyncioTasks = False
-logging._srcfile = None  # type: ignore[attr-defined]
+logging._srcfile = None
 
 
 def configuration(level: str, line_format: str) -> dict[str, Any]:
