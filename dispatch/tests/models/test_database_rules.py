@@ -1,6 +1,7 @@
 """PostgreSQL itself refuses invalid rows and changes, also from psql, the ORM or a stale tab."""
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -139,6 +140,81 @@ def test_database_allows(statement):
     one_of_each()
 
     assert run(statement) == 1
+
+
+STATUSES = ["ready", "assigned", "completed", "cancelled", "lost"]
+# A valid value of each field that depends on the status.
+VALUES = {
+    "worker_id": "'van-1'",
+    "assigned_at": "now()",
+    "lease_expires_at": "now()",
+    "completed_at": "now()",
+    "moved_qty": "5",
+    "cancelled_at": "now()",
+}
+HOLDER, COMPLETION = {"worker_id", "assigned_at"}, {"completed_at", "moved_qty"}
+# The fields that may be set together in each status.
+WHOLE = {
+    "ready": [set()],
+    "assigned": [HOLDER, HOLDER | {"lease_expires_at"}],
+    "completed": [HOLDER | COMPLETION],
+    "cancelled": [{"cancelled_at"}, HOLDER | {"cancelled_at"}],
+    "lost": [],
+}
+
+
+def is_stored(status, fields):
+    columns = ["from_station_id", "to_station_id", "qty", "status", *fields]
+    values = ["1", "2", "5", f"'{status}'", *(VALUES[field] for field in fields)]
+    try:
+        run(f"INSERT INTO tasks ({', '.join(columns)}) VALUES ({', '.join(values)})")
+    except DatabaseError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_task_has_exactly_the_fields_of_its_status(status):
+    combinations = [
+        {field for field, is_set in zip(VALUES, chosen, strict=True) if is_set}
+        for chosen in product([False, True], repeat=len(VALUES))
+    ]
+
+    stored = [fields for fields in combinations if is_stored(status, fields)]
+
+    assert sorted(map(sorted, stored)) == sorted(map(sorted, WHOLE[status]))
+
+
+def state(status):
+    """Assignments that make a task whole in this status."""
+    fields = WHOLE[status][0]
+    values = {field: VALUES[field] if field in fields else "NULL" for field in VALUES}
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
+
+
+EDGES = [
+    ("ready", "ready"),
+    ("ready", "assigned"),
+    ("ready", "cancelled"),
+    ("assigned", "assigned"),
+    ("assigned", "ready"),
+    ("assigned", "completed"),
+    ("assigned", "cancelled"),
+]
+
+
+@pytest.mark.parametrize(("former", "new"), [*product(STATUSES[:-1], repeat=2)])
+def test_status_changes_only_along_its_edges(former, new):
+    task = TaskFactory(**{} if former == "ready" else {former: True})
+
+    def change():
+        return run(f"UPDATE tasks SET status = '{new}', {state(new)} WHERE id = {task.id}")
+
+    if (former, new) in EDGES:
+        assert change() == 1
+    else:
+        with pytest.raises(DatabaseError, match=f"cannot change from {former} to {new}"):
+            change()
 
 
 def test_orm_cannot_change_a_completed_task():
