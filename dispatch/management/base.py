@@ -17,14 +17,15 @@ from ..exceptions import DatabaseUnavailable, Refusal
 
 # As if SIGPIPE had ended it, which is how other programs end here.
 READER_IS_GONE = 128 + signal.SIGPIPE
-NO_SUCH_TABLE = "42P01"
-NOT_MIGRATED = "The database lacks tables of the service. Run manage.py migrate."
+# Undefined table, undefined column.
+NOT_MIGRATED_STATES = ("42P01", "42703")
+NOT_MIGRATED = "The database lacks tables or columns of the service. Run manage.py migrate."
 
 
 def explain(error: Refusal | Error) -> str:
     if isinstance(error, OperationalError | InterfaceError):
         return str(DatabaseUnavailable(error))
-    if getattr(error.__cause__, "sqlstate", None) == NO_SUCH_TABLE:
+    if getattr(error.__cause__, "sqlstate", None) in NOT_MIGRATED_STATES:
         return NOT_MIGRATED
     if isinstance(error, Error):
         return f"The database refuses: {' '.join(str(error).split())}"

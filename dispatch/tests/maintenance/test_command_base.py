@@ -19,7 +19,7 @@ from django.db import OperationalError, connection, transaction
 
 from dispatch import management
 from dispatch.exceptions import Refusal
-from dispatch.management.base import DispatchCommand
+from dispatch.management.base import NOT_MIGRATED, DispatchCommand
 from dispatch.services import create_token
 
 from ..support.factories import StationFactory, UserFactory
@@ -186,6 +186,15 @@ def test_database_without_the_tables_is_one_line_that_says_what_to_run(arguments
         call_command(*arguments, stdout=io.StringIO())
 
     transaction.savepoint_rollback(savepoint)
-    assert str(failed.value).startswith(
-        "The database lacks tables of the service. Run manage.py migrate."
-    )
+    assert str(failed.value).startswith(NOT_MIGRATED)
+
+
+@pytest.mark.django_db
+def test_database_without_a_column_is_one_line_that_says_what_to_run():
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE stations RENAME short_name TO of_a_later_version")
+
+    with pytest.raises(CommandError) as failed, transaction.atomic():
+        call_command("export_stations", stdout=io.StringIO())
+
+    assert str(failed.value) == NOT_MIGRATED
