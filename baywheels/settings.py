@@ -83,6 +83,7 @@ INSTALLED_APPS = [
     "pgtrigger",
     "axes",
     "corsheaders",
+    "js_lib_leaflet",
     "dispatch",
 ]
 AUTH_USER_MODEL = "dispatch.User"

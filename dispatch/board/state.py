@@ -19,7 +19,6 @@ from ..overview.moves import (
     read_tasks,
 )
 from ..overview.station_views import StationView, StationViews, read_stations
-from .city_map import CityMap, draw_map
 from .crews import CompletedTask, Crew, read_completed, read_holders, summarize_crews
 from .filters import ALL_SHOWN, SUGGESTION_STATES, WARNED, BoardFilters
 
@@ -75,14 +74,13 @@ class FoundTasks:
 
 @dataclass(frozen=True)
 class Board:
-    """The filters narrow the suggestions, the tasks and the moves on the map, nothing else."""
+    """The filters narrow the suggestions and the tasks, nothing else."""
 
     now: datetime
     filters: BoardFilters
     options: FilterOptions
     summary: Summary
     stations: list[StationView]
-    map: CityMap
     suggestions: FoundSuggestions
     tasks: FoundTasks
     crews: list[Crew]
@@ -101,7 +99,6 @@ def read_board(now: datetime, filters: BoardFilters) -> Board:
         read_options(filters, stations),
         summarize(stations, completed),
         sorted(stations.values(), key=lambda each: (-each.urgency, each.name, each.id)),
-        draw_map(stations, suggestions.rows, tasks.rows),
         suggestions,
         tasks,
         summarize_crews(read_holders(), completed),

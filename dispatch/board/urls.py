@@ -7,5 +7,6 @@ app_name = "board"
 urlpatterns = [
     path("", admin.site.admin_view(views.page), name="page"),
     path("state.json", admin.site.admin_view(views.state), name="state"),
+    path("stations.geojson", admin.site.admin_view(views.places, cacheable=True), name="places"),
     path("stations/<int:number>/", admin.site.admin_view(views.station), name="station"),
 ]

@@ -15,16 +15,19 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.cache import patch_cache_control
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import etag, require_safe
+from django.views.decorators.http import conditional_page, etag, require_safe
 
 from ..exceptions import NotFound
 from ..kpi import Hour
 from ..kpi.charts import Chart, charts_by_hour
 from ..overview.fill_levels import BY_URGENCY
+from ..overview.station_views import read_stations
 from ..roles import BOARD_PERMISSIONS
 from .buttons import allowed_on_suggestions, with_buttons
 from .filters import SUGGESTION_STATES, TASK_STATES, BoardFilters
+from .map_data import feature_collection, states
 from .state import read_board
 from .station_panel import read_panel
 from .version import version_of
@@ -34,7 +37,6 @@ PARTS = (
     "summary",
     "filters",
     "map",
-    "station_rows",
     "suggestion_count",
     "suggestions",
     "task_count",
@@ -73,6 +75,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "version": version_of(now, user=request.user, filters=filters),
         "refresh_seconds": REFRESH_SECONDS,
         "legend": [*reversed(BY_URGENCY)],
+        "move_states": ("suggestion", *TASK_STATES),
         **state_context(request, now, filters),
     }
     if number.isascii() and number.isdigit():
@@ -107,12 +110,25 @@ def station(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "admin/dispatch/board/station_panel.html", context, status=status)
 
 
+@polled
+@for_viewers
+@gzip_page
+@conditional_page
+def places(_request: HttpRequest) -> HttpResponse:
+    """The places of the stations as GeoJSON. Browsers keep it and ask whether it has changed."""
+    features = feature_collection(read_stations(timezone.now()).values())
+    response = JsonResponse(features, content_type="application/geo+json")
+    patch_cache_control(response, private=True, no_cache=True)
+    return response
+
+
 def state_context(request: HttpRequest, now: datetime, filters: BoardFilters) -> dict[str, Any]:
     board = read_board(now, filters)
     return {
         "board": board,
         "suggestion_states": SUGGESTION_STATES,
         "task_states": [*TASK_STATES],
+        "station_states": states(board.stations),
         "charts": charts_of(board.hours),
         "allowed": allowed_on_suggestions(request),
         "tasks": with_buttons(request, board.tasks.rows),

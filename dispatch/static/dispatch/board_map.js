@@ -1,186 +1,160 @@
-/* The map, the station list and the station panel: moving between stations, filtering, sorting. */
-import { update } from "./board_morph.js";
+/* The map, the station list and the station's card, kept in step with the board's rows. */
+import { Cursor } from "./map_cursor.js";
+import { Moves } from "./map_moves.js";
+import { Stations, isolate } from "./map_stations.js";
+import { createMap, fit, restore, show } from "./map_view.js";
+import { StationCard } from "./station_card.js";
+import { StationList } from "./station_list.js";
 
-const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const CLOSE_UP = 14;
 
 export function watchMap(board, showAges) {
-  const map = board.querySelector(".map");
-  const panel = document.getElementById("station-panel");
-  const noReply = document.getElementById("no-reply");
-  const list = document.getElementById("station-list");
-  const body = list.querySelector("tbody");
-  const find = document.getElementById("find");
-  const state = document.getElementById("state");
-  let opened = null;
-  let opener = null;
-  let sorting = null;
+  const element = document.getElementById("map");
+  const areas = document.getElementById("areas");
+  const legend = board.querySelector(".legend");
+  const labels = new Map([...document.getElementById("state").options].slice(1).map((each) => [each.value, each.text]));
+  const map = createMap(element);
+  const stations = new Stations(map, legend, [...labels.keys()]);
+  const moves = new Moves(map, { onHover: markRow, onPick: goToRow });
+  const cursor = new Cursor(map, stations, { describe, onOpen: (station, button) => card.open(station.id, button) });
+  const list = new StationList(stations, labels);
+  const card = new StationCard(board, showAges, showSelected);
+  const tip = L.tooltip({ direction: "top", offset: [0, -8] });
+  let placesRead = false;
 
-  // The panel
+  // What the server says
 
-  async function fill() {
-    const number = opened;
-    const template = document.createElement("template");
-    template.innerHTML = await read(number).catch(() => "");
-    if (number !== opened) return;
-    if (template.innerHTML) update(panel, template.content);
-    // A panel that already shows the station stays: it shows its own age.
-    else if (!panel.hasChildNodes()) panel.append(noReply.content.cloneNode(true));
-    showAges();
+  async function readPlaces() {
+    const response = await fetch(board.dataset.places, { redirect: "manual" });
+    if (!response.ok) return;
+    stations.place((await response.json()).features);
+    placesRead = true;
+    if (map.getZoom() === undefined) setView();
+    refresh();
+    showAreas();
+    if (card.number) showSelected(card.number);
   }
 
-  async function read(number) {
-    const response = await fetch(`${board.dataset.stations}${number}/`, { redirect: "manual" });
-    return response.ok || response.status === 404 ? response.text() : "";
+  function refresh() {
+    const complete = stations.setStates(JSON.parse(document.getElementById("station-states").textContent));
+    moves.set([...board.querySelectorAll(".row[data-from]:not(.gone)")].map(moveOf).filter(Boolean));
+    cursor.refresh();
+    list.refresh();
+    return complete;
   }
 
-  async function open(number, from) {
-    if (number !== opened) panel.replaceChildren();
-    opened = number;
-    opener = from;
-    await fill();
-    if (number !== opened) return;
-    highlight();
-    panel.hidden = false;
-    panel.focus();
+  function moveOf(row) {
+    const from = stations.byId.get(row.dataset.from);
+    const to = stations.byId.get(row.dataset.to);
+    if (!from || !to) return null;
+    const label = document.createElement("span");
+    label.append(`${row.dataset.state}: ${row.querySelector(".qty").textContent}, `, isolate(from.name), " → ", isolate(to.name));
+    return { row: row.id, from: from.at, to: to.at, state: row.dataset.state, label };
   }
 
-  function close() {
-    opened = null;
-    panel.hidden = true;
-    panel.replaceChildren();
-    highlight();
-    if (opener?.isConnected) opener.focus();
+  function describe({ name, level, bikes, docks }) {
+    const counts = bikes === null ? "" : `, ${bikes} bike${bikes === 1 ? "" : "s"}`;
+    const free = docks === null ? "" : ` · ${docks} dock${docks === 1 ? "" : "s"} free`;
+    return `\u2068${name}\u2069: ${labels.get(level)}${counts}${free}`;
   }
 
-  function highlight() {
-    for (const circle of map.querySelectorAll(".selected")) circle.classList.remove("selected");
-    if (opened) document.getElementById(`s${opened}`)?.classList.add("selected");
+  // The view
+
+  function byArea() {
+    const groups = new Map();
+    for (const { area, at } of stations.byId.values()) groups.set(area, [...(groups.get(area) ?? []), at]);
+    return [...groups].sort(([, a], [, b]) => b.length - a.length);
   }
 
-  // The map: one Tab stop for each pane, arrow keys within it
-
-  function makeTabStop(circle) {
-    for (const each of circle.parentNode.querySelectorAll("[tabindex='0']")) each.setAttribute("tabindex", "-1");
-    circle.setAttribute("tabindex", "0");
-    return circle;
+  function setView() {
+    if (!restore(map)) fit(map, byArea()[0]?.[1] ?? [L.latLng(0, 0)]);
   }
 
-  function ensureTabStops() {
-    for (const circles of map.querySelectorAll(".circles")) {
-      const last = circles.querySelector("[tabindex='0']") ?? circles.lastElementChild;
-      if (last) makeTabStop(last);
+  function showAreas() {
+    const groups = byArea().filter(([name]) => name);
+    const everything = [...stations.byId.values()].map(({ at }) => at);
+    const shown = groups.length > 1 ? [["All areas", everything], ...groups] : [["All stations", everything]];
+    areas.replaceChildren(
+      ...shown.map(([name, points]) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.append(isolate(name));
+        button.addEventListener("click", () => fit(map, points));
+        return button;
+      }),
+    );
+  }
+
+  function showSelected(number) {
+    const station = stations.byId.get(number);
+    if (station) {
+      cursor.moveTo(station);
+      // The card takes room from the map.
+      map.invalidateSize({ pan: false });
+      show(map, station.at, CLOSE_UP);
     }
+    cursor.select(number);
   }
 
-  function nearest(circle, [dx, dy]) {
-    const at = (each) => [each.cx.baseVal.value, each.cy.baseVal.value];
-    const [x0, y0] = at(circle);
-    let best = null;
-    let lowest = Infinity;
-    for (const each of circle.parentNode.children) {
-      const [x, y] = at(each);
-      const along = (x - x0) * dx + (y - y0) * dy;
-      const across = Math.abs((x - x0) * dy - (y - y0) * dx);
-      const cost = along + 2 * across;
-      if (each !== circle && along > 0 && across <= 2 * along && cost < lowest) [best, lowest] = [each, cost];
-    }
-    return best;
+  // Rows and arrows
+
+  function markRow(id) {
+    for (const row of board.querySelectorAll(".row.marked")) row.classList.remove("marked");
+    if (id) document.getElementById(id)?.classList.add("marked");
+    moves.mark(id);
   }
 
-  map.addEventListener("keydown", (event) => {
-    const circle = event.target.closest("circle");
-    if (!circle) return;
-    if (event.key === "Enter" || event.key === " ") open(circle.id.slice(1), circle);
-    else if (event.key in DIRECTIONS) {
-      const next = nearest(circle, DIRECTIONS[event.key]);
-      if (next) {
-        makeTabStop(next);
-        next.focus();
-      }
-    } else return;
-    event.preventDefault();
+  function goToRow(id, point) {
+    if (stations.near(point)) return;
+    const row = document.getElementById(id);
+    row?.scrollIntoView({ block: "nearest" });
+    row?.focus({ preventScroll: true });
+  }
+
+  const rowOf = (target) => target.closest?.(".row[data-from]");
+  board.addEventListener("pointerover", (event) => {
+    if (!element.contains(event.target)) markRow((rowOf(event.target) ?? rowOf(document.activeElement))?.id);
   });
+  board.addEventListener("focusin", (event) => markRow(rowOf(event.target)?.id));
 
-  // The list
+  // Pointers on the map
 
-  function filter() {
-    const words = find.value.toLowerCase().split(/\s+/);
-    let count = 0;
-    for (const row of body.rows) {
-      const text = row.cells[0].textContent.toLowerCase();
-      const matches = words.every((word) => text.includes(word)) && (!state.value || row.classList.contains(state.value));
-      row.hidden = !matches;
-      count += matches;
-    }
-    document.getElementById("found").textContent = `${count} of ${body.rows.length}`;
-  }
-
-  const urgencies = [...state.options].map((option) => option.value);
-  const values = {
-    text: (row, column) => row.cells[column].textContent.toLowerCase(),
-    number: (row, column) => Number(row.cells[column].textContent || -1),
-    urgency: (row) => urgencies.indexOf(row.classList[0]),
-  };
-
-  function sort() {
-    if (!sorting) return;
-    const { column, kind, down } = sorting;
-    const keyed = [...body.rows].map((row) => [values[kind](row, column), row]);
-    keyed.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1));
-    const active = document.activeElement;
-    body.append(...keyed.map(([, row]) => row));
-    if (body.contains(active)) active.focus({ preventScroll: true });
-  }
-
-  list.querySelector("thead").addEventListener("click", (event) => {
-    const head = event.target.closest("th");
-    if (!head) return;
-    const down = head.getAttribute("aria-sort") === "ascending";
-    for (const each of head.parentNode.cells) each.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    sorting = { column: head.cellIndex, kind: head.dataset.sort, down };
-    sort();
+  map.on("mousemove", ({ containerPoint }) => {
+    const station = stations.near(containerPoint);
+    element.classList.toggle("on-station", Boolean(station));
+    if (station) map.openTooltip(tip.setLatLng(station.at).setContent(isolate(describe(station))));
+    else tip.close();
   });
-  find.addEventListener("input", filter);
-  state.addEventListener("input", filter);
+  map.on("mouseout", () => tip.close());
+  map.on("preclick", () => tip.close());
+  map.on("click", ({ containerPoint }) => {
+    const station = stations.near(containerPoint);
+    if (!station) return;
+    cursor.moveTo(station);
+    card.open(station.id, cursor.button);
+  });
 
   board.addEventListener("click", (event) => {
-    const circle = event.target.closest(".circles circle");
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     const link = event.target.closest("a[href^='?station=']");
     const summary = event.target.closest("a[data-list]");
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (circle) open(circle.id.slice(1), makeTabStop(circle));
-    else if (link) {
-      event.preventDefault();
-      open(new URLSearchParams(link.getAttribute("href")).get("station"), link);
-    } else if (event.target.closest("#station-panel .close")) {
-      event.preventDefault();
-      close();
-    } else if (summary) {
-      event.preventDefault();
-      list.open = true;
-      state.value = summary.dataset.list;
-      filter();
-      list.scrollIntoView({ block: "nearest" });
-      find.focus({ preventScroll: true });
-    }
+    if (!link && !summary) return;
+    event.preventDefault();
+    if (link) card.open(new URLSearchParams(link.getAttribute("href")).get("station"), link);
+    else list.show(summary.dataset.list);
   });
-  panel.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") close();
-  });
+
+  function restyle() {
+    stations.draw();
+  }
+  new MutationObserver(restyle).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
 
   function afterRefresh() {
-    ensureTabStops();
-    sort();
-    filter();
-    highlight();
-    if (opened) fill();
+    if (!placesRead || !refresh()) readPlaces().catch(() => undefined);
+    card.refresh();
   }
 
-  const requested = new URLSearchParams(location.search).get("station");
-  if (!panel.hidden) opened = requested;
-  ensureTabStops();
-  filter();
-  highlight();
+  readPlaces().catch(() => undefined);
   return afterRefresh;
 }

@@ -148,13 +148,12 @@ def test_suggestion_shows_shortfalls_and_how_many_bikes_fit(dispatcher, settings
 
 def test_most_urgent_suggestions_are_listed_up_to_a_limit(dispatcher, monkeypatch):
     monkeypatch.setattr(filters, "SHOWN", 2)
-    old, urgent, new = SuggestionFactory(), SuggestionFactory(priority=9), SuggestionFactory()
+    old, urgent, _ = SuggestionFactory(), SuggestionFactory(priority=9), SuggestionFactory()
 
     shown = parts(dispatcher)
 
     assert re.findall(r'id="p(\d+)"', shown["suggestions"]) == [str(urgent.id), str(old.id)]
     assert words(shown["suggestion_count"]) == "2 of 3, show all"
-    assert str(new.id) not in re.findall(r'id="a(\d+)"', shown["map"])
 
 
 def test_assigned_tasks_come_first_then_ready_in_dispatch_order(dispatcher, monkeypatch):
@@ -186,36 +185,6 @@ def test_long_queue_is_read_through_its_index():
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + captured[-1]["sql"])
         assert "task_queue" in str(cursor.fetchall())
-
-
-def test_moves_are_drawn_as_arrows_by_state(dispatcher):
-    station(1, lat=37.77)
-    station(2, lat=37.79)
-    ends = {"from_station_id": 1, "to_station_id": 2}
-    suggested, ready = SuggestionFactory(**ends), TaskFactory(**ends)
-    late = TaskFactory(assigned=True, **ends)
-    TaskFactory(from_station_id=1, to_station_id=777)
-
-    drawn = re.findall(r'<path id="(\w+)" class="(\w+)"', parts(dispatcher)["map"])
-
-    assert drawn == [
-        (f"a{suggested.id}", "suggestion"),
-        (f"b{late.id}", "overdue"),
-        (f"b{ready.id}", "ready"),
-    ]
-
-
-def test_empty_and_full_stations_are_drawn_last_and_larger(dispatcher):
-    station(1, 0, 20, name="Pier")
-    station(2)
-    station(3, 20, 0)
-
-    circles = re.findall(
-        r'<circle id="s(\d)" class="(\w+)".*?r="([\d.]+)"', parts(dispatcher)["map"]
-    )
-
-    assert circles == [("2", "fine", "4"), ("3", "full", "7"), ("1", "empty", "7")]
-    assert "<title>Pier: empty, 0 bikes · 20 docks free</title>" in parts(dispatcher)["map"]
 
 
 def test_station_panel_shows_status_moves_and_outages(dispatcher):
@@ -358,7 +327,7 @@ def test_console_opens_with_the_board_if_permitted(dispatcher):
 
 def test_board_addresses_accept_reads_only(dispatcher):
     station(1)
-    for address in (BOARD, STATE, f"{BOARD}stations/1/"):
+    for address in (BOARD, STATE, f"{BOARD}stations.geojson", f"{BOARD}stations/1/"):
         assert dispatcher.post(address).status_code == 405
         assert dispatcher.head(address).status_code == 200
 

@@ -44,11 +44,6 @@ def hold(page, address):
     return held
 
 
-def pick(page, number):
-    """Click a station on the map, even if the panel covers it."""
-    page.locator(f"circle#s{number}").dispatch_event("click")
-
-
 def messages(page):
     page.locator("#messages li").first.wait_for()
     return page.locator("#messages li").all_inner_texts()
@@ -69,7 +64,7 @@ def test_dispatcher_approves_without_leaving_the_board(browse):
         tab.page.mouse.move(0, 0)
         tab.page.locator(f"#p{first.id}").wait_for(state="detached")
         assert tab.page.locator(f"#t{task.id} .badge").inner_text() == "ready"
-        assert tab.page.locator(f"#b{task.id}.ready").count() == 1, "an arrow on the map"
+        tab.page.locator(f".move.ready[data-row=t{task.id}]").wait_for()
         assert tab.page.locator("#n-suggestions b").inner_text() == "1"
         assert tab.page.evaluate("window.still_here")
     assert TaskEvent.objects.get(kind="approved").actor == "maria"
@@ -165,7 +160,7 @@ def test_refresh_shows_a_newly_claimed_task(browse, server):
         row = tab.page.locator(f"#t{task.id}")
         row.locator(".badge.assigned").wait_for()
         assert row.locator(".worker").inner_text() == "van-7"
-        assert tab.page.locator(f"#b{task.id}.assigned").count() == 1
+        tab.page.locator(f".move.assigned[data-row=t{task.id}]").wait_for()
         assert tab.page.locator("[data-part=crews] .worker").inner_text() == "van-7"
     assert tab.complaints == []
 
@@ -219,7 +214,7 @@ def test_refresh_keeps_selection_input_focus_and_open_menus(browse):
         page.check(f"#p{kept.id} > input")
         page.locator("#station-list > summary").click()
         page.select_option("#state", "empty")
-        page.locator("circle#s5").click()
+        page.locator("#station-list tr#s5 a").click()
         page.locator("#station-panel h3").wait_for()
         page.locator(f"#m{task.id} > summary").press("Enter")
         page.fill("#find", "stat")
@@ -238,7 +233,7 @@ def test_refresh_keeps_selection_input_focus_and_open_menus(browse):
         assert page.evaluate("document.activeElement.id") == "find"
         assert page.locator("#find").input_value() == "stat"
         assert page.locator("#state").input_value() == "empty"
-        assert page.locator("[data-part=station_rows] tr:visible").count() == 2
+        assert page.locator("#station-list tbody tr:visible").count() == 2
         assert page.locator("#selected").inner_text() == "1 selected"
     assert tab.complaints == []
 
@@ -339,90 +334,6 @@ def test_signed_out_dispatcher_is_told_to_sign_in(browse):
     assert Suggestion.objects.get() == suggestion
 
 
-def test_map_is_one_tab_stop_with_arrow_key_navigation(browse):
-    city(40)
-
-    with browse(UserFactory()) as tab:
-        tab.open(BOARD)
-        page = tab.page
-        assert page.locator(".circles [tabindex='0']").count() == 1
-        page.locator(".circles [tabindex='0']").focus()
-        start = page.evaluate("document.activeElement.cx.baseVal.value")
-        page.keyboard.press("ArrowRight")
-        assert page.evaluate("document.activeElement.cx.baseVal.value") > start
-        number = page.evaluate("document.activeElement.id")[1:]
-        page.keyboard.press("Enter")
-        page.locator("#station-panel h3").wait_for()
-        assert page.locator("#station-panel h3").inner_text() == f"Station {number}"
-        assert page.locator("#station-panel time.age").inner_text() == "1 min ago"
-        page.keyboard.press("Escape")
-        assert page.locator("#station-panel").is_hidden()
-        assert page.evaluate("document.activeElement.id") == f"s{number}"
-    assert tab.complaints == []
-
-
-@pytest.mark.parametrize("status", [None, 502, 503])
-def test_panel_that_fails_to_load_shows_no_other_station(browse, status):
-    city(10)
-
-    with browse(UserFactory()) as tab:
-        tab.open(BOARD)
-        page = tab.page
-        pick(page, 4)
-        page.get_by_role("heading", name="Station 4").wait_for()
-        page.route(
-            "**/stations/5/",
-            lambda route: (
-                route.fulfill(status=status, content_type="text/html", body="<p>Down</p>")
-                if status
-                else route.abort()
-            ),
-        )
-        pick(page, 5)
-        page.locator("#station-panel").get_by_text(
-            "No reply from the server. Try again."
-        ).wait_for()
-        assert "Station 4" not in page.locator("#station-panel").inner_text()
-        page.locator("#station-panel .close").click()
-        assert page.locator("#station-panel").is_hidden()
-        page.unroute_all()
-        pick(page, 5)
-        page.get_by_role("heading", name="Station 5").wait_for()
-
-
-def test_late_panel_does_not_open_after_close_or_switch(browse):
-    city(10)
-
-    with browse(UserFactory()) as tab:
-        tab.open(BOARD)
-        page = tab.page
-        held = hold(page, "**/stations/5/")
-
-        def answer_late():
-            with page.expect_response("**/stations/5/"):
-                held.pop().continue_()
-            # A request sent now is answered after it.
-            page.evaluate("fetch('stations/7/').then((answer) => answer.text())")
-
-        pick(page, 4)
-        page.get_by_role("heading", name="Station 4").wait_for()
-        with page.expect_request("**/stations/5/"):
-            pick(page, 5)
-        page.locator("#station-panel").press("Escape")
-        answer_late()
-        assert page.locator("#station-panel").is_hidden()
-
-        with page.expect_request("**/stations/5/"):
-            pick(page, 5)
-        pick(page, 6)
-        page.get_by_role("heading", name="Station 6").wait_for()
-        answer_late()
-        assert page.locator("#station-panel h3").inner_text() == "Station 6"
-        assert page.locator(".selected").get_attribute("id") == "s6"
-    assert tab.complaints == []
-
-
-@pytest.mark.parametrize("hour", ["day", "night"])
 def test_board_fits_phone_and_desktop_with_long_names(browse, hour):
     station(4, 20, 0, name="A-very-long-name" * 12)
     station(5, 0, 20, name="Long name " * 20)
@@ -454,8 +365,9 @@ def test_user_input_on_the_board_is_never_executed(browse):
         new = suggest(from_station_id=1, reason=PAYLOADS[0])
         settled(tab.page)
         tab.page.locator(f"#p{new.id}").wait_for()
-        for part in ("suggestions", "station_rows", "tasks", "crews", "map"):
-            text = tab.page.locator(f"[data-part={part}]").text_content()
+        tab.page.locator("#station-list > summary").click()
+        for part in ("[data-part=suggestions]", "[data-part=tasks]", "[data-part=crews]", "tbody"):
+            text = tab.page.locator(part).first.text_content()
             assert [payload for payload in PAYLOADS if payload not in text] == [], part
         assert PAYLOADS[0] in tab.page.locator("#station-panel").text_content()
         assert tab.page.evaluate("window.owned") is None

@@ -5,9 +5,7 @@ from django.utils import timezone
 
 from dispatch import services
 from dispatch.admin.history import describe_event
-from dispatch.board.city_map import MoveLine
 from dispatch.models import TaskEvent
-from dispatch.overview.station_views import StationView
 from dispatch.planning.inventory import StationCapacity, caveats, shortfalls
 
 from ..support.factories import (
@@ -46,11 +44,6 @@ def test_sentences_isolate_right_to_left_station_names():
     assert caveats(west, east) == [f"{isolate(EAST)} is out of service."]
 
 
-def test_tooltips_of_the_map_isolate_right_to_left_names():
-    line = MoveLine("a1", "ready", StationView(901, WEST), StationView(902, EAST), 5)
-    assert line.label == f"ready: 5 bikes, {isolate(WEST)} to {isolate(EAST)}"
-
-
 @pytest.mark.django_db
 def test_history_isolates_right_to_left_names_and_reasons(moves):
     task = services.release_task(moves[1].pk, actor=CREW, reason=REASON)
@@ -63,8 +56,6 @@ def test_history_isolates_right_to_left_names_and_reasons(moves):
 def test_titles_and_labels_isolate_right_to_left_names(moves, dispatcher):
     station = dispatcher.get("/admin/dispatch/station/901/change/").content.decode()
     assert f"<title>{isolate(WEST)} |" in station
-    board = dispatcher.get("/admin/board/").content.decode()
-    assert f"<title>{isolate(WEST)}: " in board
 
 
 # The left edge of each word, in the order in which a sentence has them.

@@ -1,0 +1,37 @@
+"""What the map draws: the places of the stations, which pages cache, and their present state."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from ..overview.station_views import StationView
+
+
+def feature_collection(stations: Iterable[StationView]) -> dict[str, Any]:
+    """Return GeoJSON points. Five decimals of a degree are about a metre."""
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "id": station.id,
+                "geometry": {
+                    "type": "Point",
+                    "coordinates": [round(station.place.lon, 5), round(station.place.lat, 5)],
+                },
+                "properties": {"name": station.name, "area": station.area},
+            }
+            for station in stations
+            if station.place
+        ],
+    }
+
+
+def states(stations: Iterable[StationView]) -> str:
+    """Return JSON rows: number, level, bikes, free docks. Counts are null if unknown."""
+    rows = []
+    for station in stations:
+        reading = station.reading
+        counts = (reading.bikes, reading.docks) if reading else (None, None)
+        rows.append([station.id, station.level, *counts])
+    return json.dumps(rows, separators=(",", ":"))

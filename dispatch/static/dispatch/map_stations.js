@@ -1,0 +1,137 @@
+/* The stations as circles on one canvas, with names at street level. Circles take no events: the
+   nearest station to a pointer counts, also where circles overlap. */
+import { coarse } from "./map_view.js";
+
+const REACH = coarse ? 24 : 12;
+const NAMES_FROM = 15.5;
+const NAMES_MOST = 60;
+const RADII = { empty: 7, full: 7, low: 5.5, high: 5.5 };
+const CALM_RADIUS = 4;
+
+/* Calm stations recede at low zoom: a whole city of them would hide the others. */
+function radiusOf(level, zoom) {
+  const radius = RADII[level];
+  const growth = Math.min(Math.max((zoom - 11) / 4, 0), 1.4);
+  return radius ? radius * (0.6 + 0.4 * growth) : CALM_RADIUS * (0.3 + 0.7 * growth);
+}
+
+export class Stations {
+  /* `levels`: from the most to the least urgent. `legend`: shows a circle of each level. */
+  constructor(map, legend, levels) {
+    this.map = map;
+    this.legend = legend;
+    this.levels = levels;
+    this.byId = new Map();
+    this.names = L.layerGroup().addTo(map);
+    map.createPane("stations");
+    this.renderer = L.canvas({ pane: "stations", padding: 0.5 });
+    map.on("zoomend", () => this.draw());
+    map.on("moveend", () => this.showNames());
+  }
+
+  /* Add the features' places, and forget what is known of others. */
+  place(features) {
+    const known = this.byId;
+    this.byId = new Map();
+    for (const { id, geometry, properties } of features) {
+      const at = L.latLng(geometry.coordinates[1], geometry.coordinates[0]);
+      const circle = L.circleMarker(at, { renderer: this.renderer, interactive: false });
+      this.byId.set(String(id), { id: String(id), at, circle, ...properties });
+    }
+    for (const { circle } of known.values()) circle.remove();
+  }
+
+  /* `rows`: as the server lists them. Returns false if some stations have no place yet. */
+  setStates(rows) {
+    const listed = new Set();
+    let complete = true;
+    for (const [id, level, bikes, docks] of rows) {
+      listed.add(String(id));
+      const station = this.byId.get(String(id));
+      if (station) Object.assign(station, { level, bikes, docks });
+      else complete = false;
+    }
+    for (const [id, station] of this.byId) {
+      if (listed.has(id)) continue;
+      station.circle.remove();
+      this.byId.delete(id);
+    }
+    this.draw();
+    return complete;
+  }
+
+  /* Least urgent first, so that urgent stations are on top. */
+  inOrder() {
+    return [...this.byId.values()].sort((a, b) => this.levels.indexOf(b.level) - this.levels.indexOf(a.level));
+  }
+
+  draw() {
+    const zoom = this.map.getZoom();
+    if (zoom === undefined) return;
+    const styles = Object.fromEntries(this.levels.map((level) => [level, this.styleOf(level)]));
+    for (const { circle, level } of this.inOrder()) {
+      const outlined = zoom >= 12 || RADII[level];
+      circle.setStyle({ ...styles[level], stroke: Boolean(outlined) });
+      circle.setRadius(radiusOf(level, zoom));
+      if (!this.map.hasLayer(circle)) circle.addTo(this.map);
+      circle.bringToFront();
+    }
+    this.showNames();
+  }
+
+  /* The legend's circle is the one place for a level's colours, light and dark. */
+  styleOf(level) {
+    const style = getComputedStyle(this.legend.querySelector(`circle.${level}`));
+    return {
+      fillColor: style.fill,
+      fillOpacity: 1,
+      color: style.stroke,
+      weight: parseFloat(style.strokeWidth),
+      dashArray: style.strokeDasharray === "none" ? null : style.strokeDasharray.replaceAll("px", ""),
+    };
+  }
+
+  showNames() {
+    this.names.clearLayers();
+    if (this.map.getZoom() < NAMES_FROM) return;
+    const view = this.map.getBounds();
+    const seen = this.inOrder().reverse().filter(({ at }) => view.contains(at));
+    for (const { at, name } of seen.slice(0, NAMES_MOST)) {
+      const options = { permanent: true, direction: "right", offset: [6, 0], className: "station-name" };
+      this.names.addLayer(L.tooltip(at, { ...options, content: isolate(name) }));
+    }
+  }
+
+  /* The station under a pointer, or undefined. */
+  near(point) {
+    let found;
+    let least = REACH;
+    for (const station of this.byId.values()) {
+      const gap = this.map.latLngToContainerPoint(station.at).distanceTo(point) - station.circle.getRadius();
+      if (gap < least) [found, least] = [station, gap];
+    }
+    return found;
+  }
+
+  /* The next station in a direction, preferring one straight ahead. */
+  next(from, [dx, dy]) {
+    const start = this.map.latLngToContainerPoint(from.at);
+    let found;
+    let lowest = Infinity;
+    for (const station of this.byId.values()) {
+      const { x, y } = this.map.latLngToContainerPoint(station.at).subtract(start);
+      const along = x * dx + y * dy;
+      const across = Math.abs(x * dy - y * dx);
+      const cost = along + 2 * across;
+      if (along > 0 && across <= 2 * along && cost < lowest) [found, lowest] = [station, cost];
+    }
+    return found;
+  }
+}
+
+/* Leaflet takes texts for markup: pass elements. */
+export function isolate(text) {
+  const element = document.createElement("bdi");
+  element.textContent = text;
+  return element;
+}

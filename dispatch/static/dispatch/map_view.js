@@ -1,0 +1,68 @@
+/* The Leaflet map without its contents: the ground, streets if there are any, and the view. */
+
+const VIEW = "map view";
+const FIT = { padding: [24, 24], maxZoom: 17 };
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+export const coarse = matchMedia("(pointer: coarse)").matches;
+
+export function createMap(element) {
+  const { tiles, attribution } = element.dataset;
+  const moves = !still.matches;
+  const map = L.map(element, {
+    attributionControl: Boolean(tiles && attribution),
+    keyboard: false,
+    minZoom: 3,
+    maxZoom: 19,
+    // Tiles are sharp at whole levels only.
+    zoomSnap: tiles ? 1 : 0.25,
+    wheelPxPerZoomLevel: 100,
+    zoomAnimation: moves,
+    fadeAnimation: moves,
+    markerZoomAnimation: moves,
+    inertia: moves,
+  });
+  L.control.scale({ imperial: false }).addTo(map);
+  if (tiles) addTiles(map, tiles, attribution);
+  new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(element);
+  map.on("moveend", () => remember(map));
+  return map;
+}
+
+function addTiles(map, address, attribution) {
+  map.attributionControl?.setPrefix(false);
+  // Tile servers ask which site uses them. They learn its origin, not the page.
+  const options = { attribution: escaped(attribution), maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin" };
+  L.tileLayer(address, options).addTo(map);
+}
+
+/* Leaflet takes texts for markup. */
+function escaped(text) {
+  const element = document.createElement("span");
+  element.textContent = text;
+  return element.innerHTML;
+}
+
+export function fit(map, points) {
+  if (points.length) map.fitBounds(L.latLngBounds(points), { ...FIT, animate: !still.matches });
+}
+
+/* Bring a point into view, and near enough to tell it from its neighbours. */
+export function show(map, point, zoom) {
+  if (map.getZoom() < zoom) map.setView(point, zoom, { animate: !still.matches });
+  else map.panInside(point, { padding: [40, 40], animate: !still.matches });
+}
+
+function remember(map) {
+  const { lat, lng } = map.getCenter();
+  sessionStorage.setItem(VIEW, JSON.stringify([lat, lng, map.getZoom()]));
+}
+
+/* The view that this tab had last. */
+export function restore(map) {
+  const saved = sessionStorage.getItem(VIEW);
+  if (!saved) return false;
+  const [lat, lng, zoom] = JSON.parse(saved);
+  map.setView([lat, lng], zoom, { animate: false });
+  return true;
+}
