@@ -2,11 +2,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from .admin.kpi import kpi_page
+from .admin.search import search_page
 from .api.urls import urlpatterns as api_urls
 
 urlpatterns = [
     # Tried first: crews' phones send most of the requests.
     *api_urls,
     path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
+    path("admin/search/", admin.site.admin_view(search_page), name="search"),
     path("admin/board/", include("dispatch.board.urls")),
 ]

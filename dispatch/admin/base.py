@@ -8,11 +8,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.text import capfirst
 
+from ..overview.station_search import MAX_WORDS
 from .forms import DateTimeInput
 
 ID = re.compile(r"[0-9]{1,18}", re.ASCII)
-# A search for 1,000 words kept a process busy for ten seconds.
-MAX_WORDS = 20
 
 
 class ConsoleAdmin(admin.ModelAdmin):

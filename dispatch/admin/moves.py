@@ -14,6 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
 
 from ..models import INT4_MAX, Move, Station
+from ..overview.station_search import search_stations
 from .base import ID
 from .operations import Operation, OperationsAdmin
 from .routes import attach_names, route_of
@@ -143,7 +144,7 @@ class MoveAdmin(OperationsAdmin):
         if words:
             queryset = self.newest(request, queryset)
         for word in words:
-            stations = Station.objects.filter(name__icontains=word).values("pk")
+            stations = search_stations(Station.objects.all(), word).values("pk")
             matches = Q(from_station_id__in=stations) | Q(to_station_id__in=stations)
             for field in self.text_fields:
                 matches |= Q((f"{field}__icontains", word))

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from ..models import INT4_MAX, OutageKind, Station, StationStatus, Suggestion, Task
+from ..overview.station_search import search_stations
 from ..stations import availability, is_old, label_of, word_of
 from ..texts import isolated
 from .base import ID, ConsoleAdmin
@@ -66,7 +67,7 @@ class StationAdmin(ConsoleAdmin):
     list_max_show_all = 200
     show_full_result_count = False
     search_fields = ["name", "short_name"]
-    search_help_text = "Search by station number or name."
+    search_help_text = "Search by number, short name, name or area."
     sortable_by = ("number", "name")
     ordering = ["id"]
     actions = None
@@ -107,13 +108,10 @@ class StationAdmin(ConsoleAdmin):
     def search(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Match a number as the station's number or within its name."""
-        for term in search_term.split():
-            matches = Q(name__icontains=term) | Q(short_name__icontains=term)
-            if ID.fullmatch(term) and int(term) <= INT4_MAX:
-                matches |= Q(pk=term)
-            queryset = queryset.filter(matches)
-        return queryset, False
+        if not search_term:
+            return queryset, False
+        found = search_stations(queryset, search_term)
+        return found.order_by(*queryset.query.order_by) if "o" in request.GET else found, False
 
     @admin.display(description="Number", ordering="pk")
     def number(self, station: Station) -> int:

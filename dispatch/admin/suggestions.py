@@ -54,7 +54,7 @@ class SuggestionAdmin(MoveAdmin):
     list_display = ["id", "route", "qty", "clamped_reason", "priority", "age", "source"]
     list_filter = [SourceFilter, PriorityFilter]
     search_fields = ["reason"]
-    search_help_text = "Search by station or suggestion number, station name or reason."
+    search_help_text = "Search by station or suggestion number, station name, area or reason."
     text_fields = ("reason",)
     ordering = ["-priority", "created_at", "id"]
     change_form_template = "admin/dispatch/move_page.html"

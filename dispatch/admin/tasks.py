@@ -83,7 +83,7 @@ class TaskAdmin(MoveAdmin):
     list_display = ["id", "state", "route", "qty", "worker", "since", "priority", "clamped_reason"]
     list_filter = ["status", AttentionFilter, CrewFilter]
     search_fields = ["reason", "worker_id"]
-    search_help_text = "Search by station or task number, crew, station name or reason."
+    search_help_text = "Search by station or task number, crew, station name, area or reason."
     text_fields = ("worker_id", "reason")
     date_hierarchy = "created_at"
     ordering = ["-id"]

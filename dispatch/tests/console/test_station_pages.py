@@ -150,7 +150,7 @@ def test_station_list_searches_by_number_and_name(dispatcher, market):
     StationFactory(id=10, name="Valencia St", short_name="SF-100")
     StationFactory(id=1000, name="Elsewhere")
 
-    assert numbers_listed(dispatcher, q="100") == [10, 100]
+    assert numbers_listed(dispatcher, q="100") == [100, 10]
     assert numbers_listed(dispatcher, q="market 10th") == [100]
     assert numbers_listed(dispatcher, q="9" * 18) == []
 
