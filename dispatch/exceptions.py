@@ -18,6 +18,10 @@ class IdempotencyKeyReused(Refusal):
     """An idempotency key was sent again with a different request."""
 
 
+class UnknownStations(Refusal):
+    """A move names stations that no feed has listed, and UNKNOWN_STATIONS is "refuse"."""
+
+
 class DatabaseUnavailable(Refusal):
     """PostgreSQL does not answer. Commands print the message on one line."""
 

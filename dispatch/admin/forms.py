@@ -3,7 +3,9 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
+from .. import services
 from ..models import INT4_MAX, TEXT_LENGTH
 from ..services import Report
 from ..texts import is_printable
@@ -16,6 +18,21 @@ class DateTimeInput(forms.DateTimeInput):
 
     def __init__(self) -> None:
         super().__init__(attrs={"step": "any"}, format="%Y-%m-%dT%H:%M:%S")
+
+
+class MoveForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot subscript it.
+    """A new suggestion or task."""
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse a station that the service would refuse, beside its field."""
+        data = super().clean() or self.cleaned_data
+        ends = {name: data[name] for name in ("from_station_id", "to_station_id") if name in data}
+        if settings.UNKNOWN_STATIONS == "refuse" and len(ends) == 2:
+            unknown = services.doubts_about(self._meta.model(**ends)).unknown_station_ids
+            for name, number in ends.items():
+                if number in unknown:
+                    self.add_error(name, f"No feed has listed station {number}. Check the number.")
+        return data
 
 
 class ReasonForm(forms.Form):

@@ -1,7 +1,7 @@
 from functools import partial
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
@@ -121,3 +121,5 @@ class SuggestionAdmin(MoveAdmin):
     def save_model(self, request: HttpRequest, obj: Suggestion, form: Any, change: bool) -> None:
         obj.source = CONSOLE
         services.create_suggestion(obj, actor=request.user.get_username())
+        for warning in obj.warnings:
+            self.message_user(request, warning, messages.WARNING)

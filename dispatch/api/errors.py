@@ -21,6 +21,7 @@ REFUSALS = {
     exceptions.NotFound: 404,
     exceptions.Conflict: 409,
     exceptions.IdempotencyKeyReused: 422,
+    exceptions.UnknownStations: 422,
 }
 
 

@@ -2,6 +2,7 @@
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
+from .doubts import doubts_about
 from .import_original import Imported, import_original
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
 from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
@@ -41,6 +42,7 @@ __all__ = [
     "create_suggestion",
     "create_task",
     "create_token",
+    "doubts_about",
     "extend_lease",
     "find_known_feeds",
     "find_token",

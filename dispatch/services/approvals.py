@@ -10,6 +10,7 @@ from django.db import transaction
 from ..exceptions import NotFound, Refusal
 from ..models import OPEN_STATUSES, EventKind, Move, Task
 from .approval_rules import ApprovalContext, Decision, evaluate, warnings_about
+from .doubts import doubts_about
 from .events import record_task
 from .guard import (
     StaleLocks,
@@ -155,12 +156,14 @@ def write(decisions: Collection[Decision], actor: str) -> dict[int, Approval | R
 
 @transaction.atomic
 def create_task(task: Task, *, actor: str) -> Approval:
-    """Save a ready task that a dispatcher wrote, without a suggestion.
+    """Save a ready task that a dispatcher wrote, without a suggestion. UnknownStations: they are
+    refused.
 
     The guard warns but never refuses here: the dispatcher means it. Not durable, because the
     console's form has a transaction of its own. Its locks are exclusive from the beginning: it
     cannot start that transaction over.
     """
+    doubts_about(task).refuse_unknown_stations()
     context = lock_and_read([task], [], exclusive=True)
     warnings = warnings_about(context, task)
     task.save(force_insert=True)

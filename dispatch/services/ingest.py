@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from django.db import connection, transaction
@@ -20,7 +20,7 @@ from ..models import (
     TaskEvent,
 )
 from ..texts import is_printable
-from .doubts import count_doubts, describe_doubts
+from .doubts import Doubts, find_doubts
 from .locks import lock_source
 
 EXPIRY_YEARS = range(2001, 8999)
@@ -67,15 +67,13 @@ def is_storable(text: str) -> bool:
     return "\0" not in text and (text.isascii() or not any("\ud800" <= c < "\ue000" for c in text))
 
 
-@dataclass(frozen=True)
-class IngestResult:
-    """Counts of moves.
+@dataclass(frozen=True, kw_only=True)
+class IngestResult(Doubts):
+    """Counts of moves, besides those of `Doubts`.
 
     `removed`: open suggestions that a replacing input no longer names. `repeated`: earlier rows of
     a move that the input names again. `under_way`: skipped, because a task already makes the move.
     `decided`: skipped, because the suggestion was approved or rejected while the input was read.
-    `expired`: entered, although their expiry has passed. `unknown_stations`: stations that moves
-    name and no feed has listed; 0 if there are no stations at all.
     """
 
     inserted: int
@@ -84,12 +82,6 @@ class IngestResult:
     repeated: int
     under_way: int
     decided: int
-    expired: int = 0
-    unknown_stations: int = 0
-
-    @property
-    def warning(self) -> str:
-        return describe_doubts(self.expired, self.unknown_stations)
 
 
 STAGE = """
@@ -123,6 +115,7 @@ DROP_UNDER_WAY = """
       AND tasks.from_station_id = staged.from_station_id
       AND tasks.to_station_id = staged.to_station_id
 """
+STAGED_MOVES = "SELECT from_station_id, to_station_id, expires_at FROM staged"
 MATCH = """
     UPDATE staged SET suggestion_id = first.id
     FROM (
@@ -186,7 +179,8 @@ def ingest_suggestions(
 
     A move that the source already has open is refreshed and keeps its id and age. `replace` also
     removes the source's open suggestions that `rows` does not name; readers see either the old set
-    or the new one. Refusal: `replace` without any rows, unless `allow_empty`.
+    or the new one. Refusal: `replace` without any rows, unless `allow_empty`. UnknownStations: they
+    are refused.
     `include_under_way`: also moves that a ready or assigned task already makes; otherwise skipped.
     `dry_run`: only count, without waiting for locks.
 
@@ -255,9 +249,11 @@ def copy_rows(rows: Iterable[SuggestionRow]) -> int:
 def enter(run: Run, include_under_way: bool, dry_run: bool) -> IngestResult:
     repeated = run(DROP_REPEATED)
     under_way = 0 if include_under_way else run(DROP_UNDER_WAY)
-    counts = {**count_doubts(), **(count(run) if dry_run else merge(run))}
+    doubts = find_doubts(STAGED_MOVES)
+    doubts.refuse_unknown_stations()
+    counts = count(run) if dry_run else merge(run)
     run(CLEAN_UP)
-    return IngestResult(repeated=repeated, under_way=under_way, **counts)
+    return IngestResult(repeated=repeated, under_way=under_way, **counts, **asdict(doubts))
 
 
 def record_ingest(run: Run, result: IngestResult, actor: str) -> None:
@@ -274,7 +270,7 @@ def match(run: Run) -> int:
     return matched
 
 
-def count(run: Run) -> dict[str, int]:
+def count(run: Run) -> dict[str, Any]:
     match(run)
     with connection.cursor() as cursor:
         cursor.execute(COUNT, asdict(run))
@@ -282,7 +278,7 @@ def count(run: Run) -> dict[str, int]:
     return {"inserted": inserted, "refreshed": refreshed, "removed": removed, "decided": 0}
 
 
-def merge(run: Run) -> dict[str, int]:
+def merge(run: Run) -> dict[str, Any]:
     matched = match(run)
     run(LOCK_OPEN)
     # Matched suggestions that have been decided by now are not in the table any more.

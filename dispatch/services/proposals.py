@@ -1,8 +1,7 @@
 """Proposals over HTTP: a few suggestions at once, with an outcome for each."""
 
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import reduce
 from operator import or_
@@ -11,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from ..models import EventKind, Suggestion, TaskEvent
-from .doubts import describe_doubts
+from .doubts import Doubts, doubts_from, doubts_statement
 from .ingest import SuggestionRow, check_source
 from .locks import lock_source
 from .rows import run
@@ -25,20 +24,21 @@ REFRESH = """
          AS fresh (id, qty, reason, priority, expires_at)
     WHERE suggestions.id = fresh.id
 """
-# One statement, so that a proposal costs no further round trip.
-FIND_OBSTACLES = """
-    WITH named AS (
-        SELECT * FROM unnest(%s::integer[], %s::integer[]) AS named (from_station_id, to_station_id)
-    ), named_stations (id) AS (
-        SELECT from_station_id FROM named UNION SELECT to_station_id FROM named
+FIND_UNDER_WAY = """
+    SELECT from_station_id, to_station_id
+    FROM tasks JOIN unnest(%s::integer[], %s::integer[]) AS named (from_station_id, to_station_id)
+        USING (from_station_id, to_station_id)
+    WHERE status IN ('ready', 'assigned')
+"""
+# The moves that will be entered.
+NOT_UNDER_WAY = """
+    SELECT * FROM unnest(%s::integer[], %s::integer[], %s::timestamptz[])
+        AS named (from_station_id, to_station_id, expires_at)
+    WHERE NOT EXISTS (
+        SELECT FROM tasks
+        WHERE status IN ('ready', 'assigned') AND tasks.from_station_id = named.from_station_id
+          AND tasks.to_station_id = named.to_station_id
     )
-    SELECT clock_timestamp(),
-           ARRAY(SELECT ARRAY[from_station_id, to_station_id]
-                 FROM tasks JOIN named USING (from_station_id, to_station_id)
-                 WHERE status IN ('ready', 'assigned')),
-           (SELECT count(*) FROM named_stations
-            WHERE EXISTS (SELECT FROM stations)
-              AND NOT EXISTS (SELECT FROM stations WHERE stations.id = named_stations.id))
 """
 Pair = tuple[int, int]
 
@@ -59,24 +59,10 @@ class Proposal:
 
 @dataclass(frozen=True)
 class ProposalResult:
-    """`proposals`: one for each row, in order. The counts are those of `IngestResult`."""
+    """`proposals`: one for each row, in order."""
 
     proposals: list[Proposal]
-    expired: int
-    unknown_stations: int
-
-    @property
-    def warning(self) -> str:
-        return describe_doubts(self.expired, self.unknown_stations)
-
-
-@dataclass(frozen=True)
-class Obstacles:
-    """`now`: the database's clock. `under_way`: moves that open tasks already make."""
-
-    now: datetime
-    under_way: set[Pair]
-    unknown_stations: int
+    doubts: Doubts
 
 
 @transaction.atomic(durable=True)
@@ -85,24 +71,22 @@ def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -
 
     As in `ingest_suggestions`, a move that the source already has open is refreshed, the last row
     of a repeated move wins, and moves that an open task already makes are skipped.
+    UnknownStations: they are refused.
     """
     check_source(source, replace=False)
     lock_source(source)
     known = open_suggestions(rows, source)
     by_hand = prioritized_by_hand(known)
     # After the locks: a suggestion may have become a task during the wait.
-    found = find_obstacles(rows)
-    proposals = [propose(row, source, known, found.under_way, by_hand) for row in rows]
+    under_way, doubts = find_obstacles(rows)
+    doubts.refuse_unknown_stations()
+    proposals = [propose(row, source, known, under_way, by_hand) for row in rows]
     new = [each for each in known.values() if each.pk is None]
     kept = [each for each in known.values() if each.pk is not None]
     Suggestion.objects.bulk_create(new)
     if kept:
         refresh(kept)
-    result = ProposalResult(
-        proposals,
-        expired=sum(has_expired(each, found.now) for each in known.values()),
-        unknown_stations=found.unknown_stations,
-    )
+    result = ProposalResult(proposals, doubts)
     record_proposals(result, source, actor)
     return result
 
@@ -116,14 +100,9 @@ def record_proposals(result: ProposalResult, source: str, actor: str) -> None:
         details={
             "rows": len(outcomes),
             **{outcome.value: outcomes.count(outcome) for outcome in Outcome},
-            "expired": result.expired,
-            "unknown_stations": result.unknown_stations,
+            **asdict(result.doubts),
         },
     )
-
-
-def has_expired(suggestion: Suggestion, now: datetime) -> bool:
-    return suggestion.expires_at is not None and suggestion.expires_at <= now
 
 
 def refresh(suggestions: list[Suggestion]) -> None:
@@ -147,10 +126,15 @@ def named_by(rows: list[SuggestionRow]) -> Q:
     return reduce(or_, moves, Q())
 
 
-def find_obstacles(rows: list[SuggestionRow]) -> Obstacles:
-    starts, ends = zip(*map(pair, rows), strict=True)
-    [[(now, under_way, unknown_stations)]] = run((FIND_OBSTACLES, [list(starts), list(ends)]))
-    return Obstacles(now, set(map(tuple, under_way)), unknown_stations)
+def find_obstacles(rows: list[SuggestionRow]) -> tuple[set[Pair], Doubts]:
+    """Return the moves that open tasks already make, and the doubts about the others."""
+    last = {pair(row): row.expires_at for row in rows}
+    starts, ends = map(list, zip(*last, strict=True))
+    under_way, doubts = run(
+        (FIND_UNDER_WAY, [starts, ends]),
+        (doubts_statement(NOT_UNDER_WAY), [starts, ends, list(last.values())]),
+    )
+    return set(under_way), doubts_from(doubts)
 
 
 def open_suggestions(rows: list[SuggestionRow], source: str) -> dict[Pair, Suggestion]:

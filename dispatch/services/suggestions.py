@@ -6,6 +6,7 @@ from django.db import transaction
 
 from ..exceptions import NotFound
 from ..models import EventKind, Suggestion, TaskEvent
+from .doubts import doubts_about
 from .events import record_suggestion
 from .rows import SUGGESTION_COLUMNS, run, suggestion_from
 
@@ -108,10 +109,13 @@ def prioritize_suggestion(
 
 @transaction.atomic
 def create_suggestion(suggestion: Suggestion, *, actor: str) -> Suggestion:
-    """Save a suggestion that a dispatcher wrote.
+    """Save a suggestion that a dispatcher wrote. UnknownStations: they are refused.
 
     Not durable, because the console's form has a transaction of its own.
     """
+    doubts = doubts_about(suggestion)
+    doubts.refuse_unknown_stations()
+    suggestion.warnings = [doubts.warning] if doubts.warning else []
     suggestion.save(force_insert=True)
     record_suggestion(EventKind.SUGGESTED, suggestion, actor)
     return suggestion

@@ -153,8 +153,8 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
         )
         outcomes = [ProposedSerializer(proposal).data for proposal in result.proposals]
         response = Response(outcomes if isinstance(request.data, list) else outcomes[0])
-        if result.warning:
-            response.headers["X-Warning"] = result.warning
+        if result.doubts.warning:
+            response.headers["X-Warning"] = result.doubts.warning
         return response
 
     def get_queryset(self) -> QuerySet[Suggestion]:

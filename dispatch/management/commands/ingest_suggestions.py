@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import connection
 
@@ -14,7 +15,6 @@ from ...ingest.row_source import RowReader, open_rows
 from ...ingest.rows import ReadStation
 from ...models import Station
 from ...services import ingest_suggestions
-from ...services.doubts import describe_doubts
 from ...values import whole_number
 from ..base import DispatchCommand
 from ..periodic import handle_signals
@@ -56,12 +56,28 @@ def short_name_reader() -> ReadStation:
     return read
 
 
-def summary(counts: dict[str, Any]) -> str:
+def number_reader() -> ReadStation:
+    """Refuses numbers that no feed has listed, if UNKNOWN_STATIONS says so: by line, unlike the
+    service."""
+    known = set(Station.objects.values_list("pk", flat=True))
+    if settings.UNKNOWN_STATIONS != "refuse" or not known:
+        return whole_number
+
+    def read(value: Any) -> int:
+        number = whole_number(value)
+        if number not in known:
+            raise ValueError("no feed has listed this station")
+        return number
+
+    return read
+
+
+def summary(counts: dict[str, Any], warning: str) -> str:
     names = ("inserted", "refreshed", "removed", "repeated", "under_way", "decided", "rejected")
     text = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in names) + "."
     if not any(counts[name] for name in names if name != "removed"):
         text = f"The input has no rows. {text}"
-    text = f"{text} {describe_doubts(counts['expired'], counts['unknown_stations'])}".rstrip()
+    text = f"{text} {warning}".rstrip()
     return f"Dry run, nothing was changed: {text}" if counts["dry_run"] else text
 
 
@@ -106,17 +122,18 @@ class Command(DispatchCommand):
         try:
             with handle_signals(self.stop):
                 check_options(options)
-                counts = self.ingest(options)
-                self.report({"ok": True, **counts} if self.as_json else summary(counts))
+                counts, warning = self.ingest(options)
+                self.report({"ok": True, **counts} if self.as_json else summary(counts, warning))
         except Stopped as stopped:
             name = signal.Signals(stopped.args[0]).name
             self.fail(f"Stopped by {name}; nothing was entered.", 128 + stopped.args[0])
 
-    def ingest(self, options: dict[str, Any]) -> dict[str, Any]:
+    def ingest(self, options: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """Return the counts, and a warning or an empty text."""
         source = options["source"] or ""
         given = (options["file"], options["format"], options["rejects"])
         by_short_name = options["stations_by"] == "short_name"
-        read_station = short_name_reader() if by_short_name else whole_number
+        read_station = short_name_reader() if by_short_name else number_reader()
         try:
             with open_rows(*given, self.show_progress, read_station) as self.reader:
                 result = ingest_suggestions(
@@ -132,7 +149,7 @@ class Command(DispatchCommand):
             if self.showed_progress:
                 self.stderr.write("")
         counts = {**asdict(result), "rejected": self.reader.bad_count}
-        return {"source": source, "dry_run": options["dry_run"], **counts}
+        return {"source": source, "dry_run": options["dry_run"], **counts}, result.warning
 
     def failure_details(self) -> dict[str, Any]:
         first_bad = self.reader.first_bad if self.reader else []

@@ -154,7 +154,7 @@ def test_expired_moves_and_unknown_stations_are_counted_not_refused(ingest):
 
     for options in (["--dry-run"], []):
         assert ingest(moves, *options).endswith(
-            " Already expired: 1. Stations that no feed has listed: 3.\n"
+            " Already expired: 1. Stations that no feed has listed: 3 (2, 3, 4).\n"
         )
     counts = json.loads(ingest(moves, "--json"))
     assert (counts["ok"], counts["expired"], counts["unknown_stations"]) == (True, 1, 3)

@@ -29,9 +29,9 @@ def fail():
     yield 1 / 0
 
 
-def result(inserted=0, **counts):
-    others = ("refreshed", "removed", "repeated", "under_way", "decided")
-    return IngestResult(inserted, **{**dict.fromkeys(others, 0), **counts})
+def result(**counts):
+    names = ("inserted", "refreshed", "removed", "repeated", "under_way", "decided")
+    return IngestResult(**{**dict.fromkeys(names, 0), **counts})
 
 
 def moves(**filters):
@@ -61,6 +61,7 @@ def test_all_fields_are_stored_and_one_event_has_the_counts():
         "decided": 0,
         "expired": 1,
         "unknown_stations": 0,
+        "unknown_station_ids": [],
     }
 
 

@@ -101,6 +101,7 @@ def test_json_prints_one_object(write):
         "decided": 0,
         "expired": 0,
         "unknown_stations": 0,
+        "unknown_station_ids": [],
         "rejected": 0,
     }
 

@@ -79,9 +79,9 @@ REQUESTS = {
     "complete": (complete, 4, 3),
     "extend": (extend, 4, 3),
     "release": (release, 4, 3),
-    "propose 1": (propose(1), 7, 6),
-    "propose 100": (propose(100), 7, 6),
-    "propose 1,000": (propose(1000), 7, 6),
+    "propose 1": (propose(1), 8, 6),
+    "propose 100": (propose(100), 8, 6),
+    "propose 1,000": (propose(1000), 8, 6),
 }
 LISTS = {
     # One more for each 2,000 rows.

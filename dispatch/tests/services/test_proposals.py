@@ -42,6 +42,7 @@ def test_one_proposal_returns_its_id(propose):
         "under_way": 0,
         "expired": 1,
         "unknown_stations": 0,
+        "unknown_station_ids": [],
     }
 
 
@@ -177,7 +178,7 @@ def test_expired_proposals_and_unknown_stations_are_counted_not_refused(client):
 
     assert [each["outcome"] for each in answer.json()] == ["created"] * 3
     assert answer.headers["X-Warning"] == (
-        "Already expired: 1. Stations that no feed has listed: 3."
+        "Already expired: 1. Stations that no feed has listed: 3 (200, 901, 902)."
     )
     details = TaskEvent.objects.get().details
     assert (details["expired"], details["unknown_stations"]) == (1, 3)
