@@ -21,6 +21,8 @@ def is_from_foreign_page(request: Request | HttpRequest) -> bool:
     """True if the page is neither our own nor listed. Clients other than browsers send no page.
 
     Browsers send Sec-Fetch-Site to https and localhost only, so Origin and Referer come first.
+    A request that arrives by plain HTTP may come from a page of either scheme: TLS may end at a
+    proxy that BEHIND_PROXY does not trust.
     """
     page = request.headers.get("Origin") or request.headers.get("Referer")
     if not page:
@@ -29,8 +31,13 @@ def is_from_foreign_page(request: Request | HttpRequest) -> bool:
         scheme, host, *_ = urlsplit(page)
     except ValueError:
         return True
+    return not host or not (is_own(request, scheme, host) or is_listed(scheme, host))
+
+
+def is_own(request: Request | HttpRequest, scheme: str, host: str) -> bool:
     own = request.get_host().removesuffix(PORTS.get(scheme, ""))
-    return not (host and (host.lower() == own.lower() or is_listed(scheme, host)))
+    schemes = ["https"] if request.is_secure() else ["https", "http"]
+    return scheme in schemes and host.lower() == own.lower()
 
 
 def is_listed(scheme: str, host: str) -> bool:

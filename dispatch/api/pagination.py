@@ -6,6 +6,8 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..values import whole_number
+
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
 
@@ -28,9 +30,13 @@ class LinkCursorPagination(CursorPagination):
         limit: str | None = request.query_params.get("limit")
         if limit is None:
             return DEFAULT_LIMIT if "cursor" in request.query_params else self.default_limit
-        if not re.fullmatch(r"[0-9]{1,4}", limit, re.ASCII) or not 1 <= int(limit) <= MAX_LIMIT:
+        try:
+            size = whole_number(limit)
+        except ValueError:
+            size = 0
+        if not 1 <= size <= MAX_LIMIT:
             raise ValidationError({"limit": [f"Must be a whole number from 1 to {MAX_LIMIT}."]})
-        return int(limit)
+        return size
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -374,6 +375,21 @@ def test_invalid_task_filter_is_400(client, query):
 
     assert answer.status_code == 400
     assert set(answer.json()) == {"detail", "errors"}
+
+
+WITH_A_NUMBER = ["/tasks?limit=", "/tasks?station_id=", "/events?after_id="]
+
+
+@pytest.mark.parametrize("one", ["1", "1.0", "01"])
+@pytest.mark.parametrize("query", WITH_A_NUMBER)
+def test_whole_numbers_of_queries_are_read_alike(client, query, one):
+    assert client.get(query + one).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["1.5", "1.000", "1e0", "+1", " 1", ""])
+@pytest.mark.parametrize("query", WITH_A_NUMBER)
+def test_other_numbers_in_queries_are_refused_alike(client, query, number):
+    assert client.get(query + quote(number)).status_code == 400
 
 
 @pytest.mark.parametrize("query", ["kind=lost", "source=", "suggestion_id=0", "source=%00"])

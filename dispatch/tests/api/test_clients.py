@@ -221,6 +221,7 @@ FOREIGN = {
     "page by its referer": {"Referer": "http://evil.example/testserver"},
     "sister subdomain": {"Sec-Fetch-Site": "same-site"},
     "another site": {"Sec-Fetch-Site": "cross-site"},
+    "app on a host of this name": {"Origin": "capacitor://testserver"},
     "broken origin": {"Origin": "http://["},
 }
 OWN = {
@@ -259,3 +260,14 @@ def test_open_api_accepts_writes_of_own_and_listed_pages(client, settings, heade
     answer = client.post("/task/approve", {"suggestion_id": suggestion.id}, JSON, headers=headers)
 
     assert answer.status_code == 200, answer.content
+
+
+@pytest.mark.parametrize("header", ["Origin", "Referer"])
+@pytest.mark.parametrize(("scheme", "status"), [("https", 200), ("http", 403)])
+def test_page_over_plain_http_is_foreign_to_a_request_over_tls(client, header, scheme, status):
+    body = {"suggestion_id": SuggestionFactory().id}
+    page = {header: f"{scheme}://testserver"}
+
+    answer = client.post("/task/approve", body, JSON, headers=page, secure=True)
+
+    assert answer.status_code == status
