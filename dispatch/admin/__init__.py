@@ -1,7 +1,15 @@
+from .feeds import StationFeedAdmin
 from .stations import StationAdmin
 from .suggestions import SuggestionAdmin
 from .tasks import TaskAdmin
 from .tokens import ApiTokenAdmin
 from .users import UserAdmin
 
-__all__ = ["ApiTokenAdmin", "StationAdmin", "SuggestionAdmin", "TaskAdmin", "UserAdmin"]
+__all__ = [
+    "ApiTokenAdmin",
+    "StationAdmin",
+    "StationFeedAdmin",
+    "SuggestionAdmin",
+    "TaskAdmin",
+    "UserAdmin",
+]

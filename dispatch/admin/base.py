@@ -91,3 +91,18 @@ class ConsoleAdmin(admin.ModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Override this, not get_search_results, to search differently."""
         return super().get_search_results(request, queryset, search_term)
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """Rows that the service writes and no one edits."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -14,7 +14,7 @@ from ..models import INT4_MAX, OutageKind, Station, StationStatus, Suggestion, T
 from ..overview.station_search import search_stations
 from ..stations import availability, is_old, label_of, word_of
 from ..texts import isolated
-from .base import ID, ConsoleAdmin
+from .base import ID, ReadOnlyAdmin
 from .moves import ago
 from .routes import attach_names
 
@@ -55,7 +55,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Station)
-class StationAdmin(ConsoleAdmin):
+class StationAdmin(ReadOnlyAdmin):
     """Stations, read-only: their feeds are the only source."""
 
     LOOKUPS = {"system": r"[^\0]+", "state": "[a-z]+"}
@@ -70,7 +70,6 @@ class StationAdmin(ConsoleAdmin):
     search_help_text = "Search by number, short name, name or area."
     sortable_by = ("number", "name")
     ordering = ["id"]
-    actions = None
     change_form_template = "admin/dispatch/station_page.html"
     fields = (
         "state",
@@ -85,15 +84,6 @@ class StationAdmin(ConsoleAdmin):
         "position",
         "gone_at",
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.filled_fields(obj)

@@ -1,14 +1,15 @@
 """Everything on the board, read in a number of queries that does not grow with the city."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from ..kpi import Hour, last_24_hours
-from ..models import FeedKind, StationFeed, Suggestion, Task
+from ..models import FeedKind, StationFeed, StatusPoll, Suggestion, Task
 from ..overview.fill_levels import FillLevel
 from ..overview.moves import (
     OpenSuggestion,
@@ -24,9 +25,12 @@ from .filters import ALL_SHOWN, SUGGESTION_STATES, WARNED, BoardFilters
 
 
 class Feed(NamedTuple):
+    """`late_after`: the age of data that has missed three polls. None: too few polls to tell."""
+
     system: str
     as_of: datetime | None
     trouble: str
+    late_after: timedelta | None
 
 
 @dataclass(frozen=True)
@@ -149,4 +153,6 @@ def read_feeds() -> list[Feed]:
     """Age is taken from the feed's own timestamp: a stuck publisher still answers requests."""
     feeds = StationFeed.objects.filter(kind=FeedKind.STATUS).order_by("system")
     as_of = Coalesce("made_at", "read_at")
-    return [Feed(*row) for row in feeds.values_list("system", as_of, "trouble")]
+    last = StatusPoll.objects.filter(system=OuterRef("system")).order_by("-at").values("at")
+    three_polls = Subquery(last[:1]) - Subquery(last[3:4])
+    return [Feed(*row) for row in feeds.values_list("system", as_of, "trouble", three_polls)]

@@ -9,6 +9,7 @@ const board = document.getElementById("board");
 const notice = document.getElementById("notice");
 const fresh = document.getElementById("fresh");
 const INTERVAL = Number(board.dataset.refreshSeconds) * 1000;
+const HIDDEN_INTERVAL = 60_000;
 const MAX_INTERVAL = 120_000;
 const TIMEOUT = 10_000;
 
@@ -38,6 +39,7 @@ function showAges() {
     time.title ||= time.dateTime.replace("T", " ");
     const text = age((now - Date.parse(time.dateTime)) / 1000) + (time.dataset.after ?? "");
     if (time.textContent !== text) time.textContent = text;
+    time.classList.toggle("behind", now - Date.parse(time.dateTime) > Number(time.dataset.limit) * 1000);
   }
   const seconds = Math.round((Date.now() - lastReply) / 1000);
   fresh.textContent = seconds < 90 ? "" : `As of ${age(seconds)} ago`;
@@ -102,8 +104,8 @@ async function poll() {
 
 function wait() {
   clearTimeout(timer);
-  const pause = failures ? Math.min(INTERVAL * 2 ** (failures - 1), MAX_INTERVAL) : INTERVAL;
-  if (!document.hidden) timer = setTimeout(refresh, pause);
+  const pause = document.hidden ? HIDDEN_INTERVAL : INTERVAL;
+  timer = setTimeout(refresh, failures ? Math.min(pause * 2 ** (failures - 1), MAX_INTERVAL) : pause);
 }
 
 /* One poll at a time: callers share the pending one. */
@@ -148,7 +150,7 @@ const button = document.getElementById("refresh");
 button.hidden = false;
 button.addEventListener("click", refresh);
 window.addEventListener("online", refresh);
-document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : refresh()));
+document.addEventListener("visibilitychange", () => (document.hidden ? wait() : refresh()));
 listeners.push(watchFilters(board, reload), watchMap(board, showAges), watchForms(board, showPage));
 setInterval(showAges, 5000);
 showAges();

@@ -86,8 +86,25 @@ def test_summary_shows_the_failing_feed(dispatcher):
 
     summary = parts(dispatcher)["summary"]
 
-    assert "station feed failing: Not JSON." in words(summary)
+    assert "station feed failing" in words(summary)
+    assert 'title="zoo: Not JSON."' in summary
     assert 'id="n-feed" class="alarm"' in summary
+
+
+def test_feed_is_late_once_it_has_missed_three_polls(dispatcher):
+    now = timezone.now()
+    StationFeed.objects.create(system="bay", kind="status", source="x", read_at=now)
+
+    def limit():
+        found = re.search(r'id="n-feed".*data-limit="([^"]*)"', parts(dispatcher)["summary"])
+        return found and found[1]
+
+    for minutes, expected in ((60, None), (30, None), (9, None), (5, "3300"), (4, "1560")):
+        StatusPoll.objects.create(
+            system="bay", at=now - timedelta(minutes=minutes), in_service=1, empty=0, full=0
+        )
+        StationFeed.objects.update(read_at=timezone.now())
+        assert limit() == expected
 
 
 def test_feed_age_is_that_of_its_own_timestamp(dispatcher):

@@ -4,12 +4,20 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dispatch import services
-from dispatch.models import Station, StationAlias, StationOutage, Suggestion, Task
+from dispatch.models import (
+    Station,
+    StationAlias,
+    StationFeed,
+    StationOutage,
+    Suggestion,
+    Task,
+)
 
 from ..support.factories import (
     MORNING,
@@ -17,6 +25,7 @@ from ..support.factories import (
     StationStatusFactory,
     SuggestionFactory,
     TaskFactory,
+    UserFactory,
 )
 
 pytestmark = pytest.mark.django_db
@@ -172,6 +181,30 @@ def test_station_list_query_count_does_not_grow(dispatcher):
         StationStatusFactory()
 
     assert queries() == few <= 7
+
+
+# The feeds
+
+
+def test_feed_list_shows_the_trouble_of_a_failing_feed(dispatcher):
+    StationFeed.objects.create(system="bay", kind="status", source="s.json", trouble="Down <b>.")
+    StationFeed.objects.create(system="sj", kind="status", source="t.json", read_at=timezone.now())
+
+    page = html(dispatcher, "/admin/dispatch/stationfeed/")
+
+    failing, working = page.split("<tr>")[2:]
+    assert all(word in failing for word in ("failing", "Down &lt;b&gt;.", "never"))
+    assert all(word in working for word in ("OK", "ago"))
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 200), (None, 403)])
+def test_feed_list_needs_permission_to_view_stations(client, roles, role, status):
+    user = UserFactory(is_superuser=False)
+    user.groups.set(Group.objects.filter(name=role))
+    client.force_login(user)
+
+    assert client.get("/admin/dispatch/stationfeed/").status_code == status
+    assert client.post("/admin/dispatch/stationfeed/add/").status_code == 403
 
 
 # The station page
