@@ -108,8 +108,8 @@ def test_slow_refresh_does_not_bring_back_an_approved_row(browse):
         tab.open(BOARD)
         page = tab.page
         old = page.request.get(f"{tab.url}{BOARD}state.json")
-        held = hold(page, "**/state.json")
-        with page.expect_request("**/state.json"):
+        held = hold(page, "**/state.json*")
+        with page.expect_request("**/state.json*"):
             page.locator("#refresh").click()
         page.locator(approve(suggestion)).click()
         messages(page)
@@ -117,7 +117,7 @@ def test_slow_refresh_does_not_bring_back_an_approved_row(browse):
         page.locator(f"#p{suggestion.id}").wait_for(state="detached")
         # The next refresh starts as soon as this one is done.
         page.evaluate("setInterval(() => document.getElementById('refresh').click())")
-        with page.expect_request("**/state.json"):
+        with page.expect_request("**/state.json*"):
             held[0].fulfill(response=old)
         assert page.locator(f"#p{suggestion.id}").count() == 0
         assert page.locator(f"#t{Task.objects.get().id}").count() == 1
@@ -334,6 +334,7 @@ def test_signed_out_dispatcher_is_told_to_sign_in(browse):
     assert Suggestion.objects.get() == suggestion
 
 
+@pytest.mark.parametrize("hour", ["day", "night"])
 def test_board_fits_phone_and_desktop_with_long_names(browse, hour):
     station(4, 20, 0, name="A-very-long-name" * 12)
     station(5, 0, 20, name="Long name " * 20)
