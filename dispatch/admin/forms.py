@@ -20,7 +20,7 @@ class DateTimeInput(forms.DateTimeInput):
         super().__init__(attrs={"step": "any"}, format="%Y-%m-%dT%H:%M:%S")
 
 
-class MoveForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot subscript it.
+class MoveForm(forms.ModelForm):
     """A new suggestion or task."""
 
     def clean(self) -> dict[str, Any] | None:

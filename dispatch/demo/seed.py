@@ -23,9 +23,9 @@ POLL_MINUTES = 10
 
 MOVES = [
     (100, 200, 5, 20, "Station 100 is full, Station 200 needs bikes"),
-    (104, 209, 12, 55, "Old Market: 32 of 32; Ash Way at 1st Row has been empty since the morning"),
-    (302, 306, 6, 30, "Birch Rd at 6th Ct is empty; 30 rides are expected from there by noon"),
-    (108, 217, 8, 0, "Lectures at the University end at noon: 40 rides expected, 6 bikes there"),
+    (104, 209, 12, 55, "Ash Way at 1st Row has been empty since the morning"),
+    (302, 306, 6, 30, "30 rides are expected from Birch Rd at 6th Ct by noon"),
+    (108, 217, 8, 0, "Lectures at the University end at noon: 40 rides expected"),
     (113, 213, 7, -20, "Library Square fills by the afternoon; there is time"),
 ]
 

@@ -117,10 +117,6 @@ class Balance:
             return (fill - self.high) / (1 - self.high)
         return 0
 
-    @property
-    def summary(self) -> str:
-        station = self.station
-        return f"{station.name}: {station.bikes} of {station.size}"
 
 
 def plan_moves(
@@ -223,19 +219,28 @@ class Plan:
         self, source: Balance, target: Balance, qty: int, distance: float
     ) -> PlannedMove:
         severity = max(source.severity, target.severity)
-        worse, other = sorted((source, target), key=lambda each: -each.severity)
         move = PlannedMove(
             from_station_id=source.station.number,
             to_station_id=target.station.number,
             qty=qty,
             priority=LEAST_PRIORITY + round((MOST_PRIORITY - LEAST_PRIORITY) * severity),
-            reason=f"{worse.summary} bikes; {other.summary}",
+            reason=reason_for(source.severity, target.severity),
             distance=distance,
         )
         source.promised_out += qty
         target.promised_in += qty
         self.excluded.add((source.station.number, target.station.number))
         return move
+
+
+def reason_for(source: float, target: float) -> str:
+    """Why a move helps, from the severity of both stations; their numbers will have changed."""
+    parts = []
+    if source:
+        parts.append("from a full station" if source == 1 else "from a station low on docks")
+    if target:
+        parts.append("to an empty station" if target == 1 else "to a station low on bikes")
+    return " ".join(parts).capitalize()
 
 
 def fill_of_areas(stations: list[StationState], areas: list[Area]) -> dict[Area, float]:

@@ -65,7 +65,7 @@ def test_a_suggestion_has_reason_priority_and_expiry():
 
     suggestion = Suggestion.objects.get()
     assert (suggestion.from_station_id, suggestion.to_station_id, suggestion.qty) == (1, 2, 10)
-    assert suggestion.reason == "Station 1: 20 of 20 bikes; Station 2: 0 of 20"
+    assert suggestion.reason == "From a full station to an empty station"
     assert (suggestion.source, suggestion.priority) == ("suggester", 60)
     left = suggestion.expires_at - suggestion.created_at
     assert timedelta(minutes=59) < left < timedelta(minutes=61)
@@ -275,8 +275,8 @@ def test_a_dry_run_prints_an_aligned_table_and_changes_nothing():
 
     assert suggest("--dry-run").splitlines() == [
         "from    to  bikes  priority   km  reason",
-        "   1  1002      7        60  1.0  Station 1: 20 of 20 bikes; Station 1002: 0 of 20",
-        "   1     3      6        48  1.5  Station 3: 1 of 20 bikes; Station 1: 20 of 20",
+        "   1  1002      7        60  1.0  From a full station to an empty station",
+        "   1     3      6        48  1.5  To a station low on bikes",
         "Dry run, nothing was changed: 2 moves of 13 bikes for 3 stations.",
     ]
     assert Suggestion.objects.get() == mine
