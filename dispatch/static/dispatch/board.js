@@ -37,7 +37,8 @@ function showAges() {
   const now = Date.now() - clockOffset;
   for (const time of document.querySelectorAll("time.age")) {
     time.title ||= time.dateTime.replace("T", " ");
-    const text = age((now - Date.parse(time.dateTime)) / 1000) + (time.dataset.after ?? "");
+    const { before = "", after = "" } = time.dataset;
+    const text = before + age((now - Date.parse(time.dateTime)) / 1000) + after;
     if (time.textContent !== text) time.textContent = text;
     time.classList.toggle("behind", now - Date.parse(time.dateTime) > Number(time.dataset.limit) * 1000);
   }
