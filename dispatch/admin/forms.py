@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 
 from .. import services
-from ..models import INT4_MAX, TEXT_LENGTH
+from ..models import INT4_MAX, TEXT_LENGTH, WORKER_ID_LENGTH
 from ..services import Report
 from ..texts import is_printable
 
@@ -57,7 +57,7 @@ def validate_single_line(text: str) -> None:
 class ReassignForm(forms.Form):
     worker_id = forms.CharField(
         label="Crew",
-        max_length=200,
+        max_length=WORKER_ID_LENGTH,
         validators=[validate_single_line],
         widget=forms.TextInput(attrs={"autofocus": True}),
         help_text="The name the crew signs in with, such as van-3.",

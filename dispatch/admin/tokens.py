@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
-from ..models import ApiToken
+from ..models import WORKER_ID_LENGTH, ApiToken
 from ..texts import isolated
 from .forms import validate_single_line
 from .operations import Operation, OperationsAdmin
@@ -25,7 +25,7 @@ class TokenForm(forms.ModelForm):
         label="Crew",
         required=False,
         empty_value=None,
-        max_length=200,
+        max_length=WORKER_ID_LENGTH,
         validators=[validate_single_line],
         help_text=ApiToken._meta.get_field("worker_id").help_text,
     )

@@ -4,13 +4,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ..models import TEXT_LENGTH
+from ..models import TEXT_LENGTH, WORKER_ID_LENGTH
 from ..texts import is_printable
 from ..values import time_with_zone, whole_number
 
 INT8_MAX = 9_223_372_036_854_775_807
 SPACE_OF_OFFSET = re.compile(r" (?=\d\d:\d\d\Z)", re.ASCII)
-LONGEST_WORKER_ID = 200
 
 
 def one_line(text: str) -> None:
@@ -87,7 +86,7 @@ class ReportedTimeField(serializers.DateTimeField):
 class WorkerIdField(StrictCharField):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("help_text", "The crew, by any name that you choose.")
-        super().__init__(max_length=LONGEST_WORKER_ID, validators=[one_line], **kwargs)
+        super().__init__(max_length=WORKER_ID_LENGTH, validators=[one_line], **kwargs)
 
 
 class ReasonField(StrictCharField):

@@ -17,11 +17,10 @@ from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier
 
 from ..exceptions import Refusal
-from ..models import INT4_MAX, TEXT_LENGTH, TaskStatus
+from ..models import INT4_MAX, TEXT_LENGTH, WORKER_ID_LENGTH, TaskStatus
 
 BATCH = 1000
 CONNECT_SECONDS = 10
-LONGEST_WORKER_ID = 200
 YEARS = range(2000, 9000)
 # JavaScript clients read larger ones wrongly, and an id at the end of bigint would be the last one.
 LARGEST_ID = 2**53 - 1
@@ -63,8 +62,8 @@ class OriginalRow:
             "its qty is not 1 or more": isinstance(self.qty, int) and 1 <= self.qty <= INT4_MAX,
             f"its reason has over {TEXT_LENGTH:,} characters": len(self.reason or "")
             <= TEXT_LENGTH,
-            f"its worker_id has over {LONGEST_WORKER_ID} characters": len(self.worker_id or "")
-            <= LONGEST_WORKER_ID,
+            f"its worker_id has over {WORKER_ID_LENGTH} characters": len(self.worker_id or "")
+            <= WORKER_ID_LENGTH,
             "its created_at is not in the years 2000 to 8999": self.created_at is None
             or self.created_at.year in YEARS,
             f"its status is {self.status}": self.status in ("", *STATUSES),

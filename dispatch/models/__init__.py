@@ -2,7 +2,15 @@
 
 from .claim_keys import ClaimKey
 from .events import EventKind, TaskEvent, no_details
-from .moves import INT4_MAX, PRIORITY_MAX, PRIORITY_MIN, SOURCE_LENGTH, TEXT_LENGTH, Move
+from .moves import (
+    INT4_MAX,
+    PRIORITY_MAX,
+    PRIORITY_MIN,
+    SOURCE_LENGTH,
+    TEXT_LENGTH,
+    WORKER_ID_LENGTH,
+    Move,
+)
 from .stations import (
     FIRST_OWN_NUMBER,
     FeedKind,
@@ -28,6 +36,7 @@ __all__ = [
     "PRIORITY_MIN",
     "SOURCE_LENGTH",
     "TEXT_LENGTH",
+    "WORKER_ID_LENGTH",
     "ApiToken",
     "ClaimKey",
     "EventKind",

@@ -3,6 +3,8 @@ from datetime import timedelta
 from django.db import models
 from django.db.models.functions import Now
 
+from .moves import WORKER_ID_LENGTH
+
 CLAIM_KEY_LIFE = timedelta(hours=24)
 
 
@@ -20,7 +22,7 @@ class ClaimKey(models.Model):
     id = models.BigAutoField(primary_key=True)
     actor = models.CharField(max_length=200)
     key = models.CharField(max_length=255)
-    worker_id = models.CharField(max_length=200)
+    worker_id = models.CharField(max_length=WORKER_ID_LENGTH)
     task_id = models.BigIntegerField()
     created_at = models.DateTimeField(db_default=Now())
 

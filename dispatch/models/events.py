@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from .moves import SOURCE_LENGTH
+from .moves import SOURCE_LENGTH, WORKER_ID_LENGTH
 
 
 class EventKind(models.TextChoices):
@@ -50,7 +50,7 @@ class TaskEvent(models.Model):
     task_id = models.BigIntegerField(null=True)
     suggestion_id = models.BigIntegerField(null=True)
     attempt = models.IntegerField(null=True)
-    worker_id = models.CharField(max_length=200, null=True)
+    worker_id = models.CharField(max_length=WORKER_ID_LENGTH, null=True)
     actor = models.CharField(max_length=200)
     # The source of the suggestion behind it, so that a job can follow its own suggestions.
     source = models.CharField(max_length=SOURCE_LENGTH, blank=True, db_default="")

@@ -9,8 +9,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 PRIORITY_MIN, PRIORITY_MAX = -100, 100
-# Characters of a reason or note, and of the name of a job.
-TEXT_LENGTH, SOURCE_LENGTH = 2000, 100
+# Characters of a reason or note, of the name of a job, and of that of a crew.
+TEXT_LENGTH, SOURCE_LENGTH, WORKER_ID_LENGTH = 2000, 100, 200
 # The largest value of an integer column.
 INT4_MAX = 2_147_483_647
 

@@ -12,6 +12,7 @@ from .moves import (
     PRIORITY_MAX,
     SOURCE_LENGTH,
     TEXT_LENGTH,
+    WORKER_ID_LENGTH,
     Move,
     MoveQuerySet,
     no_creation_in_the_future,
@@ -127,7 +128,7 @@ class Task(Move):
         db_default=TaskStatus.READY.value,
         editable=False,
     )
-    worker_id = models.CharField("worker", max_length=200, null=True, editable=False)
+    worker_id = models.CharField("worker", max_length=WORKER_ID_LENGTH, null=True, editable=False)
     # Not a foreign key: approval deletes the suggestion.
     suggestion_id = models.BigIntegerField("suggestion", null=True, unique=True, editable=False)
     source = models.CharField(max_length=SOURCE_LENGTH, blank=True, db_default="", editable=False)

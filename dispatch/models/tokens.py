@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import ExpressionWrapper, OuterRef, Q
 from django.db.models.functions import Now
 
-from .moves import is_a_date
+from .moves import WORKER_ID_LENGTH, is_a_date
 from .users import User
 
 # last_used_at is at most this old: updating it for each request would cost a write each time.
@@ -55,7 +55,7 @@ class ApiToken(models.Model):
     label = models.CharField(max_length=100, help_text="The phone or job that uses it.")
     worker_id = models.CharField(
         "worker",
-        max_length=200,
+        max_length=WORKER_ID_LENGTH,
         null=True,
         blank=True,
         help_text="The crew that uses it. Empty: it is not for a crew.",

@@ -9,7 +9,10 @@ import pytest
 from django.test import Client
 from playwright.sync_api import sync_playwright
 
+from .server import PLAIN_HOST
+
 ARGUMENTS = [
+    f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

@@ -17,6 +17,8 @@ from django.db import connection
 from deploy.private import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
+# A name of this machine that is not localhost: over plain HTTP, browsers do not trust it.
+PLAIN_HOST = "dispatch.test"
 START_SECONDS = 30
 STOP_SECONDS = 15
 
@@ -102,7 +104,7 @@ def server_environment(**environment: str) -> dict[str, str]:
         "DATABASE_URL": database_url(),
         # The tests' own key: a session made in this process is valid on the server.
         "SECRET_KEY": settings.SECRET_KEY,
-        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "ALLOWED_HOSTS": f"127.0.0.1,localhost,{PLAIN_HOST}",
         "API_AUTH": "open",
         "HTTPS_ONLY": "false",
         "LOG_LEVEL": "WARNING",
