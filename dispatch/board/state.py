@@ -1,15 +1,12 @@
 """Everything on the board, read in a number of queries that does not grow with the city."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
 
-from django.db.models import OuterRef, Subquery
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from ..kpi import Hour, last_24_hours
-from ..models import FeedKind, StationFeed, StatusPoll, Suggestion, Task
+from ..models import Suggestion, Task
 from ..overview.fill_levels import FillLevel
 from ..overview.moves import (
     OpenSuggestion,
@@ -20,17 +17,10 @@ from ..overview.moves import (
     read_tasks,
 )
 from ..overview.station_views import StationView, StationViews, read_stations
+from .calls import Call, read_calls
 from .crews import CompletedTask, Crew, read_completed, read_holders, summarize_crews
+from .feeds import Feed, read_feeds
 from .filters import ALL_SHOWN, SUGGESTION_STATES, WARNED, BoardFilters
-
-
-class Feed(NamedTuple):
-    """`late_after`: the age of data that has missed three polls. None: too few polls to tell."""
-
-    system: str
-    as_of: datetime | None
-    trouble: str
-    late_after: timedelta | None
 
 
 @dataclass(frozen=True)
@@ -81,6 +71,7 @@ class Board:
     """The filters narrow the suggestions and the tasks, nothing else."""
 
     now: datetime
+    calls: list[Call]
     filters: BoardFilters
     options: FilterOptions
     summary: Summary
@@ -97,11 +88,13 @@ def read_board(now: datetime, filters: BoardFilters) -> Board:
     stations = read_stations(now)
     suggestions = find_suggestions(filters, stations, now)
     tasks = find_tasks(filters, stations, now)
+    feeds = read_feeds()
     return Board(
         now,
+        read_calls(stations, feeds),
         filters,
         read_options(filters, stations),
-        summarize(stations, completed),
+        summarize(stations, completed, feeds),
         sorted(stations.values(), key=lambda each: (-each.urgency, each.name, each.id)),
         suggestions,
         tasks,
@@ -110,7 +103,7 @@ def read_board(now: datetime, filters: BoardFilters) -> Board:
     )
 
 
-def summarize(stations: StationViews, completed: list[CompletedTask]) -> Summary:
+def summarize(stations: StationViews, completed: list[CompletedTask], feeds: list[Feed]) -> Summary:
     return Summary(
         Suggestion.objects.count(),
         count_tasks(Task.objects.open()),
@@ -118,7 +111,7 @@ def summarize(stations: StationViews, completed: list[CompletedTask]) -> Summary
         stations.count(FillLevel.FULL),
         stations.stockout_percent,
         sum(task.bikes for task in completed),
-        read_feeds(),
+        feeds,
     )
 
 
@@ -147,12 +140,3 @@ def read_options(filters: BoardFilters, stations: StationViews) -> FilterOptions
     return FilterOptions(
         sorted({*areas, filters.area} - {""}), sorted({*sources, filters.source} - {""})
     )
-
-
-def read_feeds() -> list[Feed]:
-    """Age is taken from the feed's own timestamp: a stuck publisher still answers requests."""
-    feeds = StationFeed.objects.filter(kind=FeedKind.STATUS).order_by("system")
-    as_of = Coalesce("made_at", "read_at")
-    last = StatusPoll.objects.filter(system=OuterRef("system")).order_by("-at").values("at")
-    three_polls = Subquery(last[:1]) - Subquery(last[3:4])
-    return [Feed(*row) for row in feeds.values_list("system", as_of, "trouble", three_polls)]

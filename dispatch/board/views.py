@@ -34,6 +34,7 @@ from .version import version_of
 
 REFRESH_SECONDS = 15
 PARTS = (
+    "calls",
     "summary",
     "filters",
     "map",

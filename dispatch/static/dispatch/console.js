@@ -1,6 +1,7 @@
-/* Row buttons reload the list: restore the scroll position. */
+/* What every page of the console has in common. */
 "use strict";
 
+// Row buttons reload the list: restore the scroll position.
 const POSITION = `scroll ${location.pathname}`;
 
 document.addEventListener("click", (event) => {
@@ -14,5 +15,12 @@ window.addEventListener("load", () => {
   if (position !== null && document.getElementById("result_list")) {
     sessionStorage.removeItem(POSITION);
     window.scrollTo(0, Number(position));
+  }
+});
+
+// Ctrl+Enter sends the form that a reason is typed into.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea")) {
+    event.target.form.requestSubmit();
   }
 });

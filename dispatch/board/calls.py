@@ -1,0 +1,53 @@
+"""What calls a dispatcher back to the board: overdue tasks, failing feeds, urgent suggestions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.template.defaultfilters import pluralize
+
+from ..models import Suggestion, Task
+from ..overview.station_views import StationViews
+from ..texts import isolated
+from .feeds import Feed
+
+LEAST_URGENT = 50
+CALLS_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Call:
+    """`key` is the same for as long as the cause lasts. `priority`: of a suggestion, else None."""
+
+    key: str
+    text: str
+    priority: int | None = None
+
+
+def read_calls(stations: StationViews, feeds: list[Feed]) -> list[Call]:
+    """The board's filters hide none of them."""
+    return [*failing(feeds), *overdue(stations), *urgent(stations)]
+
+
+def failing(feeds: list[Feed]) -> Iterator[Call]:
+    for feed in feeds:
+        if feed.trouble:
+            yield Call(f"feed {feed.system}", f"Station feed {isolated(feed.system)} is failing.")
+
+
+def overdue(stations: StationViews) -> Iterator[Call]:
+    for task in Task.objects.overdue().order_by("assigned_at", "id")[:CALLS_SHOWN]:
+        crew, move = isolated(task.worker_id or ""), describe(task, stations)
+        yield Call(f"task {task.pk} {task.attempt}", f"Task {task.pk} of {crew} is overdue: {move}")
+
+
+def urgent(stations: StationViews) -> Iterator[Call]:
+    found = Suggestion.objects.filter(priority__gte=LEAST_URGENT)
+    for suggestion in found.order_by("-priority", "created_at", "id")[:CALLS_SHOWN]:
+        text = f"Urgent suggestion {suggestion.pk}: {describe(suggestion, stations)}"
+        yield Call(f"suggestion {suggestion.pk}", text, suggestion.priority)
+
+
+def describe(move: Suggestion | Task, stations: StationViews) -> str:
+    source, target = stations[move.from_station_id].name, stations[move.to_station_id].name
+    bikes = f"{move.qty} bike{pluralize(move.qty)}"
+    return f"{bikes}, {isolated(source)} to {isolated(target)}."

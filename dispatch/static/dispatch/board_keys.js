@@ -1,0 +1,39 @@
+/* Single-key shortcuts. They can be switched off, and do nothing while someone types. */
+import { setting } from "./board_settings.js";
+
+const settings = document.getElementById("settings");
+const suggestions = document.querySelector("[data-part=suggestions]");
+
+function step(by) {
+  const active = document.activeElement.closest(".row");
+  const list = active?.parentNode ?? suggestions;
+  const rows = [...list.querySelectorAll(".row:not([inert])")];
+  const next = active ? rows[rows.indexOf(active) + by] : rows.at(by > 0 ? 0 : -1);
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+function press(selector) {
+  document.activeElement.closest(".row")?.querySelector(selector)?.click();
+}
+
+const KEYS = {
+  j: () => step(1),
+  k: () => step(-1),
+  a: () => press(".approve"),
+  f: () => press(".fit"),
+  r: () => press(".reject"),
+  u: () => press(".undo"),
+  "/": () => document.getElementById("search")?.focus(),
+  "?": () => settings.showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
+  const busy = typing || document.querySelector("dialog[open]");
+  if (busy || event.ctrlKey || event.metaKey || event.altKey || event.repeat || !setting("keys")) return;
+  const act = KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});

@@ -1,0 +1,42 @@
+/* What a dispatcher chooses for the board, kept in this browser. */
+
+const form = document.querySelector("#settings form");
+const STORE = "board settings";
+
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(STORE)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/* The chosen value, or else the one that the page came with. */
+export function setting(name) {
+  const field = form.elements[name];
+  return field.type === "checkbox" ? field.checked : field.value;
+}
+
+export function set(name, value) {
+  form.elements[name].checked = value;
+  save();
+}
+
+function save() {
+  const fields = [...form.elements].filter((field) => field.name);
+  localStorage.setItem(STORE, JSON.stringify(Object.fromEntries(fields.map(({ name }) => [name, setting(name)]))));
+}
+
+export function onSettings(listen) {
+  form.addEventListener("change", listen);
+}
+
+for (const [name, value] of Object.entries(read())) {
+  const field = form.elements[name];
+  if (field?.type === "checkbox") field.checked = value;
+  else if (field) field.value = value;
+}
+onSettings(save);
+const button = document.getElementById("open-settings");
+button.hidden = false;
+button.addEventListener("click", () => form.parentNode.showModal());
