@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
-from ..services.ingest import SuggestionRow
+from ..services.ingest import SuggestionRow, check_expiry, check_reason, check_stations
 from ..values import time_with_zone, whole_number
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(SuggestionRow)}
 COLUMNS = list(FIELDS)
 REQUIRED = [field.name for field in FIELDS.values() if field.required]
 NUMBERS = {"from_station_id", "to_station_id", "qty", "priority"}
+CHECKS: dict[str, Callable[[Any], None]] = {"reason": check_reason, "expires_at": check_expiry}
 MOST_PROBLEMS = 8
 LONGEST_SHOWN = 200
 
@@ -43,8 +44,8 @@ class RowMaker:
         if not problems:
             try:
                 return msgspec.convert(values, SuggestionRow)
-            except msgspec.ValidationError as error:
-                problems = dict(invalid(values)) or {"": str(error)}
+            except msgspec.ValidationError:
+                problems = dict(invalid(values))
         raise RowError(sentence(problems))
 
     def _read(self, record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -65,15 +66,22 @@ class RowMaker:
 
 
 def invalid(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each field that is missing or out of range, with the reason."""
+    """Yield each field that is missing or wrong, with the reason; "" stands for both stations."""
     for name, field in FIELDS.items():
         if name in values:
             try:
-                msgspec.convert(values[name], field.type)
-            except msgspec.ValidationError as error:
-                yield name, str(error)
+                value = msgspec.convert(values[name], field.type)
+                if name in CHECKS:
+                    CHECKS[name](value)
+            except ValueError as error:
+                yield name, str(error).removeprefix(f"{name}: ")
         elif field.required:
             yield name, "missing"
+    if "from_station_id" in values and "to_station_id" in values:
+        try:
+            check_stations(values["from_station_id"], values["to_station_id"])
+        except ValueError as error:
+            yield "", str(error)
 
 
 def sentence(problems: dict[str, str]) -> str:

@@ -46,20 +46,33 @@ class SuggestionRow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
     def __post_init__(self) -> None:
-        if self.from_station_id == self.to_station_id:
-            raise ValueError("from_station_id and to_station_id must differ")
-        if not self.reason.strip():
-            raise ValueError("reason: must not be empty")
-        if not is_storable(self.reason):
-            raise ValueError("reason: cannot store a NUL or half a surrogate pair")
-        if self.expires_at is not None:
-            if self.expires_at.tzinfo is None:
-                raise ValueError("expires_at: needs a time zone")
-            if abs(self.expires_at.utcoffset() or timedelta()) >= OFFSET_LIMIT:
-                raise ValueError("expires_at: the time zone's offset must be less than 16 hours")
-            if self.expires_at.year not in EXPIRY_YEARS:
-                first, last = EXPIRY_YEARS[0], EXPIRY_YEARS[-1]
-                raise ValueError(f"expires_at: the year must be from {first} to {last}")
+        check_stations(self.from_station_id, self.to_station_id)
+        check_reason(self.reason)
+        check_expiry(self.expires_at)
+
+
+def check_stations(source: int, target: int) -> None:
+    if source == target:
+        raise ValueError("from_station_id and to_station_id must differ")
+
+
+def check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise ValueError("reason: must not be empty")
+    if not is_storable(reason):
+        raise ValueError("reason: cannot store a NUL or half a surrogate pair")
+
+
+def check_expiry(expires_at: datetime | None) -> None:
+    if expires_at is None:
+        return
+    if expires_at.tzinfo is None:
+        raise ValueError("expires_at: needs a time zone")
+    if abs(expires_at.utcoffset() or timedelta()) >= OFFSET_LIMIT:
+        raise ValueError("expires_at: the time zone's offset must be less than 16 hours")
+    if expires_at.year not in EXPIRY_YEARS:
+        first, last = EXPIRY_YEARS[0], EXPIRY_YEARS[-1]
+        raise ValueError(f"expires_at: the year must be from {first} to {last}")
 
 
 def is_storable(text: str) -> bool:

@@ -272,6 +272,15 @@ BAD_JSON = {
     "nan": (line().replace("5", "NaN"), "not valid JSON: NaN"),
     "negative station": (line(from_station_id=-1), "from_station_id: Expected `int` >= 0"),
     "loop": (line(to_station_id=1), "from_station_id and to_station_id must differ"),
+    "three faults": (
+        line(to_station_id=1, qty=0, reason=" "),
+        "qty: Expected `int` >= 1; reason: must not be empty;"
+        " from_station_id and to_station_id must differ",
+    ),
+    "fault and year": (
+        line(qty=0, expires_at="9999-12-31T23:59:59Z"),
+        "qty: Expected `int` >= 1; expires_at: the year must be",
+    ),
     "empty": (line(reason=""), "reason: missing"),
     "blank": (line(reason=" \t\u2003"), "reason: must not be empty"),
     "long": (line(reason="x" * 2001), "reason: Expected `str` of length <= 2000"),
