@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 
 from .. import services
-from ..models import INT4_MAX, TEXT_LENGTH, WORKER_ID_LENGTH
+from ..models import INT4_MAX, TEXT_LENGTH, WORKER_ID_LENGTH, RejectionCode
 from ..services import Report
 from ..texts import is_printable
 
@@ -41,12 +41,28 @@ class ReasonForm(forms.Form):
     )
 
 
-class RejectForm(ReasonForm):
-    reason = forms.CharField(
-        max_length=TEXT_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        help_text="The team that owns the model will read this.",
+class RejectForm(forms.Form):
+    """A reason to choose, or one to write: text alone is the code "other"."""
+
+    code = forms.ChoiceField(
+        label="Reason", choices=RejectionCode.choices, required=False, widget=forms.RadioSelect
     )
+    reason = forms.CharField(
+        label="Details",
+        max_length=TEXT_LENGTH,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Required for “Other”. The team that owns the model will read this.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        answers = {
+            **self.cleaned_data,
+            "code": self.cleaned_data.get("code") or RejectionCode.OTHER,
+        }
+        if answers["code"] == RejectionCode.OTHER and not answers.get("reason"):
+            self.add_error("reason", "Choose a reason, or enter one.")
+        return answers
 
 
 def validate_single_line(text: str) -> None:

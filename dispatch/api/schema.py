@@ -82,7 +82,14 @@ REJECTED = {
     "worker_id": None,
     "actor": "maria",
     "source": "demand-v2",
-    "details": {**PROPOSED_MOVE, "rejection": "Road works at station 200"},
+    "details": {
+        **PROPOSED_MOVE,
+        "code": "station_closed",
+        "rejection": "Road works at station 200",
+        "priority": 0,
+        "suggested_at": "2024-01-15T10:20:00+00:00",
+        "expires_at": None,
+    },
 }
 SUGGESTION_DECIDED = "Suggestion not found. If it was already decided, `detail` names the decision."
 

@@ -3,13 +3,28 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from django.db.models import Count, Exists, FloatField, Max, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Extract, Floor
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    FloatField,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce, Extract, Floor
 
 from ..models import (
     EventKind,
     FeedWatch,
     OutageKind,
+    RejectionCode,
     Station,
     StationOutage,
     StatusPoll,
@@ -22,6 +37,8 @@ from .work import Completion, Decision
 ASSIGNED = [EventKind.CLAIMED, EventKind.REASSIGNED]
 ENTERED = [EventKind.APPROVED, EventKind.CREATED]
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
+# Earlier versions recorded rejections without a code.
+OTHER = Value(RejectionCode.OTHER.value)
 
 
 def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
@@ -109,8 +126,15 @@ def first_claims_between(start: datetime, end: datetime) -> Iterator[Interval]:
 
 
 def decisions_between(start: datetime, end: datetime) -> Iterator[Decision]:
-    """Yield the decisions on suggestions, counted by source and kind."""
-    events = events_between(start, end).filter(kind__in=DECIDED)
-    counted = events.values_list("source", "kind").annotate(count=Count("id"))
-    for row in counted.order_by("source", "kind"):
+    """Yield the decisions on suggestions, counted by source, kind and rejection code.
+
+    A decision that was undone does not count.
+    """
+    undone = TaskEvent.objects.filter(
+        kind=EventKind.UNDONE, suggestion_id=OuterRef("suggestion_id")
+    )
+    events = events_between(start, end).filter(kind__in=DECIDED).exclude(Exists(undone))
+    code = Case(When(kind=EventKind.REJECTED, then=Coalesce(KT("details__code"), OTHER)))
+    counted = events.annotate(code=code).values_list("source", "kind", "code")
+    for row in counted.annotate(count=Count("id")).order_by("source", "kind", "code"):
         yield Decision(*row)

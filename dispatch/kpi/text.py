@@ -123,7 +123,14 @@ def wait(label: str, of: Wait) -> Row:
 def sources(report: KpiReport) -> Iterator[str]:
     if report.sources:
         yield from table(
-            ("Suggestions by source", "approved", "rejected", "expired", "approved of decided"),
+            (
+                "Suggestions by source",
+                "approved",
+                "rejected",
+                "expired",
+                "approved of decided",
+                "why rejected",
+            ),
             [
                 (
                     shown(s.source) or "(none)",
@@ -131,6 +138,7 @@ def sources(report: KpiReport) -> Iterator[str]:
                     f"{s.rejected:,}",
                     f"{s.expired:,}",
                     percent(s.approval_rate, 0),
+                    s.reasons or "-",
                 )
                 for s in report.sources
             ],

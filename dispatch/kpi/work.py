@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from statistics import median, quantiles
 
-from ..models import EventKind
+from ..models import EventKind, RejectionCode
 from .intervals import HOURS, Interval, minutes
 from .periods import Period
 
@@ -24,8 +24,11 @@ class Completion:
 
 @dataclass(frozen=True)
 class Decision:
+    """`code`: why it was rejected. None: it was not."""
+
     source: str
     kind: str
+    code: str | None
     count: int
 
 
@@ -61,7 +64,7 @@ class Work:
 @dataclass(frozen=True)
 class SourceFigures:
     """The decisions on a source's suggestions. Rates are percent of those approved or rejected;
-    None: there are none."""
+    None: there are none. `rejected_because`: the number of rejections for each code."""
 
     source: str
     approved: int
@@ -69,6 +72,13 @@ class SourceFigures:
     expired: int
     approval_rate: float | None
     rejection_rate: float | None
+    rejected_because: dict[str, int]
+
+    @property
+    def reasons(self) -> str:
+        """The rejections in words, the most frequent reason first."""
+        ordered = sorted(self.rejected_because.items(), key=lambda item: -item[1])
+        return ", ".join(f"{RejectionCode(code).label} {count:,}" for code, count in ordered)
 
 
 def wait_of(intervals: Iterable[Interval]) -> Wait:
@@ -121,8 +131,11 @@ def by_source(decisions: Iterable[Decision]) -> Iterator[SourceFigures]:
     ordered = sorted(decisions, key=lambda decision: decision.source)
     for source, group in groupby(ordered, key=lambda decision: decision.source):
         counts: Counter[str] = Counter()
+        codes: Counter[str] = Counter()
         for decision in group:
             counts[decision.kind] += decision.count
+            if decision.code is not None:
+                codes[decision.code] += decision.count
         approved, rejected = counts[EventKind.APPROVED], counts[EventKind.REJECTED]
         decided = approved + rejected
         yield SourceFigures(
@@ -132,4 +145,5 @@ def by_source(decisions: Iterable[Decision]) -> Iterator[SourceFigures]:
             counts[EventKind.EXPIRED],
             100 * approved / decided if decided else None,
             100 * rejected / decided if decided else None,
+            dict(codes),
         )

@@ -1,7 +1,7 @@
 """Tables and their rules. PostgreSQL enforces the rules: constraints, triggers, defaults."""
 
 from .claim_keys import ClaimKey
-from .events import EventKind, TaskEvent, no_details
+from .events import EventKind, RejectionCode, TaskEvent, no_details
 from .moves import (
     INT4_MAX,
     PRIORITY_MAX,
@@ -44,6 +44,7 @@ __all__ = [
     "FeedWatch",
     "Move",
     "OutageKind",
+    "RejectionCode",
     "Station",
     "StationAlias",
     "StationFeed",

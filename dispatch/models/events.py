@@ -29,6 +29,16 @@ class EventKind(models.TextChoices):
     LATE_REPORT = "late_report"
 
 
+class RejectionCode(models.TextChoices):
+    STATION_CLOSED = "station_closed", "Station closed"
+    NO_CREW = "no_crew", "No crew"
+    WRONG_NUMBERS = "wrong_numbers", "Wrong numbers"
+    ALREADY_BALANCED = "already_balanced", "Already balanced"
+    EVENT = "event"
+    # Written out in the reason.
+    OTHER = "other"
+
+
 def no_details() -> dict[str, Any]:
     return {}
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
-from ..exceptions import NotFound
-from ..models import EventKind, Suggestion, TaskEvent
+from ..exceptions import NotFound, Refusal
+from ..models import EventKind, RejectionCode, Suggestion, TaskEvent
 from .doubts import doubts_about
 from .events import record_suggestion
 from .rows import SUGGESTION_COLUMNS, run, suggestion_from
@@ -70,15 +70,23 @@ def describe_undo(undo: TaskEvent) -> str:
 
 
 @transaction.atomic(durable=True)
-def reject_suggestion(suggestion_id: int, *, actor: str, reason: str) -> TaskEvent:
-    """Remove a suggestion. The event keeps it and the reason: for the job that proposed it, and
-    for an undo."""
+def reject_suggestion(
+    suggestion_id: int, *, actor: str, reason: str = "", code: str = RejectionCode.OTHER
+) -> TaskEvent:
+    """Remove a suggestion. The event keeps it, the code and the reason: for the job that proposed
+    it, and for an undo.
+
+    Without a `reason`, the code's label is the reason. Refusal: "other" without a reason.
+    """
+    if code == RejectionCode.OTHER and not reason:
+        raise Refusal("Rejecting needs a reason, or a code other than 'other'.")
     suggestion = lock_suggestion(suggestion_id)
     event = record_suggestion(
         EventKind.REJECTED,
         suggestion,
         actor,
-        rejection=reason,
+        code=code,
+        rejection=reason or RejectionCode(code).label,
         priority=suggestion.priority,
         suggested_at=suggestion.created_at.isoformat(),
         expires_at=suggestion.expires_at and suggestion.expires_at.isoformat(),

@@ -15,6 +15,7 @@ from ...models import (
     SOURCE_LENGTH,
     TEXT_LENGTH,
     EventKind,
+    RejectionCode,
     TaskStatus,
 )
 from ...services.ingest import EXPIRY_YEARS
@@ -30,6 +31,8 @@ from ..fields import (
     WorkerIdField,
     one_line,
 )
+
+STANDARD_REJECTIONS = [code.value for code in RejectionCode if code != RejectionCode.OTHER]
 
 
 class ApproveSerializer(serializers.Serializer[None]):
@@ -145,7 +148,32 @@ class ProposalSerializer(serializers.Serializer[None]):
 
 
 class RejectSerializer(serializers.Serializer[None]):
-    reason = ReasonField(help_text="Why; shown to the team that owns the proposing job.")
+    code = serializers.ChoiceField(
+        RejectionCode.choices,
+        required=False,
+        allow_null=True,
+        default=RejectionCode.OTHER,
+        help_text="The kind of reason. Without it: `other`.",
+    )
+    reason = ReasonField(
+        required=False,
+        help_text="Why; shown to the team that owns the proposing job. Optional with a `code` "
+        "other than `other`.",
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """A code stands for a reason: an empty one counts as omitted."""
+        if isinstance(data, Mapping) and data.get("code") in STANDARD_REJECTIONS:
+            data = {n: v for n, v in data.items() if n != "reason" or v not in (None, "")}
+        return super().to_internal_value(data)
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        data["code"] = data["code"] or RejectionCode.OTHER
+        if data["code"] == RejectionCode.OTHER and "reason" not in data:
+            raise serializers.ValidationError(
+                {"reason": [self.fields["reason"].error_messages["required"]]}
+            )
+        return data
 
 
 class PrioritySerializer(serializers.Serializer[None]):

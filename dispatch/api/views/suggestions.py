@@ -163,12 +163,17 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
     @extend_schema(
         operation_id="reject_suggestion",
         summary="Reject a suggestion",
-        description="Deletes the suggestion; the returned event keeps it and the reason.",
+        description="Deletes the suggestion; the returned event keeps it, the code and the reason.",
         request=RejectSerializer,
         responses=responses(
             EventSerializer, 404, *BODY, examples=[example(REJECTED)], _404=SUGGESTION_DECIDED
         ),
-        examples=[example({"reason": "Road works at station 200"}, request_only=True)],
+        examples=[
+            example(
+                {"code": "station_closed", "reason": "Road works at station 200"},
+                request_only=True,
+            )
+        ],
         tags=["suggestions"],
     )
     @action(detail=True, methods=["post"])

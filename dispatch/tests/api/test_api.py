@@ -274,8 +274,47 @@ def test_source_can_read_its_rejections(api, client):
     assert status == 200
     found = client.get("/events", {"source": "demand v2/é", "kind": "rejected"}).json()
     assert found == [event]
-    assert event["details"]["rejection"] == "Road works"
+    assert (event["details"]["code"], event["details"]["rejection"]) == ("other", "Road works")
     assert (event["suggestion_id"], event["details"]["qty"]) == (suggestion.id, 5)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "rejection"),
+    [
+        ({"code": "no_crew"}, "no_crew", "No crew"),
+        ({"code": "no_crew", "reason": ""}, "no_crew", "No crew"),
+        ({"code": "event", "reason": "Marathon"}, "event", "Marathon"),
+        ({"code": "other", "reason": "Marathon"}, "other", "Marathon"),
+        ({"code": None, "reason": "Marathon"}, "other", "Marathon"),
+    ],
+)
+def test_rejection_has_a_code_and_a_reason(api, body, code, rejection):
+    status, event = api(f"/suggestions/{SuggestionFactory().id}/reject", body)
+
+    assert status == 200
+    assert (event["details"]["code"], event["details"]["rejection"]) == (code, rejection)
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({}, "reason: This field is required."),
+        ({"reason": ""}, "reason: This field may not be blank."),
+        ({"reason": None}, "reason: This field may not be null."),
+        ({"code": "other"}, "reason: This field is required."),
+        ({"code": "other", "reason": " "}, "reason: This field may not be blank."),
+        ({"code": "no_crew", "reason": 7}, "reason: Not a valid string."),
+        ({"code": "nonsense", "reason": "Full"}, 'code: "nonsense" is not a valid choice.'),
+        ({"code": ["no_crew"], "reason": "Full"}, "code: \"['no_crew']\" is not a valid choice."),
+    ],
+)
+def test_rejection_without_a_reason_or_a_known_code_is_refused(api, body, detail):
+    suggestion = SuggestionFactory()
+
+    status, answer = api(f"/suggestions/{suggestion.id}/reject", body)
+
+    assert (status, answer["detail"]) == (400, detail)
+    assert Suggestion.objects.filter(pk=suggestion.id).exists()
 
 
 def test_source_can_read_all_events_of_its_suggestions(client):

@@ -125,7 +125,7 @@ def test_rejecting_requires_a_reason(dispatcher):
     empty = post_action(
         dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason=" ", confirmed=1
     )
-    assert "This field is required." in empty.content.decode()
+    assert "Choose a reason, or enter one." in empty.content.decode()
     assert Suggestion.objects.count() == 2
 
     answer = post_action(
@@ -133,8 +133,25 @@ def test_rejecting_requires_a_reason(dispatcher):
     )
     assert messages(answer) == ["2 rejected."]
     assert not Suggestion.objects.exists()
-    reasons = TaskEvent.objects.values_list("kind", "actor", "details__rejection")
-    assert list(reasons) == [("rejected", "maria", "Road works")] * 2
+    fields = ("kind", "actor", "details__code", "details__rejection")
+    reasons = TaskEvent.objects.values_list(*fields)
+    assert list(reasons) == [("rejected", "maria", "other", "Road works")] * 2
+
+
+@pytest.mark.parametrize(
+    ("answers", "recorded"),
+    [
+        ({"code": "no_crew"}, ("no_crew", "No crew")),
+        ({"code": "event", "reason": "Marathon"}, ("event", "Marathon")),
+    ],
+)
+def test_rejection_code_needs_no_text(dispatcher, answers, recorded):
+    suggestion = SuggestionFactory()
+
+    dispatcher.post(f"{SUGGESTIONS}{suggestion.id}/reject/", {"confirmed": 1, **answers})
+
+    details = TaskEvent.objects.get().details
+    assert (details["code"], details["rejection"]) == recorded
 
 
 def test_bulk_completion_skips_ready_tasks(dispatcher):

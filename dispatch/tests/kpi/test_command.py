@@ -217,6 +217,7 @@ def test_json_has_every_figure_under_its_name(day):
             "expired": 0,
             "approval_rate": 33.33,
             "rejection_rate": 66.67,
+            "rejected_because": {"other": 2},
         }
     ]
 

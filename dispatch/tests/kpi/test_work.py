@@ -81,16 +81,18 @@ def test_future_period_has_no_hourly_mean():
 
 def test_rates_are_of_approved_and_rejected_suggestions():
     decisions = [
-        Decision("ml-v2", "rejected", 1),
-        Decision("", "expired", 2),
-        Decision("ml-v2", "approved", 3),
-        Decision("ml-v2", "expired", 7),
+        Decision("ml-v2", "rejected", "no_crew", 1),
+        Decision("", "expired", None, 2),
+        Decision("ml-v2", "approved", None, 4),
+        Decision("ml-v2", "rejected", "event", 3),
+        Decision("ml-v2", "expired", None, 7),
     ]
 
-    assert list(by_source(decisions)) == [
-        SourceFigures("", 0, 0, 2, None, None),
-        SourceFigures("ml-v2", 3, 1, 7, 75.0, 25.0),
-    ]
+    unnamed, ml = by_source(decisions)
+
+    assert unnamed == SourceFigures("", 0, 0, 2, None, None, {})
+    assert ml == SourceFigures("ml-v2", 4, 4, 7, 50.0, 50.0, {"no_crew": 1, "event": 3})
+    assert (unnamed.reasons, ml.reasons) == ("", "Event 3, No crew 1")
 
 
 # From the events of real operations
@@ -147,7 +149,7 @@ def test_figures_read_what_the_services_record():
     assert found.work.tasks_done == found.work.approval_to_claim.count == 1
     assert found.work.claim_to_completion.count == 1
     assert found.work.bikes_moved == 7
-    assert found.sources == [SourceFigures("ml-v2", 1, 1, 0, 50.0, 50.0)]
+    assert found.sources == [SourceFigures("ml-v2", 1, 1, 0, 50.0, 50.0, {"other": 1})]
 
 
 @pytest.mark.django_db
@@ -170,9 +172,32 @@ def test_only_decisions_on_suggestions_are_counted():
     happened("rejected", 60 * 24, suggestion_id=5, source="ml-v2")
 
     assert list(decisions_between(DAY.start, DAY.end)) == [
-        Decision("ml-v2", "approved", 2),
-        Decision("other", "expired", 1),
+        Decision("ml-v2", "approved", None, 2),
+        Decision("other", "expired", None, 1),
     ]
+
+
+@pytest.mark.django_db
+def test_rejections_are_counted_by_code():
+    happened("rejected", 0, suggestion_id=1, details={"code": "no_crew"})
+    happened("rejected", 1, suggestion_id=2, details={"code": "no_crew"})
+    happened("rejected", 2, suggestion_id=3, details={"rejection": "Before there were codes"})
+
+    assert list(decisions_between(DAY.start, DAY.end)) == [
+        Decision("", "rejected", "no_crew", 2),
+        Decision("", "rejected", "other", 1),
+    ]
+
+
+@pytest.mark.django_db
+def test_undone_decisions_do_not_count():
+    happened("approved", 0, task_id=1, suggestion_id=1)
+    happened("undone", 0, task_id=1, suggestion_id=1)
+    happened("rejected", 1, suggestion_id=2)
+    happened("undone", 1, suggestion_id=2)
+    happened("approved", 2, task_id=2, suggestion_id=3)
+
+    assert list(decisions_between(DAY.start, DAY.end)) == [Decision("", "approved", None, 1)]
 
 
 # The last 24 hours
