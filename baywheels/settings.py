@@ -275,6 +275,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "TaskStatus": "dispatch.models.TaskStatus",
         "EventKind": "dispatch.models.EventKind",
+        "RejectionCode": "dispatch.models.RejectionCode",
         "ProposalOutcome": "dispatch.services.Outcome",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -14,6 +14,7 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Sum,
+    TextField,
     Value,
     When,
 )
@@ -38,7 +39,7 @@ ASSIGNED = [EventKind.CLAIMED, EventKind.REASSIGNED]
 ENTERED = [EventKind.APPROVED, EventKind.CREATED]
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 # Earlier versions recorded rejections without a code.
-OTHER = Value(RejectionCode.OTHER.value)
+OTHER = Value(RejectionCode.OTHER.value, TextField())
 
 
 def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:

@@ -1,7 +1,9 @@
 """Writes a report as tables for a terminal."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..models import RejectionCode
 from ..tables import aligned
 from ..texts import printable
 from .report import KpiReport
@@ -29,6 +31,7 @@ def lines(report: KpiReport) -> Iterator[str]:
         yield "No station status was polled in this period."
     yield from work(report)
     yield from sources(report)
+    yield from rejections(report)
 
 
 def stockouts(report: KpiReport) -> Iterator[str]:
@@ -123,14 +126,7 @@ def wait(label: str, of: Wait) -> Row:
 def sources(report: KpiReport) -> Iterator[str]:
     if report.sources:
         yield from table(
-            (
-                "Suggestions by source",
-                "approved",
-                "rejected",
-                "expired",
-                "approved of decided",
-                "why rejected",
-            ),
+            ("Suggestions by source", "approved", "rejected", "expired", "approved of decided"),
             [
                 (
                     shown(s.source) or "(none)",
@@ -138,10 +134,20 @@ def sources(report: KpiReport) -> Iterator[str]:
                     f"{s.rejected:,}",
                     f"{s.expired:,}",
                     percent(s.approval_rate, 0),
-                    s.reasons or "-",
                 )
                 for s in report.sources
             ],
+        )
+
+
+def rejections(report: KpiReport) -> Iterator[str]:
+    codes: Counter[str] = Counter()
+    for source in report.sources:
+        codes.update(source.rejected_because)
+    if codes:
+        yield from table(
+            ("Why rejected", "suggestions"),
+            [(RejectionCode(code).label, f"{count:,}") for code, count in codes.most_common()],
         )
 
 

@@ -151,7 +151,6 @@ class RejectSerializer(serializers.Serializer[None]):
     code = serializers.ChoiceField(
         RejectionCode.choices,
         required=False,
-        allow_null=True,
         default=RejectionCode.OTHER,
         help_text="The kind of reason. Without it: `other`.",
     )
@@ -168,7 +167,6 @@ class RejectSerializer(serializers.Serializer[None]):
         return super().to_internal_value(data)
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        data["code"] = data["code"] or RejectionCode.OTHER
         if data["code"] == RejectionCode.OTHER and "reason" not in data:
             raise serializers.ValidationError(
                 {"reason": [self.fields["reason"].error_messages["required"]]}

@@ -285,7 +285,6 @@ def test_source_can_read_its_rejections(api, client):
         ({"code": "no_crew", "reason": ""}, "no_crew", "No crew"),
         ({"code": "event", "reason": "Marathon"}, "event", "Marathon"),
         ({"code": "other", "reason": "Marathon"}, "other", "Marathon"),
-        ({"code": None, "reason": "Marathon"}, "other", "Marathon"),
     ],
 )
 def test_rejection_has_a_code_and_a_reason(api, body, code, rejection):

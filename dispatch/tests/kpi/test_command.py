@@ -241,6 +241,7 @@ def test_tables_fit_a_terminal(day):
 
     assert "2015-05-04 to 2015-05-04, UTC\n9 status polls, covering 16.67 % of the time" in found
     assert "share of polls  24.24 %  9.09 %  33.33 %" in found
+    assert "Why rejected  suggestions\nOther                   2" in found
     assert "\x1b" not in found
     assert max(map(len, found.splitlines())) <= 100
     assert "approval to claim      1    10.0  10.0" in found

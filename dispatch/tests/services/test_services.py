@@ -66,6 +66,7 @@ def test_rejection_event_keeps_the_suggestion_and_the_reason():
         "to_station_id": 200,
         "qty": 5,
         "reason": "Station 100 is full, Station 200 needs bikes",
+        "code": "other",
         "rejection": "Road works",
         "priority": 30,
         "suggested_at": MORNING.isoformat(),
