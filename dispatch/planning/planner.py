@@ -118,7 +118,6 @@ class Balance:
         return 0
 
 
-
 def plan_moves(
     stations: Collection[StationState],
     rules: Rules,

@@ -1,14 +1,14 @@
 """Complete, cancel and prioritize tasks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from ..exceptions import Conflict, Refusal
+from ..exceptions import Conflict
 from ..models import EventKind, Task, TaskEvent, TaskStatus
 from .events import change_task, task_event
 from .locks import claimed_again, lock_open_task, lock_task
@@ -38,8 +38,7 @@ def complete_task(
 
     `attempt` None: any. Conflict: the task is not assigned, or not to the reporting worker, or it
     has been claimed again since `attempt`. If that worker held it before, an event keeps the
-    report: bikes were moved. Refusal: more bikes than a van takes. The returned task's `warnings`
-    say what else is odd about the report.
+    report: bikes were moved. The returned task's `warnings` say what is odd about the report.
     """
     with transaction.atomic(durable=True):
         task = lock_task(task_id)
@@ -64,35 +63,43 @@ def completion_refusal(task: Task, report: Report, attempt: int | None) -> str |
 
 
 def complete(task: Task, report: Report, actor: str) -> None:
-    check_moved_qty(task, report)
-    done = believe(report.completed_at, task.assigned_at, task.now)
-    moved_qty = task.qty if report.moved_qty is None else report.moved_qty
-    task.warnings = [*warnings_about_count(task, moved_qty), *done.warnings]
+    moved = believe_count(task.qty if report.moved_qty is None else report.moved_qty, task)
+    done = believe_time(report.completed_at, task.assigned_at, task.now)
+    task.warnings = [*moved.warnings, *done.warnings]
     changes = {
         "status": TaskStatus.COMPLETED,
         "completed_at": task.now,
         "reported_completed_at": done.at,
-        "moved_qty": moved_qty,
+        "moved_qty": moved.qty,
         "note": report.note,
         "lease_expires_at": None,
     }
-    details = details_of(replace(report, moved_qty=moved_qty), done)
+    details = details_of(report, moved, done)
     change_task(task, changes, EventKind.COMPLETED, actor, **details)
 
 
-def check_moved_qty(task: Task, report: Report) -> None:
+@dataclass(frozen=True)
+class ReportedCount:
+    """`qty`: the bikes to count, None: all. `said`: what was reported, if that is another count."""
+
+    qty: int | None = None
+    said: int | None = None
+    warnings: Sequence[str] = ()
+
+
+def believe_count(said: int | None, task: Task) -> ReportedCount:
+    """A count above a van's load is taken for that load.
+
+    A mistyped count must not empty or fill a station for the guard, and a crew must be able to
+    finish its task all the same.
+    """
+    if said is None or said <= task.qty:
+        return ReportedCount(said)
+    odd = f"Task {task.pk} was about {task.qty} bikes, and {said} were reported"
     most = max(task.qty, settings.VAN_CAPACITY)
-    if report.moved_qty is not None and report.moved_qty > most:
-        raise Refusal(
-            f"moved_qty: at most {most}; task {task.pk} is about {task.qty} bikes, and a van takes"
-            f" {settings.VAN_CAPACITY}."
-        )
-
-
-def warnings_about_count(task: Task, moved_qty: int) -> list[str]:
-    if moved_qty <= task.qty:
-        return []
-    return [f"Task {task.pk} was about {task.qty} bikes, and {moved_qty} were reported."]
+    if said <= most:
+        return ReportedCount(said, warnings=[f"{odd}."])
+    return ReportedCount(most, said, [f"{odd}: {most} were recorded, the most that a van takes."])
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ class ReportedTime:
     warnings: Sequence[str] = ()
 
 
-def believe(said: datetime | None, claimed_at: datetime | None, now: datetime) -> ReportedTime:
+def believe_time(said: datetime | None, claimed_at: datetime | None, now: datetime) -> ReportedTime:
     """Clocks of phones are wrong. A crew must be able to finish its task all the same.
 
     A time up to COMPLETION_GRACE_MINUTES outside of the claim is taken for its nearest end.
@@ -127,9 +134,10 @@ def believe(said: datetime | None, claimed_at: datetime | None, now: datetime) -
     return ReportedTime(said=said.isoformat(), warnings=[warning])
 
 
-def details_of(report: Report, done: ReportedTime) -> dict[str, Any]:
+def details_of(report: Report, moved: ReportedCount, done: ReportedTime) -> dict[str, Any]:
     details = {
-        "moved_qty": report.moved_qty,
+        "moved_qty": moved.qty,
+        "crew_count": moved.said,
         "note": report.note or None,
         "completed_at": done.at and done.at.isoformat(),
         "crew_clock": done.said,
@@ -144,8 +152,8 @@ def keep_late_report(task: Task, report: Report, actor: str) -> None:
     last = claims.order_by("id").last()
     if last is None or of_worker.late_reports().filter(attempt=last.attempt).exists():
         return
-    check_moved_qty(task, report)
-    details = details_of(report, believe(report.completed_at, last.at, task.now))
+    moved = believe_count(report.moved_qty, task)
+    details = details_of(report, moved, believe_time(report.completed_at, last.at, task.now))
     event = task_event(EventKind.LATE_REPORT, task, actor, worker_id=report.worker_id, **details)
     event.attempt = last.attempt
     event.save(force_insert=True)

@@ -73,7 +73,8 @@ class ReportSerializer(HolderSerializer):
         default=None,
         min_value=0,
         max_value=INT4_MAX,
-        help_text="Bikes actually moved, up to a van's load (`VAN_CAPACITY`). Without it: all.",
+        help_text="Bikes actually moved. More than a van's load (`VAN_CAPACITY`) is recorded as "
+        "that load, never refused. Without it: all.",
     )
     note = StrictCharField(
         required=False, allow_null=True, allow_blank=True, default="", max_length=TEXT_LENGTH

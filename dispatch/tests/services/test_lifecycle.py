@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from dispatch import services
-from dispatch.exceptions import Conflict, IdempotencyKeyReused, NotFound, Refusal
+from dispatch.exceptions import Conflict, IdempotencyKeyReused, NotFound
 from dispatch.maintenance.invariants import violations
 from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
 from dispatch.services import Report
@@ -240,27 +240,31 @@ def test_late_report_with_a_wrong_clock_is_recorded():
     assert details == {"crew_clock": said.isoformat()}
 
 
-def test_report_of_more_bikes_than_a_van_takes_is_refused(settings):
-    settings.VAN_CAPACITY = 8
+@pytest.mark.parametrize(
+    ("capacity", "said", "recorded", "details", "warning"),
+    [
+        (8, 5, 5, {"moved_qty": 5}, None),
+        (8, 8, 8, {"moved_qty": 8}, "8 were reported."),
+        (8, 9, 8, {"moved_qty": 8, "crew_count": 9}, "9 were reported: 8 were recorded"),
+        (8, 5000, 8, {"moved_qty": 8, "crew_count": 5000}, "5000 were reported: 8 were recorded"),
+        # A task that was approved for more bikes than a van takes.
+        (4, None, 5, {"moved_qty": 5}, None),
+        (4, 6, 5, {"moved_qty": 5, "crew_count": 6}, "6 were reported: 5 were recorded"),
+    ],
+)
+def test_count_above_a_vans_load_is_recorded_as_that_load(
+    settings, capacity, said, recorded, details, warning
+):
+    settings.VAN_CAPACITY = capacity
     task = claimed(qty=5)
 
-    with pytest.raises(Refusal, match=r"moved_qty: at most 8; task .* is about 5 bikes"):
-        services.complete_task(task.id, actor="api", report=Report(moved_qty=9))
-    assert Task.objects.get().status == "assigned"
-    assert kinds() == ["claimed"]
+    done = services.complete_task(task.id, actor="api", report=Report(moved_qty=said))
 
-    done = services.complete_task(task.id, actor="api", report=Report(moved_qty=8))
-    assert done.warnings == [f"Task {task.id} was about 5 bikes, and 8 were reported."]
+    assert (done.status, Task.objects.get().moved_qty) == ("completed", recorded)
+    assert TaskEvent.objects.get(kind="completed").details == details
+    assert len(done.warnings) == (warning is not None)
+    assert warning is None or f"Task {task.id} was about 5 bikes, and {warning}" in done.warnings[0]
     assert "task_is_well_formed" not in violations()
-
-
-def test_task_of_more_bikes_than_a_van_takes_can_be_completed_in_full(settings):
-    settings.VAN_CAPACITY = 0
-    task = claimed(qty=5)
-
-    with pytest.raises(Refusal):
-        services.complete_task(task.id, actor="api", report=Report(moved_qty=6))
-    assert services.complete_task(task.id, actor="api").moved_qty == 5
 
 
 @pytest.mark.parametrize(
@@ -508,13 +512,14 @@ def test_each_claim_of_a_worker_may_have_one_late_report():
     assert list(late.values_list("attempt", "details__moved_qty")) == [(1, 1), (2, 2)]
 
 
-def test_late_report_of_more_bikes_than_a_van_takes_is_not_recorded():
+def test_late_report_of_more_bikes_than_a_van_takes_keeps_both_counts():
     task = claimed("van-1")
     release(task)
 
-    with pytest.raises(Refusal):
+    with pytest.raises(Conflict):
         services.complete_task(task.id, actor="api", report=Report("van-1", moved_qty=41))
-    assert "late_report" not in kinds()
+    details = TaskEvent.objects.get(kind="late_report").details
+    assert details == {"moved_qty": 40, "crew_count": 41}
 
 
 @pytest.mark.parametrize(

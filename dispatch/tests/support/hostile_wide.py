@@ -57,7 +57,7 @@ ODD_CLOCKS = ['"2026-05-04"', '"2026-05-04T08:00"', '"2026-05-04T08:00:00"', '"2
 FIELDS = {
     "suggestion_id": [*NO_INTEGERS, "null", "0", "-1"],
     "worker_id": [value for value in WORKER_IDS if value not in ("null", '"van"')],
-    "moved_qty": [*NO_INTEGERS, "-1", "41", "2147483648"],
+    "moved_qty": [*NO_INTEGERS, "-1", "2147483648"],
     "note": NO_TEXTS,
     "completed_at": [value for value in NO_TIMES if value not in ODD_CLOCKS],
     "reason": [*NO_TEXTS, *BLANK],

@@ -328,27 +328,25 @@ class Model(Suggestions):
     ) -> tuple[Task, bool]:
         """`possible`: the reported time is between the claim and now."""
         task = self.task(task_id)
-        acceptable = (report.moved_qty or 0) <= max(task.qty, 40)
         held = task.status in ("assigned", "completed")
         if not held or not is_held_by(task, report.worker_id, attempt):
-            self.keep_late_report(task, report.worker_id, acceptable)
+            self.keep_late_report(task, report.worker_id)
             raise Conflict
         if task.status == "completed":
             return task, False
-        if not acceptable:
-            raise Refusal
+        said = task.qty if report.moved_qty is None else report.moved_qty
         done = self.change(
             "completed",
             task,
             status="completed",
             lease=None,
-            moved_qty=task.qty if report.moved_qty is None else report.moved_qty,
+            moved_qty=min(said, max(task.qty, 40)),
             note=report.note,
             reported_completed_at=report.completed_at if possible else None,
         )
         return done, True
 
-    def keep_late_report(self, task: Task, worker_id: str | None, acceptable: bool) -> None:
+    def keep_late_report(self, task: Task, worker_id: str | None) -> None:
         """Once for each claim of the worker, and never if the report names no worker."""
         of_task = [each for each in self.events if each.task_id == task.id]
         of_worker = [each for each in of_task if each.worker_id == worker_id]
@@ -357,8 +355,6 @@ class Model(Suggestions):
             return
         report = replace(claims[-1], kind="late_report")
         if report not in of_worker:
-            if not acceptable:
-                raise Refusal
             self.events.append(report)
 
     def cancel(self, task_id: int) -> Task:
