@@ -1,160 +1,134 @@
 /* The map, the station list and the station's card, kept in step with the board's rows. */
+import { Areas } from "./map_areas.js";
 import { Cursor } from "./map_cursor.js";
 import { Moves } from "./map_moves.js";
+import { Rows } from "./map_rows.js";
 import { Stations, isolate } from "./map_stations.js";
-import { createMap, fit, restore, show } from "./map_view.js";
+import { createMap, show } from "./map_view.js";
 import { StationCard } from "./station_card.js";
 import { StationList } from "./station_list.js";
 
 const CLOSE_UP = 14;
 
 export function watchMap(board, showAges) {
-  const element = document.getElementById("map");
-  const areas = document.getElementById("areas");
-  const legend = board.querySelector(".legend");
-  const labels = new Map([...document.getElementById("state").options].slice(1).map((each) => [each.value, each.text]));
-  const map = createMap(element);
-  const stations = new Stations(map, legend, [...labels.keys()]);
-  const moves = new Moves(map, { onHover: markRow, onPick: goToRow });
-  const cursor = new Cursor(map, stations, { describe, onOpen: (station, button) => card.open(station.id, button) });
-  const list = new StationList(stations, labels);
-  const card = new StationCard(board, showAges, showSelected);
-  const tip = L.tooltip({ direction: "top", offset: [0, -8] });
-  let placesRead = false;
+  const city = new CityMap(board, showAges);
+  city.readPlaces();
+  return () => city.afterRefresh();
+}
+
+class CityMap {
+  constructor(board, showAges) {
+    const options = [...document.getElementById("state").options].slice(1);
+    this.labels = new Map(options.map(({ value, text }) => [value, text]));
+    this.board = board;
+    this.element = document.getElementById("map");
+    this.map = createMap(this.element, () => this.onShown());
+    this.stations = new Stations(this.map, board.querySelector(".legend"), [...this.labels.keys()]);
+    this.areas = new Areas(this.map, this.stations, document.getElementById("areas"));
+    this.list = new StationList(this.stations, this.labels);
+    this.card = new StationCard(board, showAges, (number) => this.showSelected(number));
+    this.cursor = new Cursor(this.map, this.stations, {
+      describe: (station) => this.describe(station),
+      onOpen: (station, button) => this.card.open(station.id, button),
+    });
+    this.linkRows();
+    this.watchPointer();
+    board.addEventListener("click", (event) => this.followLink(event));
+    board.addEventListener("change", ({ target }) => target.name === "area" && this.areas.zoomTo(target.value));
+    this.watchColors();
+  }
+
+  linkRows() {
+    this.rows = new Rows(this.board, this.stations);
+    this.moves = new Moves(this.map, {
+      onHover: (row) => this.rows.markById(row),
+      onPick: (row, point) => this.stations.near(point) || this.rows.goTo(row),
+    });
+    this.rows.moves = this.moves;
+  }
 
   // What the server says
 
-  async function readPlaces() {
-    const response = await fetch(board.dataset.places, { redirect: "manual" });
-    if (!response.ok) return;
-    stations.place((await response.json()).features);
-    placesRead = true;
-    if (map.getZoom() === undefined) setView();
-    refresh();
-    showAreas();
-    if (card.number) showSelected(card.number);
+  async readPlaces() {
+    const response = await fetch(this.board.dataset.places, { redirect: "manual" }).catch(() => null);
+    if (!response?.ok) return;
+    this.stations.place((await response.json()).features);
+    this.placesAreKnown = true;
+    if (this.map.getZoom() === undefined) this.areas.setView();
+    this.refresh();
+    this.areas.showButtons();
+    if (this.card.number) this.showSelected(this.card.number);
   }
 
-  function refresh() {
-    const complete = stations.setStates(JSON.parse(document.getElementById("station-states").textContent));
-    moves.set([...board.querySelectorAll(".row[data-from]:not(.gone)")].map(moveOf).filter(Boolean));
-    cursor.refresh();
-    list.refresh();
+  /* Returns false if a station is new. */
+  refresh() {
+    const complete = this.stations.setStates(JSON.parse(document.getElementById("station-states").textContent));
+    this.moves.set(this.rows.read());
+    this.cursor.refresh();
+    this.list.refresh();
     return complete;
   }
 
-  function moveOf(row) {
-    const from = stations.byId.get(row.dataset.from);
-    const to = stations.byId.get(row.dataset.to);
-    if (!from || !to) return null;
-    const label = document.createElement("span");
-    label.append(`${row.dataset.state}: ${row.querySelector(".qty").textContent}, `, isolate(from.name), " → ", isolate(to.name));
-    return { row: row.id, from: from.at, to: to.at, state: row.dataset.state, label };
+  afterRefresh() {
+    if (!this.placesAreKnown || !this.refresh()) this.readPlaces();
+    this.card.refresh();
   }
 
-  function describe({ name, level, bikes, docks }) {
+  describe({ name, level, bikes, docks }) {
     const counts = bikes === null ? "" : `, ${bikes} bike${bikes === 1 ? "" : "s"}`;
     const free = docks === null ? "" : ` · ${docks} dock${docks === 1 ? "" : "s"} free`;
-    return `\u2068${name}\u2069: ${labels.get(level)}${counts}${free}`;
+    return `\u2068${name}\u2069: ${this.labels.get(level)}${counts}${free}`;
   }
 
   // The view
 
-  function byArea() {
-    const groups = new Map();
-    for (const { area, at } of stations.byId.values()) groups.set(area, [...(groups.get(area) ?? []), at]);
-    return [...groups].sort(([, a], [, b]) => b.length - a.length);
+  onShown() {
+    if (!this.placesAreKnown) return;
+    this.areas.setView();
+    if (this.card.number) this.showSelected(this.card.number);
   }
 
-  function setView() {
-    if (!restore(map)) fit(map, byArea()[0]?.[1] ?? [L.latLng(0, 0)]);
-  }
-
-  function showAreas() {
-    const groups = byArea().filter(([name]) => name);
-    const everything = [...stations.byId.values()].map(({ at }) => at);
-    const shown = groups.length > 1 ? [["All areas", everything], ...groups] : [["All stations", everything]];
-    areas.replaceChildren(
-      ...shown.map(([name, points]) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.append(isolate(name));
-        button.addEventListener("click", () => fit(map, points));
-        return button;
-      }),
-    );
-  }
-
-  function showSelected(number) {
-    const station = stations.byId.get(number);
+  showSelected(number) {
+    const station = this.stations.byId.get(number);
     if (station) {
-      cursor.moveTo(station);
+      this.cursor.moveTo(station);
       // The card takes room from the map.
-      map.invalidateSize({ pan: false });
-      show(map, station.at, CLOSE_UP);
+      this.map.invalidateSize({ pan: false });
+      show(this.map, station.at, CLOSE_UP);
     }
-    cursor.select(number);
+    this.cursor.select(number);
   }
 
-  // Rows and arrows
-
-  function markRow(id) {
-    for (const row of board.querySelectorAll(".row.marked")) row.classList.remove("marked");
-    if (id) document.getElementById(id)?.classList.add("marked");
-    moves.mark(id);
+  watchColors() {
+    const draw = () => this.stations.draw();
+    new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   }
 
-  function goToRow(id, point) {
-    if (stations.near(point)) return;
-    const row = document.getElementById(id);
-    row?.scrollIntoView({ block: "nearest" });
-    row?.focus({ preventScroll: true });
+  // Pointers and links
+
+  watchPointer() {
+    const tip = L.tooltip({ direction: "top", offset: [0, -8] });
+    this.map.on("mousemove", ({ containerPoint }) => {
+      const station = this.stations.near(containerPoint);
+      this.element.classList.toggle("on-station", Boolean(station));
+      if (station) this.map.openTooltip(tip.setLatLng(station.at).setContent(isolate(this.describe(station))));
+      else tip.close();
+    });
+    this.map.on("mouseout preclick", () => tip.close());
+    this.map.on("click", ({ containerPoint }) => {
+      const station = this.stations.near(containerPoint);
+      if (!station) return;
+      this.cursor.moveTo(station);
+      this.card.open(station.id, this.cursor.button);
+    });
   }
 
-  const rowOf = (target) => target.closest?.(".row[data-from]");
-  board.addEventListener("pointerover", (event) => {
-    if (!element.contains(event.target)) markRow((rowOf(event.target) ?? rowOf(document.activeElement))?.id);
-  });
-  board.addEventListener("focusin", (event) => markRow(rowOf(event.target)?.id));
-
-  // Pointers on the map
-
-  map.on("mousemove", ({ containerPoint }) => {
-    const station = stations.near(containerPoint);
-    element.classList.toggle("on-station", Boolean(station));
-    if (station) map.openTooltip(tip.setLatLng(station.at).setContent(isolate(describe(station))));
-    else tip.close();
-  });
-  map.on("mouseout", () => tip.close());
-  map.on("preclick", () => tip.close());
-  map.on("click", ({ containerPoint }) => {
-    const station = stations.near(containerPoint);
-    if (!station) return;
-    cursor.moveTo(station);
-    card.open(station.id, cursor.button);
-  });
-
-  board.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    const link = event.target.closest("a[href^='?station=']");
-    const summary = event.target.closest("a[data-list]");
-    if (!link && !summary) return;
+  followLink(event) {
+    const link = event.target.closest("a[href^='?station='], a[data-list]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    if (link) card.open(new URLSearchParams(link.getAttribute("href")).get("station"), link);
-    else list.show(summary.dataset.list);
-  });
-
-  function restyle() {
-    stations.draw();
+    if ("list" in link.dataset) this.list.show(link.dataset.list);
+    else this.card.open(new URLSearchParams(link.getAttribute("href")).get("station"), link);
   }
-  new MutationObserver(restyle).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-
-  function afterRefresh() {
-    if (!placesRead || !refresh()) readPlaces().catch(() => undefined);
-    card.refresh();
-  }
-
-  readPlaces().catch(() => undefined);
-  return afterRefresh;
 }

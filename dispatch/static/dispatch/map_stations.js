@@ -4,7 +4,12 @@ import { coarse } from "./map_view.js";
 
 const REACH = coarse ? 24 : 12;
 const NAMES_FROM = 15.5;
-const NAMES_MOST = 60;
+const NAMED_FROM = { empty: 14, full: 14 };
+const NAME = {
+  width: 120,
+  height: 16,
+  options: { permanent: true, direction: "right", offset: [6, 0], className: "station-name" },
+};
 const RADII = { empty: 7, full: 7, low: 5.5, high: 5.5 };
 const CALM_RADIUS = 4;
 
@@ -91,14 +96,18 @@ export class Stations {
     };
   }
 
+  /* Names where there is room for them: of empty and full stations first, of others at street level. */
   showNames() {
     this.names.clearLayers();
-    if (this.map.getZoom() < NAMES_FROM) return;
+    const zoom = this.map.getZoom();
     const view = this.map.getBounds();
-    const seen = this.inOrder().reverse().filter(({ at }) => view.contains(at));
-    for (const { at, name } of seen.slice(0, NAMES_MOST)) {
-      const options = { permanent: true, direction: "right", offset: [6, 0], className: "station-name" };
-      this.names.addLayer(L.tooltip(at, { ...options, content: isolate(name) }));
+    const taken = [];
+    for (const station of this.inOrder().reverse()) {
+      if (zoom < (NAMED_FROM[station.level] ?? NAMES_FROM) || !view.contains(station.at)) continue;
+      const place = this.map.latLngToLayerPoint(station.at);
+      if (taken.some(({ x, y }) => Math.abs(x - place.x) < NAME.width && Math.abs(y - place.y) < NAME.height)) continue;
+      taken.push(place);
+      this.names.addLayer(L.tooltip(station.at, { ...NAME.options, content: isolate(station.name) }));
     }
   }
 

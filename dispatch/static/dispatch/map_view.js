@@ -1,12 +1,14 @@
 /* The Leaflet map without its contents: the ground, streets if there are any, and the view. */
 
+const CITY = 12;
 const VIEW = "map view";
 const FIT = { padding: [24, 24], maxZoom: 17 };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export const coarse = matchMedia("(pointer: coarse)").matches;
 
-export function createMap(element) {
+/* `onShown`: called when the map gets a size, such as when its tab is opened. */
+export function createMap(element, onShown) {
   const { tiles, attribution } = element.dataset;
   const moves = !still.matches;
   const map = L.map(element, {
@@ -24,7 +26,11 @@ export function createMap(element) {
   });
   L.control.scale({ imperial: false }).addTo(map);
   if (tiles) addTiles(map, tiles, attribution);
-  new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(element);
+  new ResizeObserver(() => {
+    const wasHidden = isHidden(map);
+    map.invalidateSize({ pan: false });
+    if (wasHidden && !isHidden(map)) onShown();
+  }).observe(element);
   map.on("moveend", () => remember(map));
   return map;
 }
@@ -43,8 +49,14 @@ function escaped(text) {
   return element.innerHTML;
 }
 
+function isHidden(map) {
+  return !map.getSize().x;
+}
+
 export function fit(map, points) {
-  if (points.length) map.fitBounds(L.latLngBounds(points), { ...FIT, animate: !still.matches });
+  const bounds = L.latLngBounds(points);
+  if (isHidden(map)) map.setView(bounds.getCenter(), CITY);
+  else map.fitBounds(bounds, { ...FIT, animate: !still.matches });
 }
 
 /* Bring a point into view, and near enough to tell it from its neighbours. */
@@ -54,6 +66,7 @@ export function show(map, point, zoom) {
 }
 
 function remember(map) {
+  if (isHidden(map)) return;
   const { lat, lng } = map.getCenter();
   sessionStorage.setItem(VIEW, JSON.stringify([lat, lng, map.getZoom()]));
 }

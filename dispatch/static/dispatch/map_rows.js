@@ -1,0 +1,46 @@
+/* Links the arrows on the map with the rows of the lists: each marks the other. */
+import { isolate } from "./map_stations.js";
+
+const ROW = ".row[data-from]";
+
+export class Rows {
+  /* `moves`: the arrows, set later. */
+  constructor(board, stations) {
+    this.board = board;
+    this.stations = stations;
+    const markCurrent = () => this.mark(board.querySelector(`${ROW}:hover`) ?? document.activeElement.closest(ROW));
+    board.addEventListener("pointerover", ({ target }) => target.closest("#map") || markCurrent());
+    board.addEventListener("focusin", markCurrent);
+  }
+
+  /* The moves that the rows tell of, between stations on the map. */
+  read() {
+    return [...this.board.querySelectorAll(`${ROW}:not(.gone)`)].map((row) => this.move(row)).filter(Boolean);
+  }
+
+  move(row) {
+    const from = this.stations.byId.get(row.dataset.from);
+    const to = this.stations.byId.get(row.dataset.to);
+    if (!from || !to) return null;
+    const label = document.createElement("span");
+    const bikes = row.querySelector(".qty").textContent.trim();
+    label.append(`${row.dataset.state}: ${bikes}, `, isolate(from.name), " → ", isolate(to.name));
+    return { row: row.id, from: from.at, to: to.at, state: row.dataset.state, label };
+  }
+
+  mark(row) {
+    for (const each of this.board.querySelectorAll(".row.marked")) each.classList.remove("marked");
+    row?.classList.add("marked");
+    this.moves.mark(row?.id);
+  }
+
+  markById(id) {
+    this.mark(id && document.getElementById(id));
+  }
+
+  goTo(id) {
+    const row = document.getElementById(id);
+    row?.scrollIntoView({ block: "nearest" });
+    row?.focus({ preventScroll: true });
+  }
+}
