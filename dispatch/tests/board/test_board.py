@@ -220,7 +220,8 @@ def test_station_panel_shows_status_moves_and_outages(dispatcher):
         "Empty · station 1",
         "3 bikes, 0 docks",
         # The script replaces this with the age.
-        f"reported {timezone.localtime(pier.status.as_of):%H:%M} Tasks and suggestions",
+        f"reported {timezone.localtime(pier.status.as_of):%H:%M} Take bikes from here",
+        "Bring bikes here Tasks and suggestions",
         f"+6 from Old Market, van-1 #{task.id}",
         f"2 to Old Market #{suggestion.id}",
         "to now",
