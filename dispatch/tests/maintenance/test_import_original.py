@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
@@ -20,8 +20,9 @@ from dispatch.maintenance import original as original_module
 from dispatch.maintenance.invariants import violations
 from dispatch.models import Suggestion, Task, TaskEvent
 
+from ..support.concurrency import background, wait_until_blocked
 from ..support.factories import SuggestionFactory, TaskFactory
-from ..support.server import ROOT, database_url
+from ..support.server import ROOT, database_url, running_command
 
 pytestmark = pytest.mark.django_db
 
@@ -152,6 +153,24 @@ def test_second_import_enters_only_new_rows(original):
     assert (result["suggestions_present"], result["tasks_present"]) == (2, 4)
     assert list(Task.objects.exclude(id=41).order_by("id").values()) == before
     assert not Suggestion.objects.filter(id=1).exists()
+    assert violations() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_killed_import_enters_nothing_and_the_next_one_everything(original):
+    with background() as run, running_command("import_original", original) as process:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # It enters the suggestions with their events, and then waits.
+            cursor.execute("LOCK TABLE tasks IN SHARE MODE")
+            ended = run(process.communicate)
+            wait_until_blocked(ended)
+            process.kill()
+            ended.result(timeout=20)
+        again = run(imported, original).result(timeout=60)
+
+    assert (again["suggestions"], again["tasks"]) == (2, 4)
+    assert (again["suggestions_present"], again["tasks_present"]) == (0, 0)
     assert violations() == {}
 
 
