@@ -508,6 +508,30 @@ def test_known_system_name_is_not_requested(site):
     assert [path for path, _ in site.requests] == ["/gbfs.json", "/status"]
 
 
+def listing_a_busy_system(site):
+    status = site.serves("/status", with_body(FEED))
+    system = site.serves("/system", with_body(b"", 429, Retry_After=3600))
+    body = discovery(station_status=status, system_information=system)
+    return site.serves("/gbfs.json", with_body(body))
+
+
+def test_pause_that_a_needed_document_asks_for_is_reported(site):
+    url = listing_a_busy_system(site)
+
+    with pytest.raises(BadFeed, match="/system: 429") as error:
+        find_feed([url], FeedName.STATUS, {})
+    assert error.value.retry_after == 3600
+
+
+def test_feed_is_read_although_a_wished_document_asks_for_a_pause(site):
+    url = listing_a_busy_system(site)
+
+    found = find_feed([url], FeedName.STATUS, {}, with_system=False, wished=[FeedName.SYSTEM])
+
+    assert found.document.stations
+    assert "429" in found.problems[FeedName.SYSTEM]
+
+
 def test_discovered_address_too_long_to_store_is_refused(site):
     for length, refusal in ((2000, "status: 404"), (2001, "it lists no http.s. address of")):
         address = f"{site.url}/status?".ljust(length, "x")
