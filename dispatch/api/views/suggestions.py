@@ -114,7 +114,9 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
             "makes is skipped."
         ),
         parameters=[
-            warning_header("Some moves have already expired, or name stations of no feed.")
+            warning_header(
+                "Some moves have already expired, or name stations that no feed has listed."
+            )
         ],
         request=PolymorphicProxySerializer(
             "ProposalOneOrMany",
@@ -129,8 +131,10 @@ class SuggestionViewSet(ListModelMixin, GenericViewSet[Suggestion]):
                 resource_type_field_name=None,
                 many=False,
             ),
+            422,
             *BODY,
             examples=[example({"id": 1, "outcome": "created"})],
+            _422="`UNKNOWN_STATIONS=refuse`, and no feed has listed a station. Nothing changed.",
         ),
         examples=[
             example(

@@ -96,7 +96,8 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
         parameters=[
             warning_header(
                 "An open task already makes the same move, or the stations cannot give or take "
-                "that many bikes."
+                "that many bikes, are not in the feed, or lie in different areas or far apart; "
+                "or a van does not take that many."
             )
         ],
         request=ApproveSerializer,
@@ -109,7 +110,7 @@ class TaskViewSet(RetrieveModelMixin, GenericViewSet[Task]):
             _404=SUGGESTION_DECIDED,
             _409=(
                 "The suggestion has expired, or `INVENTORY_GUARD=refuse` and the stations cannot "
-                "give or take the bikes; `detail` has the numbers."
+                "give or take the bikes or are not in the feed; `detail` has the numbers."
             ),
         ),
         examples=[example({"suggestion_id": 123}, request_only=True)],
