@@ -51,7 +51,7 @@ CONTRACT = {
 OURS = {
     ("get", "/healthz"): PUBLIC,
     ("get", "/readyz"): PUBLIC | {"503"},
-    ("post", "/suggestions"): WRITE - {"404"},
+    ("post", "/suggestions"): (WRITE - {"404"}) | {"422"},
     ("post", "/suggestions/{suggestion_id}/reject"): WRITE,
     ("post", "/suggestions/{suggestion_id}/priority"): WRITE,
     ("get", "/tasks"): READ,

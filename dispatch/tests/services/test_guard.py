@@ -170,7 +170,7 @@ def test_warnings_of_the_route_reach_the_approver_and_the_event(settings):
         "From San Francisco to San José, 60 km: different areas.",
         "26 bikes are more than the 20 that a van takes.",
     ]
-    assert TaskEvent.objects.get().details == {"warnings": approval.warnings}
+    assert TaskEvent.objects.get().details["warnings"] == approval.warnings
 
 
 @pytest.mark.parametrize("mode", ["off", "warn", "refuse"])
