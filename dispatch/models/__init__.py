@@ -1,6 +1,7 @@
 """Tables and their rules. PostgreSQL enforces the rules: constraints, triggers, defaults."""
 
 from .claim_keys import ClaimKey
+from .crews import Crew, Language
 from .events import EventKind, RejectionCode, TaskEvent, no_details
 from .moves import (
     INT4_MAX,
@@ -12,6 +13,7 @@ from .moves import (
     Move,
 )
 from .stations import (
+    AREA_LENGTH,
     FIRST_OWN_NUMBER,
     FeedKind,
     FeedWatch,
@@ -29,6 +31,7 @@ from .tokens import ApiToken
 from .users import User
 
 __all__ = [
+    "AREA_LENGTH",
     "FIRST_OWN_NUMBER",
     "INT4_MAX",
     "OPEN_STATUSES",
@@ -39,9 +42,11 @@ __all__ = [
     "WORKER_ID_LENGTH",
     "ApiToken",
     "ClaimKey",
+    "Crew",
     "EventKind",
     "FeedKind",
     "FeedWatch",
+    "Language",
     "Move",
     "OutageKind",
     "RejectionCode",

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from .moves import WORKER_ID_LENGTH
+from .stations import AREA_LENGTH
 
 CLAIM_KEY_LIFE = timedelta(hours=24)
 
@@ -23,6 +24,8 @@ class ClaimKey(models.Model):
     actor = models.CharField(max_length=200)
     key = models.CharField(max_length=255)
     worker_id = models.CharField(max_length=WORKER_ID_LENGTH)
+    # The area that the claim named. Empty: none.
+    area = models.CharField(max_length=AREA_LENGTH, db_default="")
     task_id = models.BigIntegerField()
     created_at = models.DateTimeField(db_default=Now())
 

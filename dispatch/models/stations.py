@@ -10,6 +10,7 @@ from .moves import is_a_date
 
 FIRST_OWN_NUMBER = 1_000_000
 SOURCE_MAX_LENGTH = 2000
+AREA_LENGTH = 100
 
 
 class StationQuerySet(models.QuerySet["Station"]):
@@ -37,7 +38,7 @@ class Station(models.Model):
     # As the feed states it: a name, or the id of a region without a name.
     region = models.CharField(max_length=100, blank=True, db_default="")
     # The name of the area (`gbfs.areas`). Empty: unknown.
-    area = models.CharField(max_length=100, blank=True, db_default="")
+    area = models.CharField(max_length=AREA_LENGTH, blank=True, db_default="")
     gone_at = models.DateTimeField(null=True)
 
     objects = StationQuerySet.as_manager()

@@ -17,6 +17,7 @@ from .moves import (
     MoveQuerySet,
     no_creation_in_the_future,
 )
+from .stations import AREA_LENGTH
 
 
 class TaskStatus(models.TextChoices):
@@ -24,6 +25,9 @@ class TaskStatus(models.TextChoices):
     ASSIGNED = "assigned"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
+
+
+NEGATIVE_PRIORITY = -F("priority")
 
 
 class TaskQuerySet(MoveQuerySet["Task"]):
@@ -53,12 +57,16 @@ class TaskQuerySet(MoveQuerySet["Task"]):
     def dispatch_order(self) -> "TaskQuerySet":
         return self.order_by("-priority", "created_at", "id")
 
+    def order_of_area(self) -> "TaskQuerySet":
+        """`dispatch_order` for the tasks of one area, in the form that their index has."""
+        return self.order_by(NEGATIVE_PRIORITY, "created_at", "id")
+
     def next_in_queue(self) -> "TaskQuerySet":
         """Lock the first ready task that no other transaction holds; with `now`.
 
         `no_key`: with a plain lock, this would skip a task while another row refers to it.
         """
-        queue = self.ready().dispatch_order().with_now()
+        queue = (self if self.ordered else self.dispatch_order()).ready().with_now()
         return queue.select_for_update(skip_locked=True, no_key=True)[:1]
 
 
@@ -141,6 +149,8 @@ class Task(Move):
     cancelled_at = models.DateTimeField(null=True, editable=False)
     moved_qty = models.IntegerField("bikes moved", null=True, editable=False)
     note = models.CharField(max_length=TEXT_LENGTH, blank=True, db_default="", editable=False)
+    # The area of its source. A trigger sets it; `services.areas` keeps it while the task is open.
+    area = models.CharField(max_length=AREA_LENGTH, blank=True, db_default="", editable=False)
 
     objects = TaskQuerySet.as_manager()
 
@@ -169,6 +179,17 @@ class Task(Move):
                 name="task_queue",
                 condition=READY,
             ),
+            # The same order for a crew of one area (`order_of_area`). It differs in form: otherwise
+            # the planner may choose `task_queue`, and read past the tasks of all other areas.
+            models.Index(
+                "area",
+                NEGATIVE_PRIORITY,
+                "created_at",
+                "id",
+                "qty",
+                name="task_queue_of_area",
+                condition=READY,
+            ),
             models.Index(fields=["created_at", "id"], name="task_waiting", condition=READY),
             models.Index(fields=["worker_id", "id"], name="task_held_by", condition=ASSIGNED),
             models.Index(
@@ -194,6 +215,13 @@ class Task(Move):
         ]
         triggers = [
             no_creation_in_the_future(),
+            pgtrigger.Trigger(
+                name="task_area_of_source",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="NEW.area := coalesce("
+                "(SELECT area FROM stations WHERE id = NEW.from_station_id), ''); RETURN NEW;",
+            ),
             pgtrigger.Trigger(
                 name="task_status_edges",
                 when=pgtrigger.Before,

@@ -2,7 +2,7 @@
 
 import json
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from ..exceptions import IdempotencyKeyReused, NotFound
 from ..models import ClaimKey, EventKind, Task, TaskStatus
+from .claim_scopes import Scope, likely_scope, note_served, scope_of
 from .events import change_task
 from .locks import advisory_lock, lock_held_task, lock_open_task
 from .rows import TASK_COLUMNS, Statement, run, task_from
@@ -43,43 +44,51 @@ UNASSIGNED: dict[str, Any] = {
 
 
 @transaction.atomic(durable=True)
-def claim_next_task(worker_id: str, *, actor: str, key: str | None = None) -> Task | None:
-    """Assign the first ready task to a worker. None: no task is ready.
+def claim_next_task(
+    worker_id: str, *, actor: str, key: str | None = None, area: str | None = None
+) -> Task | None:
+    """Assign the first ready task that the crew may take. None: there is none.
 
-    First: highest priority, then oldest, among those that no other open request holds. A worker
-    that already holds TASKS_PER_WORKER tasks gets the oldest of them again.
+    First: highest priority, then oldest, among those that no other open request holds. The roster
+    may limit a crew to its areas and to what its van takes; `area` names one of them. A crew that
+    already holds TASKS_PER_WORKER tasks gets the oldest of them again.
 
     `key`: for 24 hours the same key returns the same task, in its present state.
-    IdempotencyKeyReused: another worker used the key. A claim that finds no task does not use up
-    its key.
+    IdempotencyKeyReused: another crew used the key, or it was for another area. A claim that finds
+    no task does not use up its key.
+    Conflict: the crew is not active, or does not work in `area`.
     """
-    if key is not None and (task := find_earlier_claim(key, worker_id, actor)):
+    if key is not None and (task := find_earlier_claim(key, worker_id, area, actor)):
         return task
     task = oldest_task_at_limit(worker_id) or claim_head_of_queue(
-        worker_id, actor, last=key is None
+        worker_id, area, actor, last=key is None
     )
     if key is not None and task is not None:
-        remember_claim(key, worker_id, actor, task)
+        remember_claim(key, worker_id, area, actor, task)
     return task
 
 
-def find_earlier_claim(key: str, worker_id: str, actor: str) -> Task | None:
+def find_earlier_claim(key: str, worker_id: str, area: str | None, actor: str) -> Task | None:
     advisory_lock(f"claim {actor} {key}")
     claim = ClaimKey.objects.live().filter(actor=actor, key=key).first()
     if claim is None:
         return None
     if claim.worker_id != worker_id:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another worker_id.")
+    if claim.area != (area or ""):
+        raise IdempotencyKeyReused("This Idempotency-Key was used for another area.")
     task = Task.objects.filter(pk=claim.task_id).first()
     if task is None:
         raise NotFound(f"Task {claim.task_id}, which this key was given, is no longer kept.")
     return task
 
 
-def remember_claim(key: str, worker_id: str, actor: str, task: Task) -> None:
+def remember_claim(key: str, worker_id: str, area: str | None, actor: str, task: Task) -> None:
     # The sweep may not have removed an expired use of this key yet.
     ClaimKey.objects.expired().filter(actor=actor, key=key).delete()
-    ClaimKey.objects.create(key=key, worker_id=worker_id, actor=actor, task_id=task.pk)
+    ClaimKey.objects.create(
+        key=key, worker_id=worker_id, area=area or "", actor=actor, task_id=task.pk
+    )
 
 
 def oldest_task_at_limit(worker_id: str) -> Task | None:
@@ -94,20 +103,39 @@ def oldest_task_at_limit(worker_id: str) -> Task | None:
     return tasks[0] if len(tasks) == limit else None
 
 
-def claim_head_of_queue(worker_id: str, actor: str, *, last: bool) -> Task | None:
-    """`last`: a COMMIT that travels with the claim saves a tenth of its time."""
-    tasks = assign((claim_statement(), []), EventKind.CLAIMED, worker_id, actor, last=last)
-    return tasks[0] if tasks else None
+def claim_head_of_queue(worker_id: str, area: str | None, actor: str, *, last: bool) -> Task | None:
+    """`last`: a COMMIT that travels with the claim saves a tenth of its time.
+
+    If the guess at the crew's scope was wrong, that has changed nothing, so another transaction may
+    follow. Only a lock on the crew must be kept until the end.
+    """
+    claim = partial(claim_in_scope, worker_id, area, actor, last and not settings.TASKS_PER_WORKER)
+    guess = likely_scope(worker_id, area)
+    task = claim(guess)
+    if task is None and (scope := scope_of(worker_id, area)) is not guess:
+        task = claim(scope)
+    return task
+
+
+def claim_in_scope(
+    worker_id: str, area: str | None, actor: str, last: bool, scope: Scope
+) -> Task | None:
+    statement = claim_statement(scope), scope.parameters(worker_id, area)
+    [rows] = run(assigning(statement, EventKind.CLAIMED, worker_id, actor), last=last)
+    if not rows:
+        return None
+    note_served(worker_id, scope)
+    return task_from(rows[0])
 
 
 @cache
-def claim_statement() -> str:
+def claim_statement(scope: Scope) -> str:
     """`ASSIGN` for the head of the queue.
 
     Compiled once per process: compiling takes nearly as long as the rest of a claim
     (docs/performance.md). The status is a literal in it, as the queue's partial index requires.
     """
-    queue = Task.objects.next_in_queue().only("id")
+    queue = scope.tasks().next_in_queue().only("id")
     with connection.cursor() as cursor:
         return assign_statement(cursor.mogrify(*queue.query.sql_with_params()))
 
@@ -116,20 +144,12 @@ def assign_statement(task: str) -> str:
     return ASSIGN.format(task=task, columns=", ".join(TASK_COLUMNS))
 
 
-def assign(
-    statement: Statement,
-    kind: EventKind,
-    worker_id: str,
-    actor: str,
-    *,
-    last: bool = False,
-    **details: Any,
-) -> list[Task]:
-    """Run an `assign_statement`, given with its query's parameters. Returns the task, if any."""
+def assigning(
+    statement: Statement, kind: EventKind, worker_id: str, actor: str, **details: Any
+) -> Statement:
+    """Complete an `assign_statement`, given with its query's parameters."""
     text, of_query = statement
-    parameters = [*of_query, worker_id, lease(), kind.value, actor, json.dumps(details)]
-    [rows] = run((text, parameters), last=last)
-    return [task_from(row) for row in rows]
+    return text, [*of_query, worker_id, lease(), kind.value, actor, json.dumps(details)]
 
 
 def lease() -> timedelta | None:
@@ -181,12 +201,14 @@ def reassign_task(task_id: int, worker_id: str, *, actor: str, reason: str) -> T
         return task
     statement = assign_statement(LOCKED_TASK), [task.pk, task.now]
     former = task.worker_id
-    [reassigned] = assign(
-        statement,
-        EventKind.REASSIGNED,
-        worker_id,
-        actor,
-        former_worker_id=former,
-        reason=reason,
+    [[row]] = run(
+        assigning(
+            statement,
+            EventKind.REASSIGNED,
+            worker_id,
+            actor,
+            former_worker_id=former,
+            reason=reason,
+        )
     )
-    return reassigned
+    return task_from(row)

@@ -1,0 +1,104 @@
+"""Which ready tasks a crew may take: all of them, unless the roster or the claim says otherwise.
+
+Each scope is a statement of its own, so that an index serves each. It checks itself that it is the
+crew's, so a claim need not read the roster before.
+"""
+
+import re
+from enum import Enum
+
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
+
+from ..exceptions import Conflict
+from ..models import Crew, Task
+from ..models.tasks import TaskQuerySet
+
+# A van whose capacity is unknown takes any number.
+ROOM = "qty <= coalesce((SELECT capacity FROM crews WHERE worker_id = {worker}), 2147483647)"
+
+
+class Scope(Enum):
+    """A condition on tasks. {worker} and {area} are its parameters, {room} is `ROOM`."""
+
+    EVERYTHING = """
+        NOT EXISTS (
+            SELECT FROM crews
+            WHERE worker_id = {worker} AND (NOT active OR capacity IS NOT NULL OR areas <> '{{}}')
+        )
+    """
+    ONE_AREA = """
+        area = (
+            SELECT areas[1] FROM crews
+            WHERE worker_id = {worker} AND active AND cardinality(areas) = 1
+        )
+        AND {room}
+    """
+    AREAS = """
+        area = ANY ((
+            SELECT areas FROM crews
+            WHERE worker_id = {worker} AND active AND cardinality(areas) > 1
+        )::text[])
+        AND {room}
+    """
+    CAPACITY = """
+        qty <= (
+            SELECT capacity FROM crews WHERE worker_id = {worker} AND active AND areas = '{{}}'
+        )
+    """
+    NAMED_AREA = """
+        area = {area}
+        AND NOT EXISTS (
+            SELECT FROM crews
+            WHERE worker_id = {worker}
+              AND (NOT active OR areas <> '{{}}' AND {area} <> ALL (areas))
+        )
+        AND {room}
+    """
+
+    @property
+    def with_room(self) -> str:
+        return self.value.replace("{room}", ROOM)
+
+    def tasks(self) -> TaskQuerySet:
+        """The tasks of this scope, as a query to compile with `mogrify`: that leaves its %s."""
+        condition = self.with_room.format(worker="%%s::text", area="%%s::text")
+        # The condition is one of the above.
+        tasks = Task.objects.filter(RawSQL(condition, (), output_field=BooleanField()))  # noqa: S611
+        return tasks.order_of_area() if self in ONE else tasks
+
+    def parameters(self, worker_id: str, area: str | None) -> list[str | None]:
+        """The values of the query's %s, in order."""
+        given = {"worker": worker_id, "area": area}
+        return [given[name] for name in re.findall("{(worker|area)}", self.with_room)]
+
+
+ONE = {Scope.ONE_AREA, Scope.NAMED_AREA}
+# What served each crew of the roster last. Another process may know better, so it is a guess.
+served: dict[str, Scope] = {}
+
+
+def likely_scope(worker_id: str, area: str | None) -> Scope:
+    return Scope.NAMED_AREA if area is not None else served.get(worker_id, Scope.EVERYTHING)
+
+
+def scope_of(worker_id: str, area: str | None) -> Scope:
+    """Read the roster. Conflict: the crew is not active, or does not work in `area`."""
+    crew = Crew.objects.filter(worker_id=worker_id).first() or Crew()
+    if not crew.active:
+        raise Conflict(f"Crew {worker_id} is not active.")
+    if area is not None:
+        if crew.areas and area not in crew.areas:
+            raise Conflict(f"Crew {worker_id} does not work in {area}.")
+        return Scope.NAMED_AREA
+    if crew.areas:
+        return Scope.ONE_AREA if len(crew.areas) == 1 else Scope.AREAS
+    return Scope.CAPACITY if crew.capacity is not None else Scope.EVERYTHING
+
+
+def note_served(worker_id: str, scope: Scope) -> None:
+    """Only crews of the roster are noted, so there are few."""
+    if scope is Scope.EVERYTHING:
+        served.pop(worker_id, None)
+    elif scope is not Scope.NAMED_AREA:
+        served[worker_id] = scope
