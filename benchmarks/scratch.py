@@ -32,10 +32,13 @@ STATIONS = """
 """
 SHOW_CLAIM = """
 from django.db import connection, transaction
-from dispatch.services.claims import claim_statement, lease
+from dispatch.models import EventKind
+from dispatch.services.claim_scopes import Scope
+from dispatch.services.claims import assigning, claim_statement
 with transaction.atomic(), connection.cursor() as cursor:
-    values = ["van-1", lease(), "claimed", "api", "{}"]
-    print(" ".join(cursor.mogrify(claim_statement(), values).split()), ";")
+    of_crew = claim_statement(Scope.EVERYTHING), ["van-1"]
+    statement = assigning(of_crew, EventKind.CLAIMED, "van-1", "api")
+    print(" ".join(cursor.mogrify(*statement).split()), ";")
 """
 SIGN_IN = """
 from django.conf import settings

@@ -44,6 +44,7 @@ TASK_IN_FULL = {
     "moved_qty": None,
     "note": "",
     "cancelled_at": None,
+    "area": "San Francisco",
 }
 CLAIMED = {
     **TASK_IN_FULL,

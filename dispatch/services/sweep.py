@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ..models import ClaimKey, EventKind, Suggestion, Task, TaskEvent
+from .areas import update_areas_of_open_tasks
 from .claims import UNASSIGNED
 from .events import suggestion_event, task_event
 from .locks import advisory_lock
@@ -48,6 +49,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
             total += done
         return total
 
+    update_areas()
     return SweepResult(
         released=exhaust(partial(release_expired_tasks, actor=actor)),
         raised=exhaust(partial(raise_waiting_tasks, actor=actor)),
@@ -55,6 +57,12 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
         forgotten=exhaust(forget_claim_keys),
         sessions=exhaust(remove_ended_sessions),
     )
+
+
+@transaction.atomic(durable=True)
+def update_areas() -> None:
+    """A task that was created while a sync changed its area may have the former one."""
+    update_areas_of_open_tasks()
 
 
 @transaction.atomic(durable=True)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from ...models import (
+    AREA_LENGTH,
     INT4_MAX,
     PRIORITY_MAX,
     PRIORITY_MIN,
@@ -50,6 +51,18 @@ class ApproveSerializer(serializers.Serializer[None]):
 
 class ClaimSerializer(serializers.Serializer[None]):
     worker_id = WorkerIdField()
+    area = StrictCharField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        default=None,
+        max_length=AREA_LENGTH,
+        help_text="Only tasks whose source lies in this area. A crew on the roster may name one of "
+        "its own areas; without it, it gets tasks of all of them.",
+    )
+
+    def validate_area(self, area: str | None) -> str | None:
+        return area or None
 
 
 class HolderSerializer(serializers.Serializer[None]):

@@ -78,6 +78,7 @@ class TaskInFullSerializer(RowSerializer[Task]):
             "moved_qty",
             "note",
             "cancelled_at",
+            "area",
         ]
         read_only_fields = fields
 

@@ -38,7 +38,8 @@ class DispatchViewSet(GenericViewSet[Task]):
         summary="Claim the next task",
         description=(
             "Assigns the ready task with the highest priority to the crew; the oldest comes first "
-            "among equals. Two requests never get the same task. If the response is lost, repeat "
+            "among equals. A crew on the roster gets only tasks in its areas that fit its van. "
+            "Two requests never get the same task. If the response is lost, repeat "
             "the request with the same `Idempotency-Key`: it returns the same task."
         ),
         parameters=[
@@ -60,9 +61,11 @@ class DispatchViewSet(GenericViewSet[Task]):
         responses=responses(
             TaskSerializer,
             404,
+            409,
             422,
             *BODY,
             examples=[example({**TASK, "status": "assigned", "worker_id": "user_456"})],
+            _409="The crew is not active, or does not work in the area.",
             _404="No available tasks. Ask again after `Retry-After` seconds.",
         ),
         examples=[example({"worker_id": "user_456"}, request_only=True)],
@@ -75,7 +78,9 @@ class DispatchViewSet(GenericViewSet[Task]):
         caller = authority_of(request)
         # A caller that may assign tasks to any crew may also claim for any crew.
         worker_id = caller.resolve_worker(data["worker_id"], unrestricted_with="reassign_task")
-        task = services.claim_next_task(str(worker_id), actor=caller.actor, key=key)
+        task = services.claim_next_task(
+            str(worker_id), actor=caller.actor, key=key, area=data["area"]
+        )
         if task is None:
             raise NoTaskReady
         return json_response(TaskSerializer(task).data)

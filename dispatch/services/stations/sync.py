@@ -11,6 +11,7 @@ from ...exceptions import Refusal
 from ...gbfs import Information, StationRow
 from ...models import FeedKind, FeedWatch, Station, StationAlias, StationFeed, StationOutage
 from ...planning.geo import kilometres
+from ..areas import update_areas_of_open_tasks
 from ..locks import advisory_lock
 from .feeds import FeedReading, is_behind, note_read
 from .outages import end_outages
@@ -123,6 +124,7 @@ def write_stations(
     Station.objects.bulk_create(
         stations, update_conflicts=True, unique_fields=["id"], update_fields=[*FIELDS, "gone_at"]
     )
+    update_areas_of_open_tasks()
     before = not_gone(stored)
     gone = before - present
     if gone:

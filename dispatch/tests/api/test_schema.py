@@ -45,7 +45,7 @@ CONTRACT = {
     ("get", "/"): PUBLIC,
     ("get", "/suggestions"): READ,
     ("post", "/task/approve"): CHANGE,
-    ("post", "/dispatch/next"): WRITE | {"422"},
+    ("post", "/dispatch/next"): CHANGE | {"422"},
     ("post", "/task/{task_id}/complete"): CHANGE,
 }
 OURS = {

@@ -1,13 +1,15 @@
-"""Completed tasks do not make claims slower."""
+"""Neither completed tasks nor those of other areas make claims slower."""
 
 import json
 
 import pytest
 from django.db import connection
 
-from dispatch.models import Task
+from dispatch.models import EventKind, Task
+from dispatch.services.claim_scopes import Scope
+from dispatch.services.claims import assigning, claim_statement
 
-from ..support.factories import TaskFactory
+from ..support.factories import CrewFactory, TaskFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -26,6 +28,18 @@ FILL = """
     REINDEX INDEX task_queue;
 """
 
+WAITING = 1_000_000
+# Ready tasks of 49 areas. A crew of the 50th must not read past them.
+FILL_READY = """
+    INSERT INTO stations (id, system, name, lat, lon, area)
+    SELECT n, 'test', 'Station ' || n, 37, -122, 'area ' || n FROM generate_series(1, 50) AS n;
+    ALTER TABLE tasks DISABLE TRIGGER USER;
+    INSERT INTO tasks (from_station_id, to_station_id, qty, area)
+    SELECT 1 + n %% 49, 501, 5, 'area ' || 1 + n %% 49 FROM generate_series(1, %s) AS n;
+    ALTER TABLE tasks ENABLE TRIGGER USER;
+    ANALYZE tasks;
+"""
+
 
 def buffers(plan):
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
@@ -42,6 +56,23 @@ def test_claim_among_a_million_completed_tasks_touches_few_buffers():
 
     assert plan["Plan"]["Actual Rows"] == 1
     assert buffers(plan["Plan"]) < 20
+
+
+def test_claim_of_a_crew_of_one_area_touches_few_buffers_among_a_million_tasks_elsewhere():
+    with connection.cursor() as cursor:
+        cursor.execute(FILL_READY, [WAITING])
+    CrewFactory(worker_id="van-1", areas=["area 50"])
+    wanted = TaskFactory(from_station_id=50).id
+    statement = claim_statement(Scope.ONE_AREA), Scope.ONE_AREA.parameters("van-1", None)
+    text, parameters = assigning(statement, EventKind.CLAIMED, "van-1", "api")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}", parameters)
+        [[(plan,)]] = cursor.fetchall()
+
+    assert Task.objects.assigned().get().id == wanted
+    [search] = [each for each in plan["Plan"]["Plans"] if each.get("Subplan Name") == "CTE task"]
+    assert buffers(search) < 20
 
 
 def test_tasks_are_vacuumed_when_two_per_cent_are_dead():

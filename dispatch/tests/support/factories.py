@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import factory
 
 from dispatch import services
-from dispatch.models import Station, StationStatus, Suggestion, Task, TaskStatus, User
+from dispatch.models import Crew, Station, StationStatus, Suggestion, Task, TaskStatus, User
 
 # In the past on every clock, so "expired" and "old" hold in any year. Not near midnight or a change
 # to or from summer time.
@@ -77,6 +77,13 @@ class StationStatusFactory(factory.django.DjangoModelFactory):
     bikes = 2
     docks = 33
     as_of = MORNING
+
+
+class CrewFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Crew
+
+    worker_id = factory.Sequence(lambda number: f"crew-{number}")
 
 
 class UserFactory(factory.django.DjangoModelFactory):
