@@ -15,4 +15,5 @@ def update_areas_of_open_tasks() -> int:
     """Give open tasks the areas that their sources have now. Returns how many changed."""
     with connection.cursor() as cursor:
         cursor.execute(FOLLOW)
-        return cursor.rowcount
+        changed: int = cursor.rowcount
+        return changed
