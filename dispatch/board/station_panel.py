@@ -6,6 +6,7 @@ from datetime import datetime
 from ..admin.stations import moves_at
 from ..exceptions import NotFound
 from ..models import Station, StationOutage, StationStatus
+from ..overview.fit_checks import check_fit
 from ..overview.moves import OpenSuggestion, OpenTask, open_suggestion, open_task
 from ..overview.station_views import StationView, read_stations
 
@@ -32,12 +33,13 @@ def read_panel(number: int, now: datetime) -> StationPanel:
         end for move in [*tasks, *suggestions] for end in (move.from_station_id, move.to_station_id)
     }
     views = read_stations(now, Station.objects.filter(pk__in={number, *ends}))
+    checks = check_fit(suggestions)
     outages = StationOutage.objects.filter(station=station).order_by("-started_at", "-id")
     return StationPanel(
         views[number],
         station,
         getattr(station, "status", None),
         [open_task(task, views, now) for task in tasks],
-        [open_suggestion(suggestion, views, now) for suggestion in suggestions],
+        [open_suggestion(each, views, now, checks[each.pk]) for each in suggestions],
         list(outages[:OUTAGES_SHOWN]),
     )

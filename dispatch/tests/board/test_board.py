@@ -222,8 +222,8 @@ def test_station_panel_shows_status_moves_and_outages(dispatcher):
         # The script replaces this with the age.
         f"reported {timezone.localtime(pier.status.as_of):%H:%M} Take bikes from here",
         "Bring bikes here Tasks and suggestions",
-        f"+6 from Old Market, van-1 #{task.id}",
-        f"2 to Old Market #{suggestion.id}",
+        f"+6 from Old Market, van-1 · 0.0 km #{task.id}",
+        f"2 to Old Market · 0.0 km #{suggestion.id}",
         "to now",
     ):
         assert expected in panel, panel

@@ -103,3 +103,13 @@ def test_approve_is_disabled_with_its_reason_where_it_can_only_fail(
     assert "disabled" not in suggestion_row(dispatcher, possible)
     settings.INVENTORY_GUARD = "warn"
     assert "disabled" not in suggestion_row(dispatcher, refused)
+
+
+def test_card_shows_distances_and_the_same_warnings(dispatcher, two_areas):
+    TaskFactory(qty=3)
+    SuggestionFactory(qty=4)
+
+    card = words(dispatcher.get(f"/admin/board/stations/{TARGET}/").content.decode())
+
+    assert card.count("· 66 km #") == 2
+    assert "From San Francisco to San José, 66 km: different areas." in card
