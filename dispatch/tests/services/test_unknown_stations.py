@@ -104,6 +104,16 @@ def test_proposals_get_a_warning(client):
     assert Suggestion.objects.get().to_station_id == UNKNOWN
 
 
+@pytest.mark.parametrize("door", [ingest, propose])
+def test_moves_under_way_are_not_counted(client, door):
+    TaskFactory(from_station_id=KNOWN, to_station_id=UNKNOWN)
+
+    door(*[client] if door is propose else [])
+
+    details = TaskEvent.objects.get(kind="ingested").details
+    assert (details["under_way"], details["unknown_stations"]) == (1, 0)
+
+
 def test_refusing_api_answers_422(refusing, client):
     answer = propose(client)
 
