@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from .admin.activity import activity_page
 from .admin.kpi import kpi_page
 from .admin.search import search_page
 from .api.urls import urlpatterns as api_urls
@@ -8,6 +9,7 @@ from .api.urls import urlpatterns as api_urls
 urlpatterns = [
     # Tried first: crews' phones send most of the requests.
     *api_urls,
+    path("admin/activity/", admin.site.admin_view(activity_page), name="activity"),
     path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
     path("admin/search/", admin.site.admin_view(search_page), name="search"),
     path("admin/board/", include("dispatch.board.urls")),

@@ -59,10 +59,15 @@ class ConsoleAdmin(admin.ModelAdmin):
     def _get_obj_does_not_exist_redirect(
         self, request: HttpRequest, opts: Any, object_id: str
     ) -> HttpResponse:
-        """Return to the list with a message about the missing row."""
-        text = self.missing_message(int(object_id)) if ID.fullmatch(object_id) else "No such page."
-        self.message_user(request, text, messages.WARNING)
-        return HttpResponseRedirect(self.list_url())
+        """Lead elsewhere with a message about the missing row."""
+        if not ID.fullmatch(object_id):
+            self.message_user(request, "No such page.", messages.WARNING)
+            return HttpResponseRedirect(self.list_url())
+        self.message_user(request, self.missing_message(int(object_id)), messages.WARNING)
+        return HttpResponseRedirect(self.missing_url(request, int(object_id)))
+
+    def missing_url(self, request: HttpRequest, pk: int) -> str:
+        return self.list_url()
 
     def missing_message(self, pk: int) -> str:
         return f"{capfirst(str(self.opts.verbose_name))} {pk} not found."

@@ -1,13 +1,23 @@
-"""A task's events in words."""
+"""Events in words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
 from django.template.defaultfilters import pluralize
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from ..models import EventKind, TaskEvent
 from ..texts import isolated
 
 SUMMARIES = {
+    EventKind.INGESTED: "{actor} proposed suggestions{from_source}: {counts}",
+    EventKind.SUGGESTED: "{actor} added suggestion {suggestion_id}",
+    EventKind.REJECTED: "{actor} rejected suggestion {suggestion_id}{from_source}",
+    EventKind.EXPIRED: "Suggestion {suggestion_id}{from_source} expired",
     EventKind.APPROVED: "{actor} approved suggestion {suggestion_id}{from_source}",
     EventKind.CREATED: "{actor} created this task manually",
     EventKind.CLAIMED: "{worker} claimed the task{attempt}",
@@ -16,30 +26,72 @@ SUMMARIES = {
     EventKind.REASSIGNED: "{actor} assigned the task to {worker}{former_worker}{attempt}",
     EventKind.COMPLETED: "{worker} completed the task: {moved} moved",
     EventKind.CANCELLED: "{actor} cancelled the task",
-    EventKind.UNDONE: "{actor} undid the approval; the suggestion is {new_suggestion_id} now",
+    EventKind.UNDONE: (
+        "{actor} undid the {decision} of suggestion {suggestion_id}; it is suggestion"
+        " {new_suggestion_id} now"
+    ),
     EventKind.PRIORITIZED: "{actor} changed the priority from {former_priority} to {priority}",
-    EventKind.LATE_REPORT: ("{worker} reported the task completed after losing it: {moved} moved"),
+    EventKind.LATE_REPORT: "{worker} reported the task completed after losing it: {moved} moved",
 }
+# Their reason is the suggestion's. Other events about a suggestion keep it only for its job.
+PROPOSALS = (EventKind.SUGGESTED, EventKind.REJECTED, EventKind.EXPIRED)
 REPORTS = (EventKind.COMPLETED, EventKind.LATE_REPORT)
 
 
-def describe_event(event: TaskEvent) -> tuple[str, list[str]]:
+@dataclass(frozen=True)
+class Wording:
+    """How a sentence is put together, and how the names and ids in it are written."""
+
+    formatted: Callable[..., str] = str.format
+    actor: Callable[[str], str] = isolated
+    crew: Callable[[str], str] = isolated
+    suggestion: Callable[[int], str] = str
+
+
+def activity_url(**filters: Any) -> str:
+    return f"{reverse('activity')}?{urlencode(filters)}"
+
+
+def link(url: str, text: Any) -> SafeString:
+    return format_html('<a href="{}">{}</a>', url, text)
+
+
+PLAIN = Wording()
+# Each name leads to what its bearer has done.
+LINKED = Wording(
+    formatted=format_html,
+    actor=lambda name: link(activity_url(actor=name), isolated(name)),
+    crew=lambda name: link(activity_url(crew=name), isolated(name)),
+    suggestion=lambda pk: link(reverse("admin:dispatch_suggestion_change", args=[pk]), pk),
+)
+
+
+def describe_event(event: TaskEvent, wording: Wording = PLAIN) -> tuple[str, list[str]]:
     """A one-line summary, and further details as lines of their own."""
-    former = event.details.get("former_worker_id")
-    words = {
-        "actor": isolated(event.actor),
-        "worker": isolated(event.worker_id or ""),
+    summary = SUMMARIES.get(EventKind(event.kind), "{actor}: " + event.kind)
+    return wording.formatted(summary, **words_of(event, wording)), [*event_details(event)]
+
+
+def words_of(event: TaskEvent, wording: Wording) -> dict[str, Any]:
+    details = event.details
+    former = details.get("former_worker_id")
+    restored = details.get("new_suggestion_id")
+    return {
+        "actor": wording.actor(event.actor),
+        "worker": wording.crew(event.worker_id) if event.worker_id else "",
         "suggestion_id": event.suggestion_id,
+        "new_suggestion_id": wording.suggestion(restored) if restored else "",
+        "decision": "approval" if event.task_id else "rejection",
         "from_source": f" (from {isolated(event.source)})" if event.source else "",
         "attempt": f" (attempt {event.attempt})" if (event.attempt or 0) > 1 else "",
-        "former_worker": f" instead of {isolated(former)}" if former else "",
-        "moved": bikes(event.details.get("moved_qty")),
-        "priority": event.details.get("priority"),
-        "new_suggestion_id": event.details.get("new_suggestion_id"),
-        "former_priority": event.details.get("former_priority"),
+        "former_worker": (
+            wording.formatted(" instead of {}", wording.crew(former)) if former else ""
+        ),
+        "moved": bikes(details.get("moved_qty")),
+        "counts": counts(details),
+        "priority": details.get("priority"),
+        "former_priority": details.get("former_priority"),
     }
-    summary = SUMMARIES.get(EventKind(event.kind), "{actor}: " + event.kind)
-    return summary.format_map(words), [*event_details(event)]
 
 
 def bikes(moved_qty: int | None) -> str:
@@ -48,10 +100,25 @@ def bikes(moved_qty: int | None) -> str:
     return f"{moved_qty} bike{pluralize(moved_qty)}"
 
 
+def counts(details: dict[str, Any]) -> str:
+    """The numbers of an ingest, such as "2 inserted, 5 refreshed"."""
+    numbers = [
+        f"{value:,} {name.replace('_', ' ')}"
+        for name, value in details.items()
+        if value and isinstance(value, int) and not isinstance(value, bool)
+    ]
+    return ", ".join(numbers) or "no changes"
+
+
 def event_details(event: TaskEvent) -> Iterator[str]:
     details = event.details
     yield from details.get("warnings", [])
-    if reason := details.get("reason"):
+    if rejection := details.get("rejection"):
+        yield f"Rejected because: {isolated(rejection)}"
+    reason = details.get("reason")
+    if reason and event.kind in PROPOSALS:
+        yield f"Proposed because: {isolated(reason)}"
+    elif reason and "from_station_id" not in details:
         yield f"Reason: {isolated(reason)}"
     if note := details.get("note"):
         yield f"Note: {isolated(note)}"
@@ -59,7 +126,5 @@ def event_details(event: TaskEvent) -> Iterator[str]:
         yield f"Reported completion time: {completed_at}"
     if crew_clock := details.get("crew_clock"):
         yield f"Time by the crew's clock: {crew_clock}"
-    if crew_count := details.get("crew_count"):
-        yield f"Bikes by the crew's count: {crew_count}"
     if event.kind in REPORTS:
         yield f"Entered by {isolated(event.actor)}"

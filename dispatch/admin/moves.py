@@ -13,10 +13,11 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
 
-from ..models import INT4_MAX, Move, Station
+from ..models import INT4_MAX, Move, Station, TaskEvent
 from ..overview.station_search import search_stations
 from .base import ID
 from .forms import MoveForm
+from .history import LINKED, describe_event
 from .operations import Operation, OperationsAdmin
 from .routes import attach_names, route_of
 
@@ -182,7 +183,16 @@ class MoveAdmin(OperationsAdmin):
             for operation in self.offered(request)
             if move is not None and operation.possible(move)
         ]
-        return {"title": str(move), "subtitle": "", "buttons": buttons}
+        events = [] if move is None else self.events_about(move.pk).order_by("id")
+        return {
+            "title": str(move),
+            "subtitle": "",
+            "buttons": buttons,
+            "history": [(event.at, *describe_event(event, LINKED)) for event in events],
+        }
+
+    def events_about(self, pk: int) -> QuerySet[TaskEvent]:
+        return TaskEvent.objects.filter(**{f"{self.opts.model_name}_id": pk})
 
 
 def ago(moment: Any) -> str:

@@ -9,9 +9,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
-from ..models import Suggestion
+from ..models import Suggestion, TaskEvent
 from ..services.suggestions import decision_on
+from .activity_filter import about_suggestion
 from .forms import RejectForm
+from .history import activity_url
 from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
 
@@ -110,6 +112,16 @@ class SuggestionAdmin(MoveAdmin):
 
     def missing_message(self, pk: int) -> str:
         return decision_on([pk])[pk]
+
+    def missing_url(self, request: HttpRequest, pk: int) -> str:
+        """Show what became of the suggestion."""
+        known = TaskEvent.objects.filter(suggestion_id=pk).exists()
+        if known and request.user.has_perm("dispatch.view_taskevent"):
+            return activity_url(suggestion=pk)
+        return self.list_url()
+
+    def events_about(self, pk: int) -> QuerySet[TaskEvent]:
+        return TaskEvent.objects.filter(about_suggestion(pk))
 
     @admin.display(description="Age", ordering="created_at")
     def age(self, suggestion: Suggestion) -> str:

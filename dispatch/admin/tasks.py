@@ -12,7 +12,6 @@ from ..models import OPEN_STATUSES, Task, TaskEvent, TaskStatus
 from ..models.tasks import overdue_after
 from .drilldown import DAY, MONTH, YEAR, drilldown
 from .forms import ReasonForm, ReassignForm, ReportForm
-from .history import describe_event
 from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
 
@@ -215,10 +214,3 @@ class TaskAdmin(MoveAdmin):
         if is_assigned(task) and timezone.now() - moment >= overdue_after():
             return format_html('{} <span class="badge overdue">overdue</span>', ago(moment))
         return ago(moment)
-
-    def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
-        events = TaskEvent.objects.none()
-        if object_id.isascii() and object_id.isdigit():
-            events = TaskEvent.objects.filter(task_id=object_id).order_by("id")
-        history = [(event.at, *describe_event(event)) for event in events]
-        return {**super().page_context(request, object_id), "history": history}

@@ -1,0 +1,156 @@
+"""The page of all events: who did what, and when."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from ..models import Task, TaskEvent
+from ..tables import csv_text
+from .activity_filter import NEWEST, ActivityFilter
+from .history import LINKED, describe_event
+from .routes import attach_names, route_of
+
+EVENTS_SHOWN = 100
+MOST_EXPORTED = 50_000
+EXPORTED_AT_ONCE = 2_000
+COLUMNS = ["id", "at", "kind", "actor", "worker_id", "source", "task_id", "suggestion_id"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`route`: the stations of the move; None: the event is about no move, or about one that is
+    no longer kept."""
+
+    event: TaskEvent
+    day: date
+    summary: str
+    details: list[str]
+    route: SafeString | None
+
+
+@require_safe
+def activity_page(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    if not request.user.has_perm("dispatch.view_taskevent"):
+        raise PermissionDenied
+    asked = ActivityFilter(request.GET)
+    if not asked.is_valid():
+        return TemplateResponse(
+            request, "admin/dispatch/activity.html", context_of(request, asked), status=400
+        )
+    if request.GET.get("as") == "csv":
+        return as_file(asked.events())
+    return TemplateResponse(
+        request,
+        "admin/dispatch/activity.html",
+        {**context_of(request, asked), **page_of(request, asked)},
+    )
+
+
+def context_of(request: HttpRequest, asked: ActivityFilter) -> dict[str, Any]:
+    today = timezone.localdate()
+    return {
+        **admin.site.each_context(request),
+        "title": "Activity",
+        "form": asked,
+        "chosen": [
+            (field.label, value) for field in asked.visible_fields() if (value := field.value())
+        ],
+        "days": [
+            (name, url_with(request, day=day))
+            for name, day in (("Today", today), ("Yesterday", today - timedelta(days=1)))
+        ],
+        "csv_url": url_with(request, **{"as": "csv"}),
+        "most_exported": MOST_EXPORTED,
+    }
+
+
+def page_of(request: HttpRequest, asked: ActivityFilter) -> dict[str, Any]:
+    before = asked.cleaned_data["before"]
+    found = list(older_than(asked.events(), before)[: EVENTS_SHOWN + 1])
+    shown = found[:EVENTS_SHOWN]
+    more = len(found) > EVENTS_SHOWN
+    return {
+        "entries": entries_of(shown),
+        "newest_url": url_with(request) if before else None,
+        "older_url": url_with(request, before=shown[-1].pk) if more else None,
+        "searched": NEWEST if asked.is_limited else None,
+    }
+
+
+def older_than(events: QuerySet[TaskEvent], before: int | None) -> QuerySet[TaskEvent]:
+    return events.filter(id__lt=before) if before else events
+
+
+def url_with(request: HttpRequest, **changes: Any) -> str:
+    """The address of the first page with the same filters, and these changes."""
+    query = request.GET.copy()
+    for name in ("before", "as"):
+        query.pop(name, None)
+    for name, value in changes.items():
+        query[name] = str(value)
+    return f"?{query.urlencode()}"
+
+
+def entries_of(events: list[TaskEvent]) -> list[Entry]:
+    moves = moves_of(events)
+    attach_names(list(moves.values()))
+    return [
+        Entry(
+            event,
+            timezone.localtime(event.at).date(),
+            *describe_event(event, LINKED),
+            route_of(moves[event.pk]) if event.pk in moves else None,
+        )
+        for event in events
+    ]
+
+
+def moves_of(events: list[TaskEvent]) -> dict[int, Task]:
+    """The move that each event is about, by the event's id."""
+    tasks = Task.objects.only("from_station_id", "to_station_id").in_bulk(
+        {event.task_id for event in events if event.task_id}
+    )
+    moves = {event.pk: tasks[event.task_id] for event in events if event.task_id in tasks}
+    for event in events:
+        ends = {name: event.details.get(name) for name in ("from_station_id", "to_station_id")}
+        if event.pk not in moves and all(isinstance(end, int) for end in ends.values()):
+            moves[event.pk] = Task(**ends)
+    return moves
+
+
+def as_file(events: QuerySet[TaskEvent]) -> StreamingHttpResponse:
+    moment = datetime.now().strftime("%Y-%m-%d")
+    return StreamingHttpResponse(
+        csv_text(rows_of(events)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="activity-{moment}.csv"'},
+    )
+
+
+def rows_of(events: QuerySet[TaskEvent]) -> Iterator[list[Any]]:
+    """At most MOST_EXPORTED events, newest first.
+
+    Each query ends before its rows are sent, so that a slow client keeps no snapshot open.
+    """
+    yield [*COLUMNS, "summary", "details"]
+    before = None
+    for _ in range(0, MOST_EXPORTED, EXPORTED_AT_ONCE):
+        batch = list(older_than(events, before)[:EXPORTED_AT_ONCE])
+        for event in batch:
+            summary, _ = describe_event(event)
+            values = [getattr(event, name) for name in COLUMNS]
+            yield [*values, summary, msgspec.json.encode(event.details).decode()]
+        if len(batch) < EXPORTED_AT_ONCE:
+            return
+        before = batch[-1].pk
