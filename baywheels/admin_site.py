@@ -7,6 +7,7 @@ from django.contrib.auth.forms import UsernameField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, path
+from django.views.decorators.gzip import gzip_page
 
 from dispatch.roles import BOARD_PERMISSIONS
 
@@ -30,7 +31,8 @@ class ConsoleSite(admin.AdminSite):
     login_form = SignInForm
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        return super().admin_view(renews_session(view), cacheable)
+        # Compression does not reveal the CSRF token: each page masks it anew.
+        return gzip_page(super().admin_view(renews_session(view), cacheable))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [

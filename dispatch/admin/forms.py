@@ -1,13 +1,17 @@
 """Forms shown before an operation. Field names are the service's argument names."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.template.defaultfilters import pluralize
 
 from .. import services
-from ..models import INT4_MAX, TEXT_LENGTH, WORKER_ID_LENGTH, RejectionCode
+from ..models import TEXT_LENGTH, WORKER_ID_LENGTH, RejectionCode
 from ..services import Report
+from ..services.tasks import most_bikes
 from ..texts import is_printable
 
 
@@ -35,7 +39,15 @@ class MoveForm(forms.ModelForm):
         return data
 
 
-class ReasonForm(forms.Form):
+class OperationForm(forms.Form):
+    """Confirms an operation on `rows`."""
+
+    def __init__(self, data: Any = None, *, rows: Sequence[Any] = ()) -> None:
+        super().__init__(data)
+        self.rows = rows
+
+
+class ReasonForm(OperationForm):
     reason = forms.CharField(
         max_length=TEXT_LENGTH, widget=forms.Textarea(attrs={"rows": 3, "autofocus": True})
     )
@@ -70,7 +82,7 @@ def validate_single_line(text: str) -> None:
         raise forms.ValidationError("Enter a single line of printable characters.")
 
 
-class ReassignForm(forms.Form):
+class ReassignForm(OperationForm):
     worker_id = forms.CharField(
         label="Crew",
         max_length=WORKER_ID_LENGTH,
@@ -81,16 +93,29 @@ class ReassignForm(forms.Form):
     reason = forms.CharField(max_length=TEXT_LENGTH, widget=forms.Textarea(attrs={"rows": 3}))
 
 
-class ReportForm(forms.Form):
+class ReportForm(OperationForm):
+    """The bikes that were moved for one task: all of them, unless the user changes the number."""
+
     moved_qty = forms.IntegerField(
-        label="Bikes moved",
-        min_value=0,
-        max_value=INT4_MAX,
-        widget=forms.NumberInput(attrs={"autofocus": True}),
+        label="Bikes moved", min_value=0, widget=forms.NumberInput(attrs={"autofocus": True})
     )
     note = forms.CharField(
         max_length=TEXT_LENGTH, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
+
+    def __init__(self, data: Any = None, *, rows: Sequence[Any] = ()) -> None:
+        super().__init__(data, rows=rows)
+        for task in rows:
+            most = most_bikes(task)
+            sentence = f"Enter 0 to {most}: the task is for {task.qty} bike{pluralize(task.qty)}."
+            count: Any = self.fields["moved_qty"]
+            count.initial = task.qty
+            count.widget.attrs["max"] = most
+            count.validators = [
+                MinValueValidator(0, sentence),
+                MaxValueValidator(most, sentence),
+            ]
+            count.error_messages |= {"invalid": sentence, "required": sentence}
 
     def clean(self) -> dict[str, Any]:
         return {"report": Report(**self.cleaned_data)} if not self.errors else {}

@@ -56,6 +56,7 @@ def priority_operations(
             permission="prioritize",
             run=partial(run, by=step),
             possible=possible,
+            asks=lambda _: False,
         )
 
 

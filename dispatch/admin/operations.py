@@ -1,13 +1,12 @@
 """Operations of a dispatcher on rows: one by a button, or many by the list's action."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -18,7 +17,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from .base import ID, ConsoleAdmin
-from .results import Results, first_of, outcomes
+from .forms import OperationForm
+from .results import Results, outcomes
 from .routes import attach_names
 
 MAX_LISTED = 20
@@ -26,7 +26,6 @@ MAX_LISTED = 20
 BUDGET_SECONDS = 6
 # Rows in one transaction, which locks their stations and suggestions until it ends.
 BATCH_SIZE = 200
-BOARD = "board:page"
 
 
 def from_board(request: HttpRequest) -> bool:
@@ -35,25 +34,31 @@ def from_board(request: HttpRequest) -> bool:
 
 
 def board_url(request: HttpRequest) -> str:
-    """The board with the filters that the form was sent under."""
+    """The board with the filters that the form was sent under; for a script, only its state."""
+    kind = request.get_preferred_type(["text/html", "application/json"])
+    address = reverse("board:answer" if kind == "application/json" else "board:page")
     filters = request.POST.get("board", "")
-    return f"{reverse(BOARD)}?{filters}" if "=" in filters else reverse(BOARD)
+    return f"{address}?{filters}" if "=" in filters else address
 
 
 @dataclass(frozen=True)
 class Operation:
     """A service offered in the console.
 
-    `run(pk, actor=..., **answers)` takes the answers to `form`, if there is one.
+    `run(pk, actor=..., **answers)` takes the answers to `form`.
     `run_many(pks, actor=..., **answers)` does the same for many rows and returns a result for each
     id; without it, `run` is called for each row.
+    `form` is shown before the operation; `bulk_form` before one on many rows, if it differs.
+    Without a form, `asks` decides from the rows whether the user must confirm: by default for
+    many.
     `claim_bound`: `run` takes the `attempt` that the page showed, so that it fails if the task has
     been claimed again since.
     `permission` is the verb of the required permission, or its full codename if it is about another
     model. `possible` decides which rows get a
     button; operations with `in_list` have a button in the list too.
     `done` follows a row's name in a message. `question` is the form's title, without its "?".
-    `result_note` adds to the message about one row; `warnings` are shown beside it.
+    `note` names what the row became, as markup, after `done` and `joint`; `warnings` are shown
+    beside it. `undo_url` is where a POST undoes the operation, or empty.
     """
 
     name: str
@@ -62,14 +67,18 @@ class Operation:
     permission: str
     run: Callable[..., Any]
     run_many: Callable[..., dict[int, Any]] | None = None
-    form: type[forms.Form] | None = None
+    form: type[OperationForm] | None = None
+    bulk_form: type[OperationForm] | None = None
+    asks: Callable[[Sequence[Any]], bool] = lambda moves: len(moves) > 1
     question: str = "{label} {rows}"
     possible: Callable[[Any], bool] = lambda _: True
     in_list: bool = False
     in_bulk: bool = True
     claim_bound: bool = False
-    result_note: Callable[[Any], str] = lambda _: ""
+    note: Callable[[Any], str] = lambda _: ""
+    joint: str = " as "
     warnings: Callable[[Any], list[str]] = lambda _: []
+    undo_url: Callable[[Any], str] = lambda _: ""
 
 
 class OperationsAdmin(ConsoleAdmin):
@@ -186,19 +195,30 @@ class OperationsAdmin(ConsoleAdmin):
             text = f"Nothing was changed. Select at most {self.MAX_SELECTED:,} rows."
             self.message_user(request, text, messages.ERROR)
             return None
-        answers: dict[str, Any] = {}
-        if operation.form is not None:
-            form = operation.form(request.POST if "confirmed" in request.POST else None)
-            if not form.is_valid():
-                return self.show_form(request, operation, ids, form)
-            answers = form.cleaned_data
+        form = self.form_for(request, operation, ids)
+        if form is not None and not form.is_valid():
+            return self.show_form(request, operation, ids, form)
+        answers = form.cleaned_data if form is not None else {}
         self.run_each(request, operation, ids, {**answers, **(claim or {})})
         return None
 
+    def form_for(
+        self, request: HttpRequest, operation: Operation, ids: list[int]
+    ) -> OperationForm | None:
+        """The form to fill in first, with what the user entered. None: nothing is asked."""
+        form_class = (len(ids) > 1 and operation.bulk_form) or operation.form
+        is_confirmed = "confirmed" in request.POST
+        if form_class is None and is_confirmed:
+            return None
+        rows = list(self.model._default_manager.filter(pk__in=ids).order_by("id"))
+        if form_class is None and not operation.asks(rows):
+            return None
+        return (form_class or OperationForm)(request.POST if is_confirmed else None, rows=rows)
+
     def show_form(
-        self, request: HttpRequest, operation: Operation, ids: list[int], form: forms.Form
+        self, request: HttpRequest, operation: Operation, ids: list[int], form: OperationForm
     ) -> HttpResponse:
-        moves = list(self.model._default_manager.filter(pk__in=ids[:MAX_LISTED]).order_by("id"))
+        moves = form.rows[:MAX_LISTED]
         attach_names(moves)
         one, many = self.opts.verbose_name, self.opts.verbose_name_plural
         rows = f"{one} {ids[0]}" if len(ids) == 1 else f"{len(ids)} {many}"
@@ -213,14 +233,16 @@ class OperationsAdmin(ConsoleAdmin):
             "checkbox": ACTION_CHECKBOX_NAME,
             "ids": ids,
             "moves": moves,
-            "back": (
-                self.back_url(request, ids[0])
-                if from_board(request)
-                or (request.resolver_match and "pk" in request.resolver_match.kwargs)
-                else request.get_full_path()
-            ),
+            "bikes": sum(move.qty for move in form.rows),
+            "back": self.back_from_form(request, ids[0]),
         }
         return TemplateResponse(request, "admin/dispatch/confirm.html", context)
+
+    def back_from_form(self, request: HttpRequest, pk: int) -> str:
+        match = request.resolver_match
+        if from_board(request) or (match and "pk" in match.kwargs):
+            return self.back_url(request, pk)
+        return request.get_full_path()
 
     def run_each(
         self,
@@ -233,7 +255,7 @@ class OperationsAdmin(ConsoleAdmin):
 
         A refusal does not undo other rows. A lock timeout undoes its batch of BATCH_SIZE.
         """
-        results = Results(operation, self.opts.verbose_name, ids)
+        results = Results(operation, self.opts, ids)
         deadline = time.monotonic() + BUDGET_SECONDS
         size = BATCH_SIZE if operation.run_many else 1
         for start in range(0, len(ids), size):
@@ -244,6 +266,6 @@ class OperationsAdmin(ConsoleAdmin):
             for pk, result in outcomes(operation, batch, request.user.get_username(), answers):
                 results.add(pk, result)
         level = messages.SUCCESS if results.is_complete else messages.WARNING
-        self.message_user(request, results.summary(), level)
-        if results.warnings:
-            self.message_user(request, first_of(results.warnings), messages.WARNING)
+        self.message_user(request, results.message(), level)
+        for warning in results.warnings if results.is_single else []:
+            self.message_user(request, warning, messages.WARNING)

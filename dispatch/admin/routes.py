@@ -30,6 +30,13 @@ def station_link(number: int, name: str) -> SafeString:
     )
 
 
+def link_to(move: Move) -> SafeString:
+    """A link to the page of a suggestion or task, such as "task 12"."""
+    kind = move._meta.model_name
+    url = reverse(f"admin:dispatch_{kind}_change", args=[move.pk])
+    return format_html('<a href="{}">{} {}</a>', url, kind, move.pk)
+
+
 def route_of(move: Move) -> SafeString:
     """Both stations as links. Needs `attach_names` first."""
     named: Any = move

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -5,17 +6,20 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
 from ..models import Suggestion, TaskEvent
+from ..overview.fit_checks import check_fit
 from ..services.suggestions import decision_on
 from .activity_filter import about_suggestion
 from .forms import RejectForm
 from .history import activity_url
 from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
+from .routes import link_to
 
 # The source of suggestions that a dispatcher adds.
 CONSOLE = "console"
@@ -51,6 +55,23 @@ class PriorityFilter(admin.SimpleListFilter):
         return queryset.filter(**self.RANGES.get(self.value() or "", {}))
 
 
+def must_confirm(suggestions: Sequence[Suggestion]) -> bool:
+    """Many at once, or one of which no bike fits."""
+    checks = check_fit(suggestions).values()
+    return len(suggestions) > 1 or any(
+        check.shortfalls and not check.feasible_qty for check in checks
+    )
+
+
+def task_link(approval: services.Approval) -> str:
+    task = approval.task
+    return format_html("{} ({} bike{})", link_to(task), task.qty, pluralize(task.qty))
+
+
+def undo_url(model: str, pk: int) -> str:
+    return reverse(f"admin:dispatch_{model}_changelist") + f"{pk}/undo/"
+
+
 @admin.register(Suggestion)
 class SuggestionAdmin(MoveAdmin):
     list_display = ["id", "route", "qty", "clamped_reason", "priority", "age", "source"]
@@ -70,8 +91,10 @@ class SuggestionAdmin(MoveAdmin):
             permission="approve",
             run=services.approve_suggestion,
             run_many=services.approve_suggestions,
-            result_note=lambda approval: f" as task {approval.task.pk}",
+            asks=must_confirm,
+            note=task_link,
             warnings=lambda approval: approval.warnings,
+            undo_url=lambda approval: undo_url("task", approval.task.pk),
             in_list=True,
         ),
         Operation(
@@ -81,11 +104,9 @@ class SuggestionAdmin(MoveAdmin):
             permission="approve",
             run=partial(services.approve_suggestion, fit=True),
             run_many=partial(services.approve_suggestions, fit=True),
-            result_note=lambda approval: (
-                f" as task {approval.task.pk}: {approval.task.qty} bike"
-                f"{pluralize(approval.task.qty)}"
-            ),
+            note=task_link,
             warnings=lambda approval: approval.warnings,
+            undo_url=lambda approval: undo_url("task", approval.task.pk),
         ),
         Operation(
             name="reject",
@@ -94,6 +115,7 @@ class SuggestionAdmin(MoveAdmin):
             permission="reject",
             run=services.reject_suggestion,
             form=RejectForm,
+            undo_url=lambda event: undo_url("suggestion", event.suggestion_id),
             in_list=True,
         ),
         # For a suggestion that has left the list: no row shows this button.
@@ -105,7 +127,7 @@ class SuggestionAdmin(MoveAdmin):
             run=services.undo_rejection,
             possible=lambda _: False,
             in_bulk=False,
-            result_note=lambda suggestion: f" as suggestion {suggestion.pk}",
+            note=link_to,
         ),
         *priority_operations(services.prioritize_suggestion),
     )

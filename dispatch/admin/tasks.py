@@ -4,6 +4,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.html import format_html
 
@@ -11,9 +12,10 @@ from .. import services
 from ..models import OPEN_STATUSES, Task, TaskEvent, TaskStatus
 from ..models.tasks import overdue_after
 from .drilldown import DAY, MONTH, YEAR, drilldown
-from .forms import ReasonForm, ReassignForm, ReportForm
+from .forms import OperationForm, ReasonForm, ReassignForm, ReportForm
 from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
+from .routes import link_to
 
 
 def is_assigned(task: Task) -> bool:
@@ -32,6 +34,11 @@ def may_be_undone(task: Task) -> bool:
         and task.suggestion_id is not None
         and age <= timedelta(seconds=services.UNDO_SECONDS)
     )
+
+
+def moved_note(task: Task) -> str:
+    bikes = f"{task.moved_qty} bike{pluralize(task.moved_qty)}"
+    return format_html("{} moved by <bdi>{}</bdi>", bikes, task.worker_id)
 
 
 class AttentionFilter(admin.SimpleListFilter):
@@ -111,21 +118,13 @@ class TaskAdmin(MoveAdmin):
             done="completed",
             permission="complete",
             run=services.complete_task,
+            form=ReportForm,
+            bulk_form=OperationForm,
             possible=is_assigned,
             claim_bound=True,
             in_list=True,
-        ),
-        Operation(
-            name="report",
-            label="Complete with another count",
-            done="completed",
-            permission="complete",
-            run=services.complete_task,
-            form=ReportForm,
-            question="Complete {rows} with another count",
-            possible=is_assigned,
-            claim_bound=True,
-            in_bulk=False,
+            note=moved_note,
+            joint=": ",
             warnings=lambda task: list(task.warnings),
         ),
         Operation(
@@ -158,7 +157,8 @@ class TaskAdmin(MoveAdmin):
             run=services.undo_approval,
             possible=may_be_undone,
             in_bulk=False,
-            result_note=lambda suggestion: f": its suggestion is {suggestion.pk} now",
+            note=link_to,
+            joint=": it is back as ",
         ),
         Operation(
             name="cancel",

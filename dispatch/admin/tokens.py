@@ -58,6 +58,7 @@ class ApiTokenAdmin(OperationsAdmin):
             permission="revoke",
             run=services.revoke_token,
             possible=lambda token: token.revoked_at is None,
+            asks=lambda _: False,
         ),
     )
 

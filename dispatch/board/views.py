@@ -10,13 +10,14 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.messages import get_messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
-from django.views.decorators.gzip import gzip_page
+from django.utils.html import conditional_escape
 from django.views.decorators.http import conditional_page, etag, require_safe
 
 from ..exceptions import NotFound
@@ -91,16 +92,31 @@ def version_for(request: HttpRequest) -> str:
 
 @polled
 @for_viewers
-@gzip_page
 @etag(version_for)
 def state(request: HttpRequest) -> HttpResponse:
+    """The parts of the board. Unchanged: 304."""
+    return JsonResponse(current_state(request))
+
+
+@for_viewers
+def answer(request: HttpRequest) -> HttpResponse:
+    """The board's state after one of its forms, and the messages about the result."""
+    version = version_for(request)
+    messages = [
+        {"level": message.level_tag, "html": conditional_escape(message.message)}
+        for message in get_messages(request)
+    ]
+    return JsonResponse({"version": version, "messages": messages, **current_state(request)})
+
+
+def current_state(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     context = state_context(request, now, BoardFilters.parse(request.GET))
     parts = {
         name: render_to_string(f"admin/dispatch/board/{name}.html", context, request)
         for name in PARTS
     }
-    return JsonResponse({"now": now, "parts": parts})
+    return {"now": now, "parts": parts}
 
 
 @polled
@@ -113,7 +129,6 @@ def station(request: HttpRequest, number: int) -> HttpResponse:
 
 @polled
 @for_viewers
-@gzip_page
 @conditional_page
 def places(_request: HttpRequest) -> HttpResponse:
     """The places of the stations as GeoJSON. Browsers keep it and ask whether it has changed."""

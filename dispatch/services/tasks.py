@@ -78,6 +78,11 @@ def complete(task: Task, report: Report, actor: str) -> None:
     change_task(task, changes, EventKind.COMPLETED, actor, **details)
 
 
+def most_bikes(task: Task) -> int:
+    """The bikes of the task, or a van's load if that is more."""
+    return max(task.qty, settings.VAN_CAPACITY)
+
+
 @dataclass(frozen=True)
 class ReportedCount:
     """`qty`: the bikes to count, None: all. `said`: what was reported, if that is another count."""
@@ -96,7 +101,7 @@ def believe_count(said: int | None, task: Task) -> ReportedCount:
     if said is None or said <= task.qty:
         return ReportedCount(said)
     odd = f"Task {task.pk} was about {task.qty} bikes, and {said} were reported"
-    most = max(task.qty, settings.VAN_CAPACITY)
+    most = most_bikes(task)
     if said <= most:
         return ReportedCount(said, warnings=[f"{odd}."])
     return ReportedCount(most, said, [f"{odd}: {most} were recorded, the most that a van takes."])

@@ -1,9 +1,14 @@
 /* Keeps the board up to date: polls the server, updates the parts that changed, and shows a notice
    while that fails. */
+import { guardClicks } from "./board_clicks.js";
 import { watchFilters } from "./board_filters.js";
-import { watchMap } from "./board_map.js";
 import { watchForms } from "./board_forms.js";
-import { releaseHeld, update } from "./board_morph.js";
+import { watchMap } from "./board_map.js";
+import { watchMenus } from "./board_menus.js";
+import { update } from "./board_morph.js";
+import { watchSelection } from "./board_selection.js";
+import { forgetDecisions, showList, watchSteadyLists } from "./board_steady.js";
+import { watchTabs } from "./board_tabs.js";
 
 const board = document.getElementById("board");
 const notice = document.getElementById("notice");
@@ -53,7 +58,8 @@ function show(parts) {
     shown.set(name, html);
     const template = document.createElement("template");
     template.innerHTML = html;
-    update(board.querySelector(`[data-part="${name}"]`), template.content);
+    const part = board.querySelector(`[data-part="${name}"]`);
+    ("steady" in part.dataset ? showList : update)(part, template.content);
   }
   for (const listen of listeners) listen();
   showAges();
@@ -125,34 +131,33 @@ function refresh() {
   return pending;
 }
 
-/* Show the state of another address. A poll under way is for the former one. */
+/* Shows the state of another address. A poll under way is for the former one. */
 async function reload() {
   formResponses += 1;
+  forgetDecisions(board);
   await pending;
   await refresh();
 }
 
-/* Show the board that a form's response contains. */
-function showPage(page) {
+/* Shows the state that answers a form. */
+function showState(state) {
   formResponses += 1;
-  const parts = {};
-  for (const part of page.querySelectorAll("#board [data-part]")) {
-    parts[part.dataset.part] = part.innerHTML;
-  }
-  show(parts);
-  version = `"${page.getElementById("board").dataset.version}"`;
+  show(state.parts);
+  version = state.version;
   clearNotice();
 }
 
-for (const part of board.querySelectorAll("[data-part]")) {
-  part.addEventListener("pointerleave", () => releaseHeld(part));
-}
 const button = document.getElementById("refresh");
 button.hidden = false;
 button.addEventListener("click", refresh);
 window.addEventListener("online", refresh);
 document.addEventListener("visibilitychange", () => (document.hidden ? wait() : refresh()));
-listeners.push(watchFilters(board, reload), watchMap(board, showAges), watchForms(board, showPage));
+guardClicks();
+watchSteadyLists(board);
+watchMenus(board);
+watchTabs(board);
+watchForms(board, showState);
+listeners.push(watchFilters(board, reload), watchMap(board, showAges), watchSelection(board.querySelector(".review")));
 setInterval(showAges, 5000);
 showAges();
 wait();

@@ -1,109 +1,125 @@
-/* Sends the board's forms without leaving the page. The response is either the board with messages
-   or a form to fill in first; both are shown here. */
+/* Sends the board's forms without leaving the page. The answer is either the changed board with
+   messages, or a form to fill in first, which is shown as a dialog. */
+import { showDecision } from "./board_steady.js";
+import { closeToasts, toast, undoButton } from "./board_toasts.js";
 
-export function watchForms(board, showPage) {
+const NO_REPLY = "No reply from the server. It may have gone through: check before you try again.";
+const SIGNED_OUT = "You are signed out. Nothing was changed. Sign in and try again.";
+const REFUSED = "The server refused the request.";
+
+export function watchForms(board, showState) {
   const dialog = document.getElementById("confirm");
-  const selectAll = document.getElementById("select-all");
-  const selected = document.getElementById("selected");
-  const review = board.querySelector(".review");
-  const boxes = () => [...review.querySelectorAll(".row:not(.gone) > input[type=checkbox]")];
-
-  function countSelected() {
-    if (!selectAll) return;
-    const all = boxes();
-    const count = all.filter((box) => box.checked).length;
-    selectAll.checked = count > 0 && count === all.length;
-    selectAll.indeterminate = count > 0 && count < all.length;
-    selectAll.ariaLabel = `Select all ${all.length}`;
-    selected.textContent = count ? `${count} selected` : selectAll.ariaLabel;
-    for (const button of review.querySelectorAll(".bulk button")) button.disabled = !count;
-  }
+  const title = document.getElementById("confirm-title");
+  const body = dialog.querySelector("div");
+  // Forms are sent one after another, so that an older state never replaces a newer one.
+  let last = Promise.resolve();
 
   async function send(form, button) {
     const address = button?.getAttribute("formaction") || form.getAttribute("action") || location.href;
-    const body = new URLSearchParams(new FormData(form, button));
-    form.setAttribute("aria-busy", "true");
-    try {
-      const response = await fetch(address, { method: "POST", body });
-      // After a proxy timeout or a server error the change may still have been made.
-      if (response.status >= 500) throw new Error(response.statusText);
-      receive(new DOMParser().parseFromString(await response.text(), "text/html"), address);
-    } catch {
-      showMessages([["error", "No reply from the server. It may have gone through: check before you try again."]]);
-    } finally {
-      form.removeAttribute("aria-busy");
-    }
-  }
-
-  function receive(page, address) {
-    const question = page.querySelector("form.confirm");
-    if (page.getElementById("board")) {
-      dialog.close();
-      showPage(page);
-      showMessages([...page.querySelectorAll(".messagelist li")].map((each) => [each.className, each.textContent]));
-    } else if (question) {
-      question.setAttribute("action", address);
-      document.getElementById("confirm-title").textContent = page.querySelector("#content h1")?.textContent ?? "";
-      dialog.querySelector("div").replaceChildren(document.importNode(question, true));
-      if (!dialog.open) dialog.showModal();
-      dialog.querySelector("[autofocus]")?.focus();
-    } else if (page.getElementById("login-form")) {
-      showMessages([["error", "You are signed out. Nothing was changed. Sign in and try again."]]);
+    const answer = await fetch(address, {
+      method: "POST",
+      body: new URLSearchParams(new FormData(form, button)),
+      headers: { Accept: "application/json, text/html;q=0.9" },
+    });
+    // After a proxy timeout or a server error the change may still have been made.
+    if (answer.status >= 500) throw new Error(answer.statusText);
+    if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
+      showAnswer(await answer.json(), button);
     } else {
-      const text = page.querySelector("main p, body p")?.textContent ?? "The server refused the request.";
-      showMessages([["error", text.trim()]]);
+      showPage(new DOMParser().parseFromString(await answer.text(), "text/html"), address);
     }
   }
 
-  function showMessages(messages) {
-    const list = document.getElementById("messages") ?? document.createElement("ul");
-    list.id = "messages";
-    list.className = "messagelist";
-    list.setAttribute("role", "status");
-    if (!list.isConnected) board.prepend(list);
-    list.replaceChildren(
-      ...messages.map(([kind, text]) => {
-        const item = document.createElement("li");
-        item.className = kind;
-        item.append(text);
-        return item;
-      }),
-    );
+  function showAnswer(state, button) {
+    const undone = button?.closest(".row.decided");
+    dialog.close();
+    closeToasts();
+    const messages = state.messages.map(({ level, html }) => [level, nodesOf(html)]);
+    for (const [, nodes] of messages) markRows(nodes);
+    if (undone && messages.length) showDecision(undone, verdictOf(messages[0][1].textContent));
+    showState(state);
+    for (const [level, nodes] of messages) toast(withUndo(nodes), { level });
+  }
+
+  function nodesOf(html) {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    return template.content;
+  }
+
+  function markRows(nodes) {
+    for (const result of nodes.querySelectorAll("[data-result]")) {
+      const row = board.querySelector(`[data-move="${result.dataset.result}"]`);
+      const { verb, undo } = result.dataset;
+      if (row) showDecision(row, verdictOf(verb, result.cloneNode(true), undo));
+    }
+  }
+
+  function verdictOf(verb, result = "", undo = "") {
+    const verdict = document.createElement("p");
+    verdict.className = "verdict";
+    verdict.append(verb, result);
+    if (undo) verdict.append(" · ", undoButton(undo));
+    return verdict;
+  }
+
+  function withUndo(nodes) {
+    for (const result of nodes.querySelectorAll("[data-undo]:not([data-undo=''])")) {
+      const end = result.nextSibling?.textContent === "." ? result.nextSibling : result;
+      end.after(" ", undoButton(result.dataset.undo));
+    }
+    return nodes;
+  }
+
+  function showPage(page, address) {
+    const question = page.querySelector("form.confirm");
+    if (question) ask(question, page.querySelector("#content h1"), address);
+    else if (page.getElementById("login-form")) fail(SIGNED_OUT);
+    else fail(page.querySelector("main p, body p")?.textContent.trim() || REFUSED);
+  }
+
+  function ask(question, heading, address) {
+    question.setAttribute("action", address);
+    title.textContent = heading?.textContent ?? "";
+    body.replaceChildren(document.importNode(question, true));
+    if (!dialog.open) dialog.showModal();
+    dialog.querySelector("[aria-invalid=true], [autofocus]")?.focus();
+  }
+
+  /* Beside an open form, so that nothing typed is lost. */
+  function fail(text) {
+    if (!dialog.open) return toast(text, { level: "error" });
+    const problem = dialog.querySelector(".errornote") ?? document.createElement("p");
+    problem.className = "errornote";
+    problem.setAttribute("role", "alert");
+    problem.textContent = text;
+    body.prepend(problem);
   }
 
   document.addEventListener("submit", (event) => {
-    const form = event.target;
+    const { target: form, submitter } = event;
     if (!board.contains(form) || form.method !== "post") return;
     event.preventDefault();
-    if (form.getAttribute("aria-busy") !== "true") send(form, event.submitter);
+    const pressed = submitter ?? form;
+    if (pressed.ariaBusy === "true") return;
+    pressed.ariaBusy = "true";
+    last = last
+      .then(() => send(form, submitter))
+      .catch(() => fail(NO_REPLY))
+      .finally(() => pressed.removeAttribute("aria-busy"));
   });
-  // A double click or a held key must not press the button that took this one's place.
   board.addEventListener("click", (event) => {
-    if (event.detail > 1 && event.target.closest("button")) event.preventDefault();
-    if (event.target.closest("dialog .closelink")) {
-      event.preventDefault();
-      dialog.close();
-    }
-    const menu = event.target.closest("details.actions");
-    for (const open of board.querySelectorAll("details.actions[open]")) if (open !== menu) open.open = false;
+    if (!event.target.closest("dialog .closelink")) return;
+    event.preventDefault();
+    dialog.close();
   });
+  // Otherwise Enter presses the form's first enabled button.
   board.addEventListener("keydown", (event) => {
-    // Otherwise Enter presses the form's first enabled button.
     if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) event.preventDefault();
-    if (event.repeat && event.key === "Enter" && event.target.closest("button")) event.preventDefault();
-    const menu = event.target.closest("details.actions[open]");
-    if (event.key === "Escape" && menu) {
-      menu.open = false;
-      menu.querySelector("summary").focus();
-    }
   });
-  review.addEventListener("change", (event) => {
-    if (event.target === selectAll) for (const box of boxes()) box.checked = selectAll.checked;
-    countSelected();
-  });
-  if (selectAll) selectAll.hidden = false;
-  const messages = document.querySelector(".messagelist:not(#messages)");
-  if (messages) messages.id = "messages";
-  countSelected();
-  return countSelected;
+  // Messages of a page that was opened without this script.
+  for (const each of document.querySelectorAll(".messagelist li")) {
+    toast([...each.childNodes], { level: each.className });
+  }
+  document.querySelector(".messagelist")?.remove();
 }

@@ -2,31 +2,27 @@
    menus, focus and scroll positions survive. Elements with the same id are the same element. */
 
 // Set by users and scripts; the server does not know about them.
-const LOCAL = new Set(["open", "hidden", "tabindex"]);
-const held = new WeakMap();
-const pointer = matchMedia("(hover: hover)");
+const LOCAL = new Set(["open", "hidden", "tabindex", "data-settling", "aria-busy"]);
 
 export function update(part, wanted) {
+  keepFocus(part, () => morph(part, wanted));
+}
+
+/* Runs a change of a part. Moving an element loses its focus. If the focused row is gone or decided,
+   its neighbour gets the focus, never a button. */
+export function keepFocus(part, change) {
   const active = document.activeElement;
   const row = part.contains(active) ? active.closest("[id]") : null;
   const next = row && neighbours(row);
-  if ("steady" in part.dataset && pointer.matches && part.matches(":hover")) {
-    keepInPlace(part, wanted);
-  } else {
-    held.delete(part);
-    showHeldCount(part, 0);
-    morph(part, wanted);
-  }
+  change();
   if (!row) return;
-  // Moving an element loses its focus. If the row is gone, focus its neighbour, never a button.
-  if (!active.isConnected) next.find((each) => each.isConnected)?.focus({ preventScroll: true });
-  else if (document.activeElement !== active) active.focus({ preventScroll: true });
+  if (!active.isConnected || active.closest("[inert]")) {
+    next.find((each) => each.isConnected && !isDecided(each))?.focus({ preventScroll: true });
+  } else if (document.activeElement !== active) active.focus({ preventScroll: true });
 }
 
-/* Called when the pointer leaves the part. */
-export function releaseHeld(part) {
-  const wanted = held.get(part);
-  if (wanted) update(part, wanted);
+function isDecided(row) {
+  return row.matches(".decided, .gone");
 }
 
 function neighbours(row) {
@@ -35,33 +31,6 @@ function neighbours(row) {
   for (let each = top.nextElementSibling; each; each = each.nextElementSibling) found.push(each);
   for (let each = top.previousElementSibling; each; each = each.previousElementSibling) found.push(each);
   return found;
-}
-
-/* While the pointer is over a list, its rows stay in place so that a click cannot hit another one.
-   Rows that are gone are dimmed; new rows are counted. */
-function keepInPlace(part, wanted) {
-  held.set(part, wanted.cloneNode(true));
-  const rows = new Map([...wanted.children].map((row) => [row.id, row]));
-  for (const row of part.children) {
-    const now = rows.get(row.id);
-    if (now) align(row, now);
-    row.classList.toggle("gone", !now);
-    row.inert = !now;
-    rows.delete(row.id);
-  }
-  showHeldCount(part, [...rows.keys()].filter((id) => !id.endsWith("-none")).length);
-}
-
-function showHeldCount(part, count) {
-  let note = part.previousElementSibling;
-  if (!note?.classList.contains("held")) {
-    if (!count) return;
-    note = document.createElement("p");
-    note.className = "held quiet";
-    note.setAttribute("role", "status");
-    part.before(note);
-  }
-  note.textContent = count ? `${count} new, shown when you move the pointer away` : "";
 }
 
 function morph(parent, wanted) {
@@ -95,13 +64,13 @@ function move(parent, node, place) {
   else parent.insertBefore(node, place);
 }
 
-function align(node, wanted) {
+export function align(node, wanted) {
   if (node.nodeType !== Node.ELEMENT_NODE) {
     if (node.nodeValue !== wanted.nodeValue) node.nodeValue = wanted.nodeValue;
     return;
   }
   const sameTime = node.nodeName === "TIME" && node.dateTime === wanted.dateTime;
-  if (sameTime || node.isEqualNode(wanted)) return;
+  if (sameTime || node.isEqualNode(wanted) || isOpenMenu(node)) return;
   for (const { name } of [...node.attributes]) {
     if (!LOCAL.has(name) && !wanted.hasAttribute(name)) node.removeAttribute(name);
   }
@@ -109,4 +78,9 @@ function align(node, wanted) {
     if (!LOCAL.has(name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
   morph(node, wanted);
+}
+
+/* Its buttons must not change while someone chooses one. */
+function isOpenMenu(node) {
+  return node.matches("[popover]:popover-open");
 }

@@ -278,7 +278,6 @@ STAFF = {
     ("task", "view"): {"dispatcher", "ml", "viewer"},
     ("task", "add"): {"dispatcher"},
     ("task", "complete"): {"dispatcher"},
-    ("task", "report"): {"dispatcher"},
     ("task", "release"): {"dispatcher"},
     ("task", "reassign"): {"dispatcher"},
     ("task", "raise"): {"dispatcher"},
@@ -355,7 +354,7 @@ def test_each_role_at_each_console_page(console_rows, kind, name, role):
             browser.post(f"{listing}add/", filled_in(kind))
     else:
         offered = f'value="{name}_selected"' in browser.get(listing).content.decode()
-        assert offered == (allowed and name != "report")
+        assert offered == allowed
         button = browser.post(f"{listing}2/{name}/", ANSWERS)
         assert button.status_code == (302 if allowed or role is None else 403)
     if not allowed:
@@ -366,7 +365,13 @@ def test_each_role_at_each_console_page(console_rows, kind, name, role):
         assert everything() != before
 
 
-BOARD_DOORS = ("/admin/board/", "/admin/board/state.json", "/admin/board/stations/1/")
+BOARD_DOORS = (
+    "/admin/board/",
+    "/admin/board/state.json",
+    "/admin/board/answer.json",
+    "/admin/board/stations.geojson",
+    "/admin/board/stations/1/",
+)
 
 
 @pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])

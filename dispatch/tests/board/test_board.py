@@ -283,7 +283,7 @@ def test_operations_from_the_board_return_to_it(dispatcher):
         (f"{SUGGESTIONS}{one.id}/approve/", form),
         (SUGGESTIONS, {**form, "action": "approve_selected", "_selected_action": [two.id]}),
         (f"{SUGGESTIONS}{three.id}/reject/", {**form, "confirmed": "1", "reason": "Road works"}),
-        (f"{TASKS}{task.id}/complete/?attempt=1", form),
+        (f"{TASKS}{task.id}/complete/?attempt=1", {**form, "confirmed": "1", "moved_qty": "5"}),
     ]
     for address, data in requests:
         answer = dispatcher.post(address, data)
@@ -331,7 +331,7 @@ def test_buttons_are_limited_to_permitted_operations(viewer):
     shown = parts(viewer)
 
     assert re.findall(r"<button[^>]*>(\w+)", shown["suggestions"]) == ["Reject"]
-    assert re.findall(r"<button[^>]*>(\w+)", shown["tasks"]) == ["Release"]
+    assert re.findall(r"<button class[^>]*formaction[^>]*>(\w+)", shown["tasks"]) == ["Release"]
 
 
 def test_console_opens_with_the_board_if_permitted(dispatcher):

@@ -150,7 +150,7 @@ def test_page_and_its_refresh_share_the_filters_and_a_version(dispatcher, two_ar
 def test_operations_return_to_the_filtered_board(dispatcher, two_areas):
     suggestion = SuggestionFactory(**move(1, 3))
     page = dispatcher.get(f"{BOARD}?area=South").content.decode()
-    assert page.count('name="board" value="area=South"') == 2
+    assert page.count('name="board" value="area=South"') == 3
 
     form = {"board": "area=South"}
     question = dispatcher.post(f"{SUGGESTIONS}{suggestion.id}/reject/", form).content.decode()

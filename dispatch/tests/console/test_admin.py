@@ -25,12 +25,15 @@ TASKS = "/admin/dispatch/task/"
 
 
 def post_action(client, url, action, rows, **fields):
-    data = {"action": action, "_selected_action": [row.id for row in rows], **fields}
+    selected = [row.id for row in rows]
+    data = {"action": action, "_selected_action": selected, "confirmed": "1", **fields}
     return client.post(url, data, follow=True)
 
 
 def messages(answer):
-    return [str(message) for message in answer.context["messages"]]
+    """The texts of the messages, with a space before each line of a list."""
+    texts = (str(message).replace("<li>", " ") for message in answer.context["messages"])
+    return [" ".join(strip_tags(text).split()) for text in texts]
 
 
 def test_bulk_approval_reports_every_row(dispatcher):
@@ -39,22 +42,24 @@ def test_bulk_approval_reports_every_row(dispatcher):
 
     answer = post_action(dispatcher, SUGGESTIONS, "approve_selected", suggestions)
 
-    said, warning = messages(answer)
-    assert said == (
-        "2 approved, 1 not approved. "
-        f"Suggestion {suggestions[1].id} was already approved as task {taken.id}."
-    )
-    assert warning.startswith(
-        f"Task {taken.id} (ready) already moves bikes from Station 100 to Station 200."
-    )
     approved = Task.objects.exclude(id=taken.id).order_by("id")
+    (message,) = messages(answer)
+    for expected in (
+        "2 approved, 1 not approved.",
+        f"Suggestion {suggestions[1].id} was already approved as task {taken.id}.",
+        f"#{suggestions[0].id} → task {approved[0].id} (5 bikes)"
+        f" Task {taken.id} (ready) already moves bikes from Station 100 to Station 200.",
+        f"#{suggestions[2].id} → task {approved[1].id} (5 bikes)",
+    ):
+        assert expected in message
     assert [task.suggestion_id for task in approved] == [suggestions[0].id, suggestions[2].id]
     assert set(TaskEvent.objects.exclude(task_id=taken.id).values_list("actor", flat=True)) == {
         "maria"
     }
 
 
-def test_only_the_first_refusals_are_spelled_out(dispatcher):
+def test_long_bulk_result_is_cut_off(dispatcher, monkeypatch):
+    monkeypatch.setattr("dispatch.admin.results.LINES_SHOWN", 5)
     suggestions = SuggestionFactory.create_batch(8)
     Suggestion.objects.all().delete()
 
@@ -78,7 +83,7 @@ def test_all_filtered_rows_can_be_approved_across_pages(dispatcher):
         select_across="1",
     )
 
-    assert messages(answer)[0] == "60 approved."
+    assert messages(answer)[0].startswith("60 approved.")
     assert [s.source for s in Suggestion.objects.all()] == ["other"]
 
 
@@ -121,7 +126,7 @@ def test_row_button_ignores_get_requests(dispatcher):
 def test_rejecting_requires_a_reason(dispatcher):
     suggestions = SuggestionFactory.create_batch(2)
 
-    page = post_action(dispatcher, SUGGESTIONS, "reject_selected", suggestions)
+    page = post_action(dispatcher, SUGGESTIONS, "reject_selected", suggestions, confirmed=[])
     assert "Reject 2 suggestions?" in page.content.decode()
     empty = post_action(
         dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason=" ", confirmed=1
@@ -132,7 +137,8 @@ def test_rejecting_requires_a_reason(dispatcher):
     answer = post_action(
         dispatcher, SUGGESTIONS, "reject_selected", suggestions, reason="Road works", confirmed=1
     )
-    assert messages(answer) == ["2 rejected."]
+    first, second = suggestions
+    assert messages(answer) == [f"2 rejected. #{first.id} rejected #{second.id} rejected"]
     assert not Suggestion.objects.exists()
     fields = ("kind", "actor", "details__code", "details__rejection")
     reasons = TaskEvent.objects.values_list(*fields)
@@ -161,7 +167,8 @@ def test_bulk_completion_skips_ready_tasks(dispatcher):
     answer = post_action(dispatcher, TASKS, "complete_selected", [held, ready])
 
     assert messages(answer) == [
-        f"1 completed, 1 not completed. Task {ready.id} is ready, not assigned."
+        f"1 completed, 1 not completed. #{held.id} → 5 bikes moved by van-1"
+        f" Task {ready.id} is ready, not assigned."
     ]
     assert Task.objects.get(id=held.id).status == "completed"
     assert Task.objects.get(id=ready.id).status == "ready"
@@ -416,7 +423,7 @@ def test_task_page_shows_its_history_in_order(dispatcher):
     assert "<input" not in page[page.index("History</h2>") :].split("</section>")[0]
 
 
-@pytest.mark.parametrize("name", ["complete", "release", "report"])
+@pytest.mark.parametrize("name", ["complete", "release"])
 def test_button_acts_only_on_the_claim_the_page_showed(dispatcher, name):
     TaskFactory()
     task = services.claim_next_task("van-1", actor="api")
@@ -446,8 +453,9 @@ def test_bulk_reports_rows_whose_outcome_is_unknown(dispatcher, monkeypatch):
     answer = post_action(dispatcher, TASKS, "raise_selected", tasks)
 
     assert messages(answer) == [
-        f"2 raised in priority, 1 not raised in priority. Task {tasks[1].id}: The database did not"
-        " respond. Check whether it was changed before you try again."
+        f"2 raised in priority, 1 not raised in priority. #{tasks[0].id} raised in priority"
+        f" Not raised in priority: task {tasks[1].id}. The database did not respond. Check whether"
+        f" it was changed before you try again. #{tasks[2].id} raised in priority"
     ]
 
 
@@ -487,7 +495,7 @@ def test_completing_again_is_reported_as_unchanged(dispatcher):
 
     answer = post_action(dispatcher, TASKS, "complete_selected", [held, done])
 
-    assert messages(answer) == ["1 completed, 1 unchanged."]
+    assert messages(answer) == [f"1 completed, 1 unchanged. #{held.id} → 5 bikes moved by van-1"]
 
 
 def test_operations_use_the_answers_to_their_forms(dispatcher):
@@ -498,7 +506,7 @@ def test_operations_use_the_answers_to_their_forms(dispatcher):
 
     assert "errorlist" in operate("reassign", ready, worker_id=" ").content.decode()
     operate("reassign", ready, worker_id="van-9", reason="Closer")
-    operate("report", held, moved_qty="2", note="No more docks")
+    operate("complete", held, moved_qty="2", note="No more docks")
     operate("cancel", ready, reason="Road works")
 
     held.refresh_from_db()
@@ -511,10 +519,10 @@ def test_completion_of_more_bikes_than_asked_is_done_with_a_warning(dispatcher):
     task = TaskFactory(assigned=True, qty=5)
     answers = {"confirmed": "1", "moved_qty": "7"}
 
-    answer = dispatcher.post(f"{TASKS}{task.id}/report/?page=1", answers, follow=True)
+    answer = dispatcher.post(f"{TASKS}{task.id}/complete/?page=1", answers, follow=True)
 
     assert messages(answer) == [
-        f"Task {task.id} completed.",
+        f"Task {task.id} completed: 7 bikes moved by van-1.",
         f"Task {task.id} was about 5 bikes, and 7 were reported.",
     ]
 

@@ -50,7 +50,7 @@ def test_every_page_loads_cleanly_and_fits_the_screen(browse):
         (SUGGESTIONS, "reject"),
         (TASKS, "release"),
         (task_page, "reassign"),
-        (task_page, "report"),
+        (task_page, "complete"),
         (task_page, "cancel"),
     ]
     wide = {}
@@ -145,7 +145,7 @@ def test_approving_keeps_the_scroll_position_and_reports_the_task(browse):
         before = tab.page.evaluate("scrollY")
         tab.press(button)
         (task,) = Task.objects.all()
-        assert tab.messages() == [f"Suggestion {chosen.id} approved as task {task.id}."]
+        assert tab.messages() == [f"Suggestion {chosen.id} approved as task {task.id} (5 bikes)."]
         assert tab.page.locator(button).count() == 0
         assert tab.page.evaluate("scrollY") == before > 0
 
@@ -163,13 +163,15 @@ def test_dispatcher_approves_in_bulk_completes_and_releases(browse):
             tab.page.check(f'.action-select[value="{suggestion.id}"]')
         tab.page.select_option("select[name=action]", "approve_selected")
         tab.press("button[name=index]")
-        assert tab.messages() == ["2 approved."]
+        tab.press("[type=submit][value='Approve 2 suggestions']")
+        assert tab.messages()[0].startswith("2 approved.")
         assert tab.page.locator("#result_list tbody tr").count() == 1
 
         first, second = [services.claim_next_task(van, actor="api") for van in ("v1", "v2")]
         tab.open(TASKS)
         tab.press(f'[aria-label="Complete task {first.id}"]')
-        assert tab.messages() == [f"Task {first.id} completed."]
+        tab.press(f'[type=submit][value="Complete task {first.id}"]')
+        assert tab.messages() == [f"Task {first.id} completed: 5 bikes moved by v1."]
         tab.press(f'[aria-label="Release task {second.id}"]')
         tab.page.fill("#id_reason", "The van broke down")
         tab.press(f'[type=submit][value="Release task {second.id}"]')

@@ -152,6 +152,7 @@ def test_approving_many_takes_as_many_statements_as_one(number):
 def test_console_approves_200_suggestions_at_a_time(client, number, batches):
     client.force_login(UserFactory())
     selected = {"action": "approve_selected", "_selected_action": suggestion_ids(number)}
+    selected["confirmed"] = "1"
 
     with CaptureQueriesContext(connection) as captured:
         client.post(CONSOLE, selected)

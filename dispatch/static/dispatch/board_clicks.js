@@ -1,0 +1,73 @@
+/* A control that moved under the pointer or got the focus by itself does nothing for a moment: nobody
+   can have meant it. */
+
+const PAUSE_MS = 700;
+const CONTROLS = "button, a, summary, input, select, textarea";
+
+let at = null;
+let under = null;
+let userActs = false;
+
+function block(control) {
+  control?.setAttribute("data-settling", "");
+  setTimeout(() => control?.removeAttribute("data-settling"), PAUSE_MS);
+}
+
+function isBlocked(control) {
+  return control?.hasAttribute("data-settling");
+}
+
+function controlAt({ clientX, clientY }) {
+  return document.elementFromPoint(clientX, clientY)?.closest(CONTROLS) ?? null;
+}
+
+function look() {
+  if (!at) return;
+  const now = controlAt(at);
+  if (now !== under) block(now);
+  under = now;
+}
+
+function follow(event) {
+  at = event;
+  under = event.target.closest?.(CONTROLS) ?? null;
+}
+
+function act(event) {
+  userActs = true;
+  setTimeout(() => (userActs = false));
+  if (event.type !== "keydown") follow(event);
+}
+
+function refuse(event) {
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+function onClick(event) {
+  const control = event.target.closest?.(CONTROLS);
+  // The second click of a double click is meant for what was there before.
+  if (isBlocked(control) || (event.detail > 1 && control?.matches("button"))) refuse(event);
+}
+
+function onKey(event) {
+  const control = event.target.closest?.(CONTROLS);
+  const isButton = control?.matches("button, a, summary");
+  // Enter in a field sends its form.
+  if (event.key !== "Enter" && !(event.key === " " && isButton)) return;
+  if (isBlocked(control) || (event.repeat && isButton)) refuse(event);
+}
+
+export function guardClicks() {
+  for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, act, true);
+  document.addEventListener("pointermove", follow, true);
+  document.addEventListener("scroll", () => at && (under = controlAt(at)), true);
+  document.addEventListener("focusin", ({ target }) => userActs || block(target.closest(CONTROLS)));
+  document.addEventListener("click", onClick, true);
+  document.addEventListener("keydown", onKey, true);
+  new MutationObserver(look).observe(document.body, {
+    subtree: true,
+    childList: true,
+    attributeFilter: ["class", "hidden", "open", "inert", "disabled"],
+  });
+}
