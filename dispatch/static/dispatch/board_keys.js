@@ -7,14 +7,16 @@ const suggestions = document.querySelector("[data-part=suggestions]");
 function step(by) {
   const active = document.activeElement.closest(".row");
   const list = active?.parentNode ?? suggestions;
-  const rows = [...list.querySelectorAll(".row:not([inert])")];
+  const rows = [...list.querySelectorAll(".row:not([inert], .decided)")];
   const next = active ? rows[rows.indexOf(active) + by] : rows.at(by > 0 ? 0 : -1);
   next?.focus();
   next?.scrollIntoView({ block: "nearest" });
 }
 
+/* Not in a row that got the focus by itself just now, because the one before it was decided. */
 function press(selector) {
-  document.activeElement.closest(".row")?.querySelector(selector)?.click();
+  const row = document.activeElement.closest(".row:not([data-settling])");
+  row?.querySelector(`${selector}:not([inert] *)`)?.click();
 }
 
 const KEYS = {
