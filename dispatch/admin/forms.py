@@ -53,7 +53,7 @@ class ReasonForm(OperationForm):
     )
 
 
-class RejectForm(forms.Form):
+class RejectForm(OperationForm):
     """A reason to choose, or one to write: text alone is the code "other"."""
 
     code = forms.ChoiceField(
