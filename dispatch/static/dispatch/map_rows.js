@@ -15,7 +15,7 @@ export class Rows {
 
   /* The moves that the rows tell of, between stations on the map. */
   read() {
-    return [...this.board.querySelectorAll(`${ROW}:not(.gone)`)].map((row) => this.move(row)).filter(Boolean);
+    return [...this.board.querySelectorAll(`${ROW}:not(.gone, .decided)`)].map((row) => this.move(row)).filter(Boolean);
   }
 
   move(row) {
