@@ -13,7 +13,6 @@ export function watchSelection(review) {
     selectAll.indeterminate = number > 0 && number < all.length;
     selectAll.ariaLabel = `Select all ${all.length}`;
     selected.textContent = number ? `${number} selected` : selectAll.ariaLabel;
-    for (const button of review.querySelectorAll(".bulk button")) button.disabled = !number;
   }
 
   review.addEventListener("change", (event) => {
