@@ -102,6 +102,7 @@ class ReadOnlyAdmin(ConsoleAdmin):
     """Rows that the service writes and no one edits."""
 
     actions = None
+    empty_value_display = ""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

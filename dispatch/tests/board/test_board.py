@@ -336,7 +336,7 @@ def test_buttons_are_limited_to_permitted_operations(viewer):
 
 def test_console_opens_with_the_board_if_permitted(dispatcher):
     assert dispatcher.get("/admin/")["Location"] == BOARD
-    assert "Recent actions" in dispatcher.get("/admin/lists/").content.decode()
+    assert "API tokens" in dispatcher.get("/admin/lists/").content.decode()
 
     other = Client()
     other.force_login(UserFactory(is_superuser=False))

@@ -89,7 +89,11 @@ def test_user_input_is_shown_verbatim_and_never_executed(browse, server):
         # The service would refuse unprintable labels.
         ApiToken.objects.create(user=mallory, label=payload, digest=payload[:64])
         LogEntry.objects.create(
-            user=mallory, content_type=kind, object_id="1", object_repr=payload, action_flag=CHANGE
+            user=mallory,
+            content_type=kind,
+            object_id=mallory.pk,
+            action_flag=CHANGE,
+            change_message=payload,
         )
 
     # Without the content security policy, so that unescaped markup would run.
@@ -101,12 +105,12 @@ def test_user_input_is_shown_verbatim_and_never_executed(browse, server):
             assert [payload for payload in PAYLOADS if payload not in text] == [], where
 
         for path in (
-            "/admin/lists/",
             SUGGESTIONS,
             TASKS,
             TOKENS,
             USERS,
             f"{USERS}{mallory.id}/change/",
+            f"{USERS}{mallory.id}/history/",
         ):
             tab.open(path)
             shows_all(path)
