@@ -1,23 +1,25 @@
-"""Station names of moves, read in one query for all moves of a page."""
+"""The stations of moves, read in one query for all moves of a page."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ..models import Move, Station
+from ..overview.moves import Route
+from ..overview.station_views import read_stations
 
 
 def attach_names(moves: Sequence[Any]) -> None:
-    """Set `from_name` and `to_name` on each move."""
-    names = Station.objects.names_of(
-        number for move in moves for number in (move.from_station_id, move.to_station_id)
-    )
+    """Set `from_name`, `to_name` and `path` on each move."""
+    ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
+    stations = read_stations(timezone.now(), Station.objects.filter(pk__in=ends))
     for move in moves:
-        move.from_name = names[move.from_station_id]
-        move.to_name = names[move.to_station_id]
+        move.path = Route(stations[move.from_station_id], stations[move.to_station_id])
+        move.from_name, move.to_name = move.path.source.name, move.path.target.name
 
 
 def station_link(number: int, name: str) -> SafeString:

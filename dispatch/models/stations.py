@@ -1,6 +1,5 @@
 """Stations as their feeds report them: place, fill, and times without bikes or docks."""
 
-from collections.abc import Iterable
 from typing import Self
 
 from django.db import models
@@ -17,12 +16,6 @@ class StationQuerySet(models.QuerySet["Station"]):
     def present(self) -> Self:
         """The stations that their feed listed when it was last read."""
         return self.filter(gone_at__isnull=True)
-
-    def names_of(self, numbers: Iterable[int]) -> dict[int, str]:
-        """The name of each station, read in one query. An unknown station is named "#123"."""
-        wanted = set(numbers)
-        known = self.filter(pk__in=wanted).values_list("pk", "name")
-        return {number: f"#{number}" for number in wanted} | dict(known)
 
 
 class Station(models.Model):

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dispatch import services
+from dispatch.admin.routes import attach_names
 from dispatch.models import (
     Station,
     StationAlias,
@@ -56,11 +57,24 @@ def numbers_listed(browser, **query):
 
 
 def test_an_unknown_station_is_shown_as_its_number(market):
+    moves = [SuggestionFactory.build(), TaskFactory.build()]
     with CaptureQueriesContext(connection) as captured:
-        names = Station.objects.names_of([100, 200, 100])
+        attach_names(moves)
 
-    assert names == {100: "Market St at 10th St <b>", 200: "#200"}
+    assert {(move.from_name, move.to_name) for move in moves} == {
+        ("Market St at 10th St <b>", "#200")
+    }
     assert len(captured) == 1
+
+
+def test_confirmation_and_station_page_show_the_distance(dispatcher, market):
+    StationFactory(id=200, lat=37.7849, area="Civic Center")
+    Station.objects.filter(pk=100).update(area="Mission")
+    suggestion = SuggestionFactory()
+
+    answer = dispatcher.post(f"{SUGGESTIONS}{suggestion.id}/reject/")
+    assert "1.1 km · <bdi>Mission → Civic Center</bdi>" in answer.content.decode()
+    assert "· 1.1 km" in html(dispatcher, f"{STATIONS}100/change/")
 
 
 @pytest.mark.parametrize("url", [SUGGESTIONS, TASKS])
