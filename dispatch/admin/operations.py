@@ -57,6 +57,7 @@ class Operation:
     model. `possible` decides which rows get a
     button; operations with `in_list` have a button in the list too.
     `done` follows a row's name in a message. `question` is the form's title, without its "?".
+    `cautions`: sentences about each row, by its id, in a form about it.
     `note` names what the row became, as markup, after `done` and `joint`; `warnings` are shown
     beside it. `undo_url` is where a POST undoes the operation, or empty.
     """
@@ -71,6 +72,7 @@ class Operation:
     bulk_form: type[OperationForm] | None = None
     asks: Callable[[Sequence[Any]], bool] = lambda moves: len(moves) > 1
     question: str = "{label} {rows}"
+    cautions: Callable[[Sequence[Any]], dict[int, list[str]]] = lambda _: {}
     possible: Callable[[Any], bool] = lambda _: True
     in_list: bool = False
     in_bulk: bool = True
@@ -220,6 +222,9 @@ class OperationsAdmin(ConsoleAdmin):
     ) -> HttpResponse:
         moves = form.rows[:MAX_LISTED]
         attach_names(moves)
+        cautions = operation.cautions(moves)
+        for move in moves:
+            move.cautions = cautions.get(move.pk, [])
         one, many = self.opts.verbose_name, self.opts.verbose_name_plural
         rows = f"{one} {ids[0]}" if len(ids) == 1 else f"{len(ids)} {many}"
         question = operation.question.format(label=operation.label, rows=rows)

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 
 from .. import services
 from ..models import Suggestion, TaskEvent
-from ..overview.fit_checks import check_fit
+from ..overview.fit_checks import check_fit, warn_together
 from ..services.suggestions import decision_on
 from .activity_filter import about_suggestion
 from .forms import RejectForm
@@ -58,9 +58,7 @@ class PriorityFilter(admin.SimpleListFilter):
 def must_confirm(suggestions: Sequence[Suggestion]) -> bool:
     """Many at once, or one of which no bike fits."""
     checks = check_fit(suggestions).values()
-    return len(suggestions) > 1 or any(
-        check.shortfalls and not check.feasible_qty for check in checks
-    )
+    return len(suggestions) > 1 or any(check.needs_confirmation for check in checks)
 
 
 def task_link(approval: services.Approval) -> str:
@@ -92,6 +90,7 @@ class SuggestionAdmin(MoveAdmin):
             run=services.approve_suggestion,
             run_many=services.approve_suggestions,
             asks=must_confirm,
+            cautions=warn_together,
             note=task_link,
             warnings=lambda approval: approval.warnings,
             undo_url=lambda approval: undo_url("task", approval.task.pk),
@@ -104,6 +103,7 @@ class SuggestionAdmin(MoveAdmin):
             permission="approve",
             run=partial(services.approve_suggestion, fit=True),
             run_many=partial(services.approve_suggestions, fit=True),
+            cautions=partial(warn_together, fit=True),
             note=task_link,
             warnings=lambda approval: approval.warnings,
             undo_url=lambda approval: undo_url("task", approval.task.pk),

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from ..models import Move
+from ..models import Move, Suggestion
 from ..planning.inventory import StationCapacity, effect
 from ..planning.verdicts import judge
+from ..services.approval_rules import ApprovalContext
 from ..services.guard import capacities_of, limits
 
 
@@ -39,12 +40,35 @@ def check_fit(moves: Sequence[Move]) -> dict[int, FitCheck]:
     """The check of each move by its id; empty checks if the guard is off."""
     if not moves or settings.INVENTORY_GUARD == "off":
         return {move.pk: FitCheck() for move in moves}
-    ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
-    capacities = capacities_of(ends)
+    capacities = read_capacities(moves)
     return {
         move.pk: check(move.qty, capacities[move.from_station_id], capacities[move.to_station_id])
         for move in moves
     }
+
+
+def warn_together(moves: Sequence[Suggestion], *, fit: bool = False) -> dict[int, list[str]]:
+    """The guard's sentences on each suggestion if all are approved in this order.
+
+    Each counts for those that follow. `fit`: only as many bikes as fit.
+    """
+    guard = settings.INVENTORY_GUARD
+    if guard == "off":
+        return {}
+    context = ApprovalContext(guard, limits(), read_capacities(moves))
+    warnings = {}
+    for move in moves:
+        verdict = context.judge(move)
+        warnings[move.pk] = verdict.warnings
+        if not verdict.refusal(fit=fit, strict=guard == "refuse"):
+            context.commit_bikes(move, verdict.feasible_qty if fit else move.qty)
+    return warnings
+
+
+def read_capacities(moves: Sequence[Move]) -> dict[int, StationCapacity]:
+    return capacities_of(
+        {end for move in moves for end in (move.from_station_id, move.to_station_id)}
+    )
 
 
 def check(qty: int, source: StationCapacity, target: StationCapacity) -> FitCheck:

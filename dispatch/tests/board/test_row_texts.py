@@ -113,3 +113,35 @@ def test_card_shows_distances_and_the_same_warnings(dispatcher, two_areas):
 
     assert card.count("· 66 km #") == 2
     assert "From San Francisco to San José, 66 km: different areas." in card
+
+
+def test_dialog_about_many_counts_each_move_for_the_next(dispatcher, two_areas):
+    first, second = SuggestionFactory.create_batch(2, qty=12)
+    data = {"action": "approve_selected", "_selected_action": [first.id, second.id]}
+
+    dialog = words(dispatcher.post("/admin/dispatch/suggestion/", data).content.decode())
+
+    about_first, _, about_second = dialog.partition(f"#{second.id}:")
+    assert "Only" not in about_first.partition(f"#{first.id}:")[2]
+    assert "Only 6 of 12 bikes can leave Caltrain (18 there, 12 already promised)." in about_second
+    assert f"Approved just before: suggestion {first.id}." in about_second
+
+
+def test_dialog_about_what_fits_counts_only_the_bikes_that_fit(dispatcher, two_areas):
+    first, second = SuggestionFactory(qty=30), SuggestionFactory(qty=2)
+    data = {"action": "fit_selected", "_selected_action": [first.id, second.id]}
+
+    dialog = words(dispatcher.post("/admin/dispatch/suggestion/", data).content.decode())
+
+    assert "Caltrain has no bike to give (18 there, 18 already promised; 2 wanted)." in dialog
+
+
+def test_guard_off_has_no_warnings_in_the_dialog(dispatcher, settings, two_areas):
+    settings.INVENTORY_GUARD = "off"
+    ids = [each.id for each in SuggestionFactory.create_batch(2, qty=99)]
+    data = {"action": "approve_selected", "_selected_action": ids}
+
+    dialog = dispatcher.post("/admin/dispatch/suggestion/", data).content.decode()
+
+    assert "2 selected" in dialog
+    assert 'class="guard"' not in dialog
