@@ -142,6 +142,18 @@ def header_fields(name: str) -> dict[str, str]:
     return fields
 
 
+def tile_address(name: str) -> str:
+    """Return an https address with {z}, {x} and {y}; {r} may be "@2x". Empty: no tiles."""
+    value: str = env.str(name, default="").strip()
+    found = set(re.findall(r"\{.*?\}", value))
+    if value and not (
+        re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[!-~]+", value)
+        and {"{z}", "{x}", "{y}"} <= found <= {"{z}", "{x}", "{y}", "{r}"}
+    ):
+        raise refuse(f"{name} must be like https://tiles.example/{{z}}/{{x}}/{{y}}.png.")
+    return value
+
+
 def base_path(name: str) -> str:
     """Return a path without a slash at its end; empty for the root of the host."""
     value: str = env.str(name, default="").strip().rstrip("/")

@@ -21,6 +21,7 @@ from baywheels.environment import (
     production_secret_key,
     refuse,
     required,
+    tile_address,
     time_zone,
     whole_number,
     yes_or_no,
@@ -65,6 +66,10 @@ INVENTORY_GUARD = one_of("INVENTORY_GUARD", ("off", "warn", "refuse"), "warn")
 UNKNOWN_STATIONS = one_of("UNKNOWN_STATIONS", ("warn", "refuse"), "warn")
 STATION_FEED_HEADERS = header_fields("STATION_FEED_HEADERS")
 STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
+MAP_TILES = tile_address("MAP_TILES")
+MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="").strip()
+if MAP_TILES and not MAP_ATTRIBUTION:
+    raise refuse("MAP_TILES needs MAP_ATTRIBUTION, the credit that the tile server asks for.")
 LOW_FILL_PERCENT = whole_number("LOW_FILL_PERCENT", 20)
 HIGH_FILL_PERCENT = whole_number("HIGH_FILL_PERCENT", 80)
 if not LOW_FILL_PERCENT < HIGH_FILL_PERCENT <= 100:

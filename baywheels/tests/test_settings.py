@@ -55,6 +55,14 @@ WRONG = [
     ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS must be origins like"),
     ({"STATION_FEED_HEADERS": "x-api-key"}, 'must be lines like "Name: value" or a JSON object'),
     ({"BASE_PATH": "bikes"}, "BASE_PATH must be a path like /bikes, not 'bikes'"),
+    ({"MAP_TILES": "http://tiles.example/{z}/{x}/{y}.png"}, "MAP_TILES must be like https://tiles"),
+    ({"MAP_TILES": "https://tiles.example/{z}/{x}.png"}, "MAP_TILES must be like https://tiles"),
+    (
+        {"MAP_TILES": "https://{s}.tiles.example/{z}/{x}/{y}"},
+        "MAP_TILES must be like https://tiles",
+    ),
+    ({"MAP_TILES": "https://t.example;/{z}/{x}/{y}"}, "MAP_TILES must be like https://tiles"),
+    ({"MAP_TILES": "https://tiles.example/{z}/{x}/{y}.png"}, "MAP_TILES needs MAP_ATTRIBUTION"),
     ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be DEBUG or INFO"),
     ({}, "The database is not available: "),
 ]
@@ -97,7 +105,7 @@ def test_env_example_lists_every_setting():
         if "tests" not in source.parts:
             read |= set(
                 re.findall(
-                    r'(?:env\.\w+|required|one_of|whole_number|kilometres|yes_or_no|origins|base_path|header_fields|environ\.get)\(\s*"([A-Z_]+)"',
+                    r'(?:env\.\w+|required|one_of|whole_number|kilometres|yes_or_no|origins|base_path|tile_address|header_fields|environ\.get)\(\s*"([A-Z_]+)"',
                     source.read_text(),
                 )
             )

@@ -1,8 +1,12 @@
-"""What the map draws: the places of the stations, which pages cache, and their present state."""
+"""What the map draws: the stations' places, which browsers cache, their present state, streets."""
 
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpResponse
 
 from ..overview.station_views import StationView
 
@@ -35,3 +39,10 @@ def states(stations: Iterable[StationView]) -> str:
         counts = (reading.bikes, reading.docks) if reading else (None, None)
         rows.append([station.id, station.level, *counts])
     return json.dumps(rows, separators=(",", ":"))
+
+
+def allow_tiles(response: HttpResponse) -> None:
+    """Let the page load images from the tile server, if there is one."""
+    if settings.MAP_TILES:
+        address = urlsplit(settings.MAP_TILES)
+        response.image_sources = [f"https://{address.netloc}"]  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.messages import get_messages
 from django.core.exceptions import PermissionDenied
@@ -28,7 +29,7 @@ from ..overview.station_views import read_stations
 from ..roles import BOARD_PERMISSIONS
 from .buttons import allowed_on_suggestions, with_buttons
 from .filters import SUGGESTION_STATES, TASK_STATES, BoardFilters
-from .map_data import feature_collection, states
+from .map_data import allow_tiles, feature_collection, states
 from .state import read_board
 from .station_panel import read_panel
 from .version import version_of
@@ -77,12 +78,16 @@ def page(request: HttpRequest) -> HttpResponse:
         "version": version_of(now, user=request.user, filters=filters),
         "refresh_seconds": REFRESH_SECONDS,
         "legend": [*reversed(BY_URGENCY)],
+        "tiles": settings.MAP_TILES,
+        "attribution": settings.MAP_ATTRIBUTION,
         "move_states": ("suggestion", *TASK_STATES),
         **state_context(request, now, filters),
     }
     if number.isascii() and number.isdigit():
         context.update(panel_context(int(number), now))
-    return render(request, "admin/dispatch/board.html", context)
+    response = render(request, "admin/dispatch/board.html", context)
+    allow_tiles(response)
+    return response
 
 
 def version_for(request: HttpRequest) -> str:

@@ -41,7 +41,7 @@ class CityMap {
   linkRows() {
     this.rows = new Rows(this.board, this.stations);
     this.moves = new Moves(this.map, {
-      onHover: (row) => this.rows.markById(row),
+      onHover: (row) => (row ? this.rows.mark(document.getElementById(row)) : this.rows.markCurrent()),
       onPick: (row, point) => this.stations.near(point) || this.rows.goTo(row),
     });
     this.rows.moves = this.moves;

@@ -24,6 +24,10 @@ export class Cursor {
 
   moveTo(station, { focus = false } = {}) {
     const old = this.marker;
+    if (old && station.id === this.number) {
+      old.setLatLng(station.at);
+      return;
+    }
     const icon = L.divIcon({ className: "station-cursor", iconSize: [26, 26] });
     this.number = station.id;
     this.marker = L.marker(station.at, { icon, autoPanOnFocus: false }).addTo(this.map);

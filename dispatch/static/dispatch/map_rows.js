@@ -8,9 +8,8 @@ export class Rows {
   constructor(board, stations) {
     this.board = board;
     this.stations = stations;
-    const markCurrent = () => this.mark(board.querySelector(`${ROW}:hover`) ?? document.activeElement.closest(ROW));
-    board.addEventListener("pointerover", ({ target }) => target.closest("#map") || markCurrent());
-    board.addEventListener("focusin", markCurrent);
+    board.addEventListener("pointerover", ({ target }) => target.closest(".move-target") || this.markCurrent());
+    board.addEventListener("focusin", () => this.markCurrent());
   }
 
   /* The moves that the rows tell of, between stations on the map. */
@@ -34,8 +33,8 @@ export class Rows {
     this.moves.mark(row?.id);
   }
 
-  markById(id) {
-    this.mark(id && document.getElementById(id));
+  markCurrent() {
+    this.mark(this.board.querySelector(`${ROW}:hover`) ?? document.activeElement.closest(ROW));
   }
 
   goTo(id) {

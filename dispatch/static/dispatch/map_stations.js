@@ -8,7 +8,7 @@ const NAMED_FROM = { empty: 14, full: 14 };
 const NAME = {
   width: 120,
   height: 16,
-  options: { permanent: true, direction: "right", offset: [6, 0], className: "station-name" },
+  options: { pane: "names", permanent: true, direction: "right", offset: [6, 0], className: "station-name" },
 };
 const RADII = { empty: 7, full: 7, low: 5.5, high: 5.5 };
 const CALM_RADIUS = 4;
@@ -29,6 +29,8 @@ export class Stations {
     this.byId = new Map();
     this.names = L.layerGroup().addTo(map);
     map.createPane("stations");
+    // The list and the cursor name the stations for screen readers.
+    map.createPane("names").ariaHidden = "true";
     this.renderer = L.canvas({ pane: "stations", padding: 0.5 });
     map.on("zoomend", () => this.draw());
     map.on("moveend", () => this.showNames());

@@ -12,7 +12,7 @@ export function createMap(element, onShown) {
   const { tiles, attribution } = element.dataset;
   const moves = !still.matches;
   const map = L.map(element, {
-    attributionControl: Boolean(tiles && attribution),
+    attributionControl: Boolean(tiles),
     keyboard: false,
     minZoom: 3,
     maxZoom: 19,
@@ -36,17 +36,10 @@ export function createMap(element, onShown) {
 }
 
 function addTiles(map, address, attribution) {
-  map.attributionControl?.setPrefix(false);
+  map.attributionControl.setPrefix(false);
   // Tile servers ask which site uses them. They learn its origin, not the page.
-  const options = { attribution: escaped(attribution), maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin" };
+  const options = { attribution, maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin" };
   L.tileLayer(address, options).addTo(map);
-}
-
-/* Leaflet takes texts for markup. */
-function escaped(text) {
-  const element = document.createElement("span");
-  element.textContent = text;
-  return element.innerHTML;
 }
 
 function isHidden(map) {

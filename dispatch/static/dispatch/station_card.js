@@ -29,7 +29,8 @@ export class StationCard {
     if (number !== this.number) return;
     this.element.hidden = false;
     this.onChange(number);
-    this.element.focus();
+    this.element.scrollIntoView({ block: "nearest" });
+    this.element.focus({ preventScroll: true });
   }
 
   close() {

@@ -9,11 +9,12 @@ from dispatch.models import FeedKind, Station, StationFeed, StationStatus
 LEVELS = [(0, 20), (2, 18), (10, 10), (18, 2), (20, 0)]
 
 
-def station(number, bikes=10, docks=10, *, name=None, lat=37.77, lon=-122.42, age=1, **status):
+def station(
+    number, bikes=10, docks=10, *, name=None, lat=37.77, lon=-122.42, area="", age=1, **status
+):
     """A station whose status is `age` minutes old."""
-    made = Station.objects.create(
-        id=number, system="test", name=name or f"Station {number}", lat=lat, lon=lon
-    )
+    name = name or f"Station {number}"
+    made = Station.objects.create(id=number, system="test", name=name, lat=lat, lon=lon, area=area)
     as_of = timezone.now() - timedelta(minutes=age)
     StationStatus.objects.create(station=made, bikes=bikes, docks=docks, as_of=as_of, **status)
     return made
