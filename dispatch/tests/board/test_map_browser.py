@@ -82,7 +82,11 @@ def refresh(page):
 def hold(page, address):
     """Collect the requests for an address; each waits until the test answers it."""
     held = []
-    page.route(address, lambda route: held.append(route))
+
+    def keep(route):
+        held.append(route)
+
+    page.route(address, keep)
     return held
 
 
@@ -243,7 +247,8 @@ def test_rows_and_arrows_mark_each_other(on_map):
         )
         page.mouse.move(*middle)
         assert "marked" in row.get_attribute("class")
-        assert "Station 1 → Station 9" in page.locator(".leaflet-tooltip:not(.station-name)").inner_text()
+        tip = page.locator(".leaflet-tooltip:not(.station-name)").inner_text()
+        assert tip == "suggestion: 5 bikes, Station 1 → Station 9"
         page.mouse.click(*middle)
         assert page.evaluate("document.activeElement.id") == f"p{suggestion.id}"
     assert tab.complaints == []
