@@ -46,8 +46,9 @@ class ApprovalContext:
     def judge(self, move: Move) -> Verdict:
         verdict = judge(move.qty, *ends(self, move), self.limits)
         if verdict.shortfalls and (rivals := self.rivals(move)):
-            noun = "suggestion" if len(rivals) == 1 else "suggestions"
-            verdict.shortfalls.append(f"Approved just before: {noun} {', '.join(rivals)}.")
+            one = len(rivals) == 1
+            names = f"Suggestion{'' if one else 's'} {', '.join(rivals)}"
+            verdict.shortfalls.append(f"{names} come{'s' if one else ''} first.")
         return verdict
 
     def rivals(self, move: Move) -> list[str]:

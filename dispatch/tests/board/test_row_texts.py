@@ -124,7 +124,7 @@ def test_dialog_about_many_counts_each_move_for_the_next(dispatcher, two_areas):
     about_first, _, about_second = dialog.partition(f"#{second.id}:")
     assert "Only" not in about_first.partition(f"#{first.id}:")[2]
     assert "Only 6 of 12 bikes can leave Caltrain (18 there, 12 already promised)." in about_second
-    assert f"Approved just before: suggestion {first.id}." in about_second
+    assert f"Suggestion {first.id} comes first." in about_second
 
 
 def test_dialog_about_what_fits_counts_only_the_bikes_that_fit(dispatcher, two_areas):

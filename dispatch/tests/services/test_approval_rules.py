@@ -91,7 +91,7 @@ def test_an_approval_counts_for_the_next_one_of_the_batch():
     assert str(refusal.value) == (
         "Only 2 of 5 bikes can leave Pier (12 there, 10 already promised)."
         " 2 bikes are less than the 3 that are worth a trip."
-        " Approved just before: suggestions 1, 2."
+        " Suggestions 1, 2 come first."
     )
 
 

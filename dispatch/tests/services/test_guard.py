@@ -238,7 +238,7 @@ def test_each_approval_of_a_batch_counts_for_the_next(refusing):
     assert str(decisions.pop(moves[2])) == (
         "Only 2 of 5 bikes can leave Source St (12 there, 10 already promised)."
         " 2 bikes are less than the 3 that are worth a trip."
-        f" Approved just before: suggestions {moves[0]}, {moves[1]}."
+        f" Suggestions {moves[0]}, {moves[1]} come first."
     )
     assert {number: each.task.suggestion_id for number, each in decisions.items()} == {
         number: number for number in moves[:2]
