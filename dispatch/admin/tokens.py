@@ -27,12 +27,13 @@ class TokenForm(forms.ModelForm):
         empty_value=None,
         max_length=WORKER_ID_LENGTH,
         validators=[validate_single_line],
-        help_text=ApiToken._meta.get_field("worker_id").help_text,
+        help_text="The crew this token is for. Leave empty for a program.",
     )
 
     class Meta:
         model = ApiToken
         fields = ["user", "label", "worker_id", "expires_at"]
+        help_texts = {"expires_at": "Leave empty for no expiry."}
 
     def clean(self) -> dict[str, Any] | None:
         data = super().clean() or self.cleaned_data

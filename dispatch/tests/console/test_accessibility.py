@@ -73,11 +73,15 @@ PAGES = {
     "new user": "/admin/dispatch/user/add/",
     "groups": "/admin/auth/group/",
     "group": "/admin/auth/group/1/change/",
+    "feeds": "/admin/dispatch/stationfeed/",
     "figures": "/admin/kpi/",
+    "activity": "/admin/activity/",
+    "search": "/admin/search/?q=Station",
     "password": "/admin/password_change/",
     "no such page": "/admin/nothing/",
 }
 OPENED = {
+    "settings": (BOARD, press("#open-settings")),
     "dialog": (BOARD, open_dialog),
     "station card": (BOARD, open_station),
     "station list": (BOARD, press("#station-list > summary")),
