@@ -1,6 +1,7 @@
 """What docker-compose.yml promises, as far as it can be seen without Docker."""
 
 import os
+import re
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -15,6 +16,24 @@ from baywheels.embedded.programs import find_programs
 from ..support.server import ROOT
 
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+# Settings that the stack fixes or does not need, and the database's own passwords.
+NOT_OF_WEB = {
+    *("BEHIND_PGBOUNCER", "BIND", "DEBUG", "DEVDB_DIR", "PG_BIN", "PORT"),
+    *("POSTGRES_PASSWORD", "POSTGRES_WEB_PASSWORD"),
+}
+
+
+def test_stack_passes_every_setting_to_the_server():
+    example = (ROOT / ".env.example").read_text()
+    listed = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
+
+    assert set(SERVICES["web"]["environment"]) == listed - NOT_OF_WEB
+
+
+def test_request_timeouts_do_not_reach_migrations():
+    assert "DB_OPTIONS" not in SERVICES["migrate"]["environment"]
 
 
 def test_only_nginx_publishes_a_port():
