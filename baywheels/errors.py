@@ -8,6 +8,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from .database.unavailable import means_damage
+
 
 def error_response(request: HttpRequest, status: int, detail: str) -> HttpResponse:
     if request.path_info.startswith("/admin/"):
@@ -30,17 +32,23 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_response(request, 404, "Page not found.")
 
 
-def database_unavailable(request: HttpRequest) -> HttpResponse:
-    response = error_response(request, 503, "The database is busy or unavailable; try again.")
-    response.headers["Retry-After"] = "2"
+def database_failure(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+    """Return a 503, or None if the error is not a failure of the database."""
+    if isinstance(error, (OperationalError, InterfaceError)):
+        detail, wait = "The database is busy or unavailable; try again.", 2
+    elif means_damage(error):
+        detail, wait = "The database is damaged or not fully restored; try again later.", 30
+    else:
+        return None
+    response = error_response(request, 503, detail)
+    response.headers["Retry-After"] = str(wait)
     return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Errors outside views, such as saving the session, can be database errors too."""
-    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
-        return database_unavailable(request)
-    return error_response(request, 500, "Something went wrong; the error has been logged.")
+    detail = "Something went wrong; the error has been logged."
+    return database_failure(request, sys.exc_info()[1]) or error_response(request, 500, detail)
 
 
 def csrf_failure(request: HttpRequest, reason: str) -> HttpResponse:

@@ -7,7 +7,6 @@ from io import BytesIO
 from secrets import token_hex
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -21,7 +20,8 @@ from django.utils.encoding import escape_uri_path, iri_to_uri
 from django.utils.http import escape_leading_slashes
 from gunicorn.http.errors import ParseException
 
-from .errors import database_unavailable, error_response
+from .database.unavailable import means_damage
+from .errors import database_failure, error_response
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -145,7 +145,7 @@ class PathMiddleware(CommonMiddleware):
 
 
 class DatabaseUnavailableMiddleware:
-    """503 while the database is unavailable, or when a lock or a statement timed out."""
+    """503 while the database is unavailable or damaged, or when a lock or a statement timed out."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -154,10 +154,11 @@ class DatabaseUnavailableMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, (OperationalError, InterfaceError)):
+        response = database_failure(request, error)
+        if response is None:
             return None
-        logging.getLogger("baywheels.database").warning("%s", " ".join(str(error).split()))
-        response = database_unavailable(request)
+        level = logging.ERROR if means_damage(error) else logging.WARNING
+        logging.getLogger("baywheels.database").log(level, "%s", " ".join(str(error).split()))
         # Otherwise Django logs it a second time, without the request id.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response

@@ -1,9 +1,9 @@
-"""Which errors mean that the database is unavailable, and what happens to their connection."""
+"""Which errors mean that the database is unavailable or damaged."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from django.db.utils import DatabaseErrorWrapper, OperationalError
+from django.db.utils import DatabaseErrorWrapper, Error, OperationalError
 
 if TYPE_CHECKING:
     from .base import DatabaseWrapper
@@ -13,6 +13,14 @@ LOST = ("08", "57P")
 # A read-only session, which a standby's always is, and two timeouts that end the session. Django
 # would report these three as InternalError.
 UNFIT = ("25006", "25P03", "25P04")
+# Unreadable pages or indexes, and a table or column that is missing, as after a bad restore.
+DAMAGED = ("XX", "42P01", "42703")
+
+
+def means_damage(error: BaseException | None) -> bool:
+    """True for an error of the database that is neither the request's fault nor temporary."""
+    state = getattr(error.__cause__, "sqlstate", None) if isinstance(error, Error) else None
+    return (state or "").startswith(DAMAGED)
 
 
 class UnavailableErrors(DatabaseErrorWrapper):

@@ -106,7 +106,10 @@ MEANINGS = {
     413: "The request body is too large.",
     415: "The body is neither JSON nor a form.",
     422: "The `Idempotency-Key` was used for a different request. Nothing changed.",
-    503: "The database is busy or unavailable. Try again after `Retry-After` seconds.",
+    503: (
+        "The database is busy or unavailable, or an operator must repair it. Try again after "
+        "`Retry-After` seconds."
+    ),
 }
 
 
