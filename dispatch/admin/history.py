@@ -126,5 +126,7 @@ def event_details(event: TaskEvent) -> Iterator[str]:
         yield f"Reported completion time: {completed_at}"
     if crew_clock := details.get("crew_clock"):
         yield f"Time by the crew's clock: {crew_clock}"
+    if crew_count := details.get("crew_count"):
+        yield f"Bikes by the crew's count: {crew_count}"
     if event.kind in REPORTS:
         yield f"Entered by {isolated(event.actor)}"

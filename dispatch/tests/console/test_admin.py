@@ -423,6 +423,18 @@ def test_task_page_shows_its_history_in_order(dispatcher):
     assert "<input" not in page[page.index("History</h2>") :].split("</section>")[0]
 
 
+def test_task_page_shows_what_a_crew_reported_beside_what_counts(dispatcher):
+    task = TaskFactory(assigned=True, qty=5)
+    report = services.Report(moved_qty=5000, completed_at=MORNING - timedelta(days=1))
+    services.complete_task(task.id, actor="tom", report=report)
+
+    page = dispatcher.get(f"{TASKS}{task.id}/change/").content.decode()
+
+    assert "completed the task: 40 bikes moved" in page
+    assert "Bikes by the crew&#x27;s count: 5000" in page
+    assert f"Time by the crew&#x27;s clock: {report.completed_at.isoformat()}" in page
+
+
 @pytest.mark.parametrize("name", ["complete", "release"])
 def test_button_acts_only_on_the_claim_the_page_showed(dispatcher, name):
     TaskFactory()
