@@ -22,6 +22,7 @@ from ..support.factories import SuggestionFactory, TaskFactory
 from ..support.guards import (
     without_advisory_locks,
     without_completion_check,
+    without_locks,
     without_row_locks,
 )
 from ..support.interleavings import Run, every_statement, explore, in_words, outcome
@@ -67,6 +68,17 @@ def held():
     return [services.claim_next_task("van-1", actor="api")]
 
 
+def approved():
+    suggestion = SuggestionFactory(source="ml")
+    return [services.approve_suggestion(suggestion.id, actor="maria").task]
+
+
+def rejected():
+    suggestion = SuggestionFactory(source="ml")
+    services.reject_suggestion(suggestion.id, actor="maria", code="no_crew")
+    return [suggestion.id]
+
+
 def held_too_long():
     tasks, ago = held(), timedelta(days=2)
     Task.objects.update(
@@ -103,6 +115,14 @@ def complete(rows):
     return services.complete_task(rows[0].id, actor="api", report=Report("van-1"))
 
 
+def undo_approval(rows):
+    return services.undo_approval(rows[0].id, actor="tom")
+
+
+def undo_rejection(rows):
+    return services.undo_rejection(rows[0], actor="tom")
+
+
 def sweep(rows):
     return release_expired_tasks(actor="sweep")
 
@@ -123,6 +143,10 @@ RELEASED = "5 bikes ready: created, claimed, released"
 COMPLETED = "5 bikes completed by van-1: created, claimed, completed"
 CANCELLED = "5 bikes cancelled: created, cancelled"
 DONE_BY_2 = "5 bikes completed by van-2: created, claimed, reassigned, completed"
+UNDONE = "5 bikes proposed; 5 bikes cancelled: approved, undone"
+UNDONE_AND_REFRESHED = "7 bikes proposed; 5 bikes cancelled: approved, undone"
+RESTORED = "5 bikes proposed; rejected; undone"
+PROPOSED_TWICE = "5 bikes proposed; 7 bikes proposed; rejected; undone; ingested"
 CLAIMED_TWICE = "violated: task_history_is_legal"
 
 PAIRS = {
@@ -251,6 +275,75 @@ PAIRS = {
             ("task 1", "task 1", "5 bikes cancelled by van-1: created, claimed, cancelled"),
         },
     ),
+    "undo and claim": Pair(
+        approved,
+        undo_approval,
+        claim("van-1"),
+        {
+            ("restored", "nothing", UNDONE),
+            ("Conflict", "task 1", "5 bikes assigned to van-1: approved, claimed"),
+        },
+    ),
+    "undo and undo": Pair(
+        approved,
+        undo_approval,
+        undo_approval,
+        {("restored", "Conflict", UNDONE), ("Conflict", "restored", UNDONE)},
+    ),
+    "undo and cancel": Pair(
+        approved,
+        undo_approval,
+        lambda rows: services.cancel_task(rows[0].id, actor="maria", reason="Closed"),
+        {
+            ("restored", "Conflict", UNDONE),
+            ("Conflict", "task 1", "5 bikes cancelled: approved, cancelled"),
+        },
+    ),
+    "undo and ingest the move again": Pair(
+        approved,
+        undo_approval,
+        replace_by(100, 200, qty=7),
+        {
+            ("restored", "1 under_way", f"{UNDONE}; ingested"),
+            ("restored", "1 refreshed", f"{UNDONE_AND_REFRESHED}; ingested"),
+        },
+    ),
+    "undo and propose the move again": Pair(
+        approved,
+        undo_approval,
+        propose,
+        {
+            ("restored", "under_way", f"{UNDONE}; ingested"),
+            ("restored", "refreshed", f"{UNDONE_AND_REFRESHED}; ingested"),
+        },
+    ),
+    "undo and undo of a rejection": Pair(
+        rejected,
+        undo_rejection,
+        undo_rejection,
+        {
+            ("restored", "Conflict", RESTORED),
+            ("Conflict", "restored", RESTORED),
+        },
+    ),
+    "undo of a rejection and ingest the move again": Pair(
+        rejected,
+        undo_rejection,
+        replace_by(100, 200, qty=7),
+        {
+            ("restored", "1 refreshed", "7 bikes proposed; rejected; undone; ingested"),
+            ("restored", "1 inserted", "7 bikes proposed; rejected; ingested; undone"),
+        },
+    ),
+    "undo of a rejection and propose the move again": Pair(
+        rejected,
+        undo_rejection,
+        propose,
+        {
+            ("restored", "refreshed", "7 bikes proposed; rejected; undone; ingested"),
+            ("restored", "created", "7 bikes proposed; rejected; ingested; undone"),
+        },
+    ),
 }
 
 
@@ -343,6 +436,34 @@ def test_every_order_ends_legally_and_each_legal_end_occurs(name):
             without_advisory_locks,
             "claim and claim at a limit of one",
             ("task 1", "task 2", f"{TO_1}; {TO_1}"),
+        ),
+        (without_row_locks, "undo and claim", ("restored", "ProgrammingError", UNDONE)),
+        (without_locks, "undo and undo", ("restored", "IntegrityError", UNDONE)),
+        (without_row_locks, "undo and cancel", ("restored", "ProgrammingError", UNDONE)),
+        (
+            without_advisory_locks,
+            "undo and ingest the move again",
+            ("restored", "1 inserted", f"5 bikes proposed; {UNDONE_AND_REFRESHED}; ingested"),
+        ),
+        (
+            without_advisory_locks,
+            "undo and propose the move again",
+            ("restored", "created", f"5 bikes proposed; {UNDONE_AND_REFRESHED}; ingested"),
+        ),
+        (
+            without_advisory_locks,
+            "undo and undo of a rejection",
+            ("restored", "IntegrityError", RESTORED),
+        ),
+        (
+            without_advisory_locks,
+            "undo of a rejection and ingest the move again",
+            ("restored", "1 inserted", PROPOSED_TWICE),
+        ),
+        (
+            without_advisory_locks,
+            "undo of a rejection and propose the move again",
+            ("restored", "created", PROPOSED_TWICE),
         ),
         (without_completion_check, "complete and reassign", ("task 1", "task 1", DONE_BY_2)),
     ],

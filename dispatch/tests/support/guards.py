@@ -30,6 +30,12 @@ def without_advisory_locks() -> Iterator[None]:
 
 
 @contextmanager
+def without_locks() -> Iterator[None]:
+    with without_row_locks(), without_advisory_locks():
+        yield
+
+
+@contextmanager
 def without_completion_check() -> Iterator[None]:
     with patch.object(tasks, "completion_refusal", lambda *_: None):
         yield

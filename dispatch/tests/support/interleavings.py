@@ -228,6 +228,8 @@ def in_words(result: Any) -> str:
             return "nothing"
         case Exception():
             return type(result).__name__
+        case Suggestion():
+            return "restored"
         case Approval():
             return "approved, warned" if result.warnings else "approved"
         case TaskEvent():
