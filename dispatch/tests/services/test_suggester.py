@@ -349,3 +349,14 @@ def test_query_count_does_not_grow_with_stations():
         SuggestionFactory(from_station_id=number, to_station_id=number + 1)
 
     assert count() == few == 5
+
+
+@pytest.mark.parametrize(("setting", "value"), [("MOVE_MAX_KM", 0.5), ("MOVE_MIN_BIKES", 11)])
+def test_settings_of_the_guard_limit_the_suggester_too(settings, setting, value):
+    station(1, 20, 0)
+    station(2, 0, 20, km=1)
+
+    assert "1 move of 10 bikes" in suggest("--dry-run")
+    setattr(settings, setting, value)
+    assert "0 moves of 0 bikes" in suggest("--dry-run")
+    assert services.suggest_moves(actor="test", dry_run=True).moves == []
