@@ -138,7 +138,11 @@ def station(request: HttpRequest, number: int) -> HttpResponse:
 def places(_request: HttpRequest) -> HttpResponse:
     """The places of the stations as GeoJSON. Browsers keep it and ask whether it has changed."""
     features = feature_collection(read_stations(timezone.now()).values())
-    response = JsonResponse(features, content_type="application/geo+json")
+    response = JsonResponse(
+        features,
+        content_type="application/geo+json",
+        json_dumps_params={"separators": (",", ":")},
+    )
     patch_cache_control(response, private=True, no_cache=True)
     return response
 

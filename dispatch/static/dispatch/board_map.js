@@ -1,4 +1,5 @@
 /* The map, the station list and the station's card, kept in step with the board's rows. */
+import { reveal } from "./board_tabs.js";
 import { Areas } from "./map_areas.js";
 import { Cursor } from "./map_cursor.js";
 import { Moves } from "./map_moves.js";
@@ -53,11 +54,12 @@ class CityMap {
     const response = await fetch(this.board.dataset.places, { redirect: "manual" }).catch(() => null);
     if (!response?.ok) return;
     this.stations.place((await response.json()).features);
+    const isFirst = !this.placesAreKnown;
     this.placesAreKnown = true;
     if (this.map.getZoom() === undefined) this.areas.setView();
     this.refresh();
     this.areas.showButtons();
-    if (this.card.number) this.showSelected(this.card.number);
+    if (isFirst && this.card.number) this.showSelected(this.card.number);
   }
 
   /* Returns false if a station is new. */
@@ -89,6 +91,7 @@ class CityMap {
   }
 
   showSelected(number) {
+    if (number) reveal(this.element);
     const station = this.stations.byId.get(number);
     if (station) {
       this.cursor.moveTo(station);

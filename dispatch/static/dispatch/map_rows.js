@@ -1,4 +1,5 @@
 /* Links the arrows on the map with the rows of the lists: each marks the other. */
+import { reveal } from "./board_tabs.js";
 import { isolate } from "./map_stations.js";
 
 const ROW = ".row[data-from]";
@@ -39,7 +40,9 @@ export class Rows {
 
   goTo(id) {
     const row = document.getElementById(id);
-    row?.scrollIntoView({ block: "nearest" });
-    row?.focus({ preventScroll: true });
+    if (!row) return;
+    reveal(row);
+    row.scrollIntoView({ block: "nearest" });
+    row.focus({ preventScroll: true });
   }
 }

@@ -1,5 +1,6 @@
 /* The card of one station, beside the map. */
 import { update } from "./board_morph.js";
+import { reveal } from "./board_tabs.js";
 
 export class StationCard {
   /* `onChange(number or null)`: another station's card is open, or none. */
@@ -38,7 +39,9 @@ export class StationCard {
     this.element.hidden = true;
     this.element.replaceChildren();
     this.onChange(null);
-    if (this.opener?.isConnected) this.opener.focus();
+    if (!this.opener?.isConnected) return;
+    reveal(this.opener);
+    this.opener.focus();
   }
 
   async refresh() {

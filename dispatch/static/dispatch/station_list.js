@@ -1,4 +1,5 @@
 /* The list of all stations, the map's equal. Its rows are made when it is opened. */
+import { reveal } from "./board_tabs.js";
 import { isolate } from "./map_stations.js";
 
 export class StationList {
@@ -20,6 +21,7 @@ export class StationList {
 
   show(level) {
     this.element.open = true;
+    reveal(this.find);
     this.state.value = level;
     this.refresh();
     this.element.scrollIntoView({ block: "nearest" });

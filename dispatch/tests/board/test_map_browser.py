@@ -291,7 +291,7 @@ def test_card_does_not_cover_its_station(on_map, width, touch):
     size = {"width": width, "height": 800}
 
     with on_map(UserFactory(), viewport=size, has_touch=touch) as tab:
-        open_map(tab)
+        open_map(tab, BOARD + "#city")
         page = tab.page
         for number in (19, 1):
             page.get_by_role("button", name="All stations").click()
@@ -299,6 +299,8 @@ def test_card_does_not_cover_its_station(on_map, width, touch):
             heading(page, number)
             on_top = page.evaluate(ON_MAP, point_of(page, number))
             assert on_top, "nothing lies over the station"
+        if width == 390:
+            page.locator(".tabs").get_by_text("Suggestions").click()
         page.locator(f"#p{suggestion.id} a[href='?station=20']").click()
         heading(page, 20)
         assert page.locator(".station-cursor.selected").get_attribute("data-station") == "20"
