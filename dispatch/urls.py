@@ -4,6 +4,7 @@ from django.urls import include, path
 from .admin.activity import activity_page
 from .admin.kpi import kpi_page
 from .admin.search import search_page
+from .admin.station_choice import move_verdict, station_choices
 from .api.urls import urlpatterns as api_urls
 
 urlpatterns = [
@@ -12,5 +13,7 @@ urlpatterns = [
     path("admin/activity/", admin.site.admin_view(activity_page), name="activity"),
     path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
     path("admin/search/", admin.site.admin_view(search_page), name="search"),
+    path("admin/stations.json", admin.site.admin_view(station_choices), name="station-choices"),
+    path("admin/verdict/", admin.site.admin_view(move_verdict), name="move-verdict"),
     path("admin/board/", include("dispatch.board.urls")),
 ]

@@ -11,6 +11,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
 from django.utils.timesince import timesince
 
 from ..models import INT4_MAX, Move, Station, TaskEvent
@@ -20,7 +21,9 @@ from .forms import MoveForm
 from .history import LINKED, describe_event
 from .operations import Operation, OperationsAdmin
 from .routes import attach_names, route_of
+from .station_field import StationField
 
+ENDS = ("from_station_id", "to_station_id")
 PRIORITY_STEP = 10
 # There is no full-text index: it would make every claim slower. Scanning this many rows takes a
 # tenth of a second.
@@ -92,6 +95,11 @@ class MoveAdmin(OperationsAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.add_fields if obj is None else ["named_route", *self.filled_fields(obj)]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name in ENDS:
+            return StationField(label=capfirst(db_field.verbose_name))
+        return super().formfield_for_dbfield(db_field, request, **options)
 
     # Columns
 

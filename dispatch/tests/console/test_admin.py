@@ -268,7 +268,7 @@ def test_dispatcher_adds_a_suggestion_and_a_task(dispatcher):
     [
         ("qty", 0, "greater than or equal to 1"),
         ("to_station_id", 3, "The two stations must differ."),
-        ("from_station_id", -1, "greater than or equal to 0"),
+        ("from_station_id", -1, "No station is called “-1”."),
         ("priority", 101, "The priority must be -100 to 100."),
         ("qty", 2**31, "less than or equal to 2147483647"),
     ],
