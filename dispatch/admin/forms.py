@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.template.defaultfilters import pluralize
 
-from .. import services
 from ..models import TEXT_LENGTH, WORKER_ID_LENGTH, RejectionCode
 from ..services import Report
 from ..services.tasks import most_bikes
@@ -22,21 +20,6 @@ class DateTimeInput(forms.DateTimeInput):
 
     def __init__(self) -> None:
         super().__init__(attrs={"step": "any"}, format="%Y-%m-%dT%H:%M:%S")
-
-
-class MoveForm(forms.ModelForm):
-    """A new suggestion or task."""
-
-    def clean(self) -> dict[str, Any] | None:
-        """Refuse a station that the service would refuse, beside its field."""
-        data = super().clean() or self.cleaned_data
-        ends = {name: data[name] for name in ("from_station_id", "to_station_id") if name in data}
-        if settings.UNKNOWN_STATIONS == "refuse" and len(ends) == 2:
-            unknown = services.doubts_about(self._meta.model(**ends)).unknown_station_ids
-            for name, number in ends.items():
-                if number in unknown:
-                    self.add_error(name, f"No feed has listed station {number}. Check the number.")
-        return data
 
 
 class OperationForm(forms.Form):

@@ -18,7 +18,6 @@ from django.utils.timesince import timesince
 from ..models import INT4_MAX, Move, Station, TaskEvent
 from ..overview.station_search import search_stations
 from .base import ID
-from .forms import MoveForm
 from .history import LINKED, describe_event
 from .operations import Operation, OperationsAdmin
 from .routes import attach_names, route_of
@@ -76,7 +75,6 @@ class MoveAdmin(OperationsAdmin):
         "created_at__day": "[1-9]|[12][0-9]|3[01]",
     }
 
-    form = MoveForm
     paginator = BoundedPaginator
     show_full_result_count = False
     change_list_template = "admin/dispatch/list.html"

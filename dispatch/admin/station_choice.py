@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from ..models import Station, Suggestion
 from ..overview.fit_checks import check_fit
-from ..overview.moves import open_suggestion
+from ..overview.moves import OpenSuggestion, open_suggestion
 from ..overview.station_search import search_stations, station_number
 from ..overview.station_views import StationView, read_stations
 from ..texts import printable
@@ -60,21 +60,31 @@ def choice(station: Station, view: StationView) -> dict[str, str]:
 @for_authors
 def move_verdict(request: HttpRequest) -> HttpResponse:
     """The guard's verdict on the move typed so far, as a part of the page."""
-    source, target = (typed_station(request, name) for name in ("from_station_id", "to_station_id"))
-    context: dict[str, Any] = {}
+    errors: list[str] = []
+    source, target = (
+        typed_station(printable(request.GET.get(name, "")), errors)
+        for name in ("from_station_id", "to_station_id")
+    )
+    context: dict[str, Any] = {"errors": errors}
     if source is not None and target is not None and source != target:
         qty = station_number(request.GET.get("qty", "")) or 0
-        move = Suggestion(from_station_id=source, to_station_id=target, qty=qty)
-        ends = Station.objects.filter(pk__in=[source, target])
-        now = timezone.now()
-        fit = check_fit([move])[move.pk] if qty else None
-        context["item"] = open_suggestion(move, read_stations(now, ends), now, fit)
+        context["item"] = judged(Suggestion(from_station_id=source, to_station_id=target, qty=qty))
     return render(request, "admin/dispatch/move_verdict.html", context)
 
 
-def typed_station(request: HttpRequest, name: str) -> int | None:
-    """None: the text names no station yet."""
+def typed_station(text: str, errors: list[str]) -> int | None:
+    """None: the text names no station yet. A wrong number is an error; a name may be half typed."""
     try:
-        return StationField().clean(printable(request.GET.get(name, "")))
-    except ValidationError:
+        return StationField().clean(text)
+    except ValidationError as error:
+        if station_number(text) is not None:
+            errors += error.messages
         return None
+
+
+def judged(move: Suggestion) -> OpenSuggestion:
+    """A suggestion that is not saved, with its verdict; without one while it moves no bikes."""
+    ends = Station.objects.filter(pk__in=[move.from_station_id, move.to_station_id])
+    now = timezone.now()
+    fit = check_fit([move])[move.pk] if move.qty else None
+    return open_suggestion(move, read_stations(now, ends), now, fit)

@@ -202,6 +202,12 @@ def test_verdict_waits_for_both_stations(dispatcher, stations, half):
     assert verdict(dispatcher, **half).startswith("Choose both stations")
 
 
+def test_verdict_names_a_wrong_number_at_once(dispatcher, stations):
+    assert verdict(dispatcher, to_station_id="424242").startswith(
+        "Station 424242 is not in the feed. Check the number."
+    )
+
+
 @pytest.mark.parametrize("qty", ["", "0", "-1", "x", "99999999999999"])
 def test_verdict_without_a_number_of_bikes_shows_the_route_alone(dispatcher, stations, qty):
     shown = verdict(dispatcher, qty=qty)
