@@ -1,6 +1,7 @@
 """The common base of the admin pages of suggestions and tasks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -10,17 +11,19 @@ from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.functional import cached_property
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.timesince import timesince
 
-from ..models import INT4_MAX, Move, Station, TaskEvent
+from ..models import INT4_MAX, Station, TaskEvent
+from ..overview.moves import view_moves
 from ..overview.station_search import search_stations
 from .base import ID
 from .history import LINKED, describe_event
 from .operations import Operation, OperationsAdmin
-from .routes import attach_names, route_of
 from .station_field import StationField
 
 ENDS = ("from_station_id", "to_station_id")
@@ -63,6 +66,16 @@ def priority_operations(
         )
 
 
+@dataclass(frozen=True)
+class Button:
+    """`refused`: why the operation can only fail now; empty: it may succeed."""
+
+    name: str
+    label: str
+    url: str
+    refused: str = ""
+
+
 class MoveAdmin(OperationsAdmin):
     LOOKUPS = {
         "source": r"[^\0]+",
@@ -88,12 +101,32 @@ class MoveAdmin(OperationsAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist = super().get_changelist_instance(request)
         rows: Any = list(changelist.result_list)
-        attach_names(rows)
+        attach_views(rows)
+        back = request.GET.urlencode()
+        offered = [operation for operation in self.offered(request) if operation.in_list]
+        for row in rows:
+            row.buttons = self.buttons_of(row, offered, back=back)
+        if not any(row.buttons for row in rows):
+            shown = [name for name in changelist.list_display if name != "buttons"]
+            changelist.list_display = shown
         changelist.result_list = rows
         return changelist
 
+    def buttons_of(self, move: Any, offered: Iterable[Operation], **query: str) -> list[Button]:
+        """The operations that are possible now. `move` has its view."""
+        buttons = (
+            self.button(operation, move, self.button_url(operation, move, **query))
+            for operation in offered
+            if operation.possible(move)
+        )
+        return [button for button in buttons if button]
+
+    def button(self, operation: Operation, move: Any, url: str) -> Button | None:
+        """None: the operation would not do anything now."""
+        return Button(operation.name, operation.label, url)
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.add_fields if obj is None else ["named_route", *self.filled_fields(obj)]
+        return self.add_fields if obj is None else self.filled_fields(obj)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name in ENDS:
@@ -107,50 +140,24 @@ class MoveAdmin(OperationsAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
-        return (
-            redirect(BOARD)
-            if "board" in request.GET
-            else super().response_post_save_add(request, obj)
-        )
+        if "board" in request.GET:
+            return redirect("board:page")
+        return super().response_post_save_add(request, obj)
 
     # Columns
 
-    @admin.display(description="Route", ordering="from_station_id")
-    def route(self, move: Move) -> str:
-        return route_of(move)
+    @admin.display(description="Move", ordering="from_station_id")
+    def route(self, move: Any) -> str:
+        context = {"item": move.view, "reason": move.reason}
+        return render_to_string("admin/dispatch/move_summary.html", context)
 
-    @admin.display(description="Reason")
-    def clamped_reason(self, move: Any) -> str:
-        return format_html(
-            '<span class="clamped" title="{}">{}</span>', move.reason or "", move.reason or ""
+    @admin.display(description="Actions", empty_value="")
+    def buttons(self, move: Any) -> str:
+        if not move.buttons:
+            return ""
+        return render_to_string(
+            "admin/dispatch/buttons.html", {"buttons": move.buttons, "move": move}
         )
-
-    def get_list_display(self, request: HttpRequest) -> Any:
-        """Add a column of buttons for users who may run an operation."""
-        operations = [operation for operation in self.offered(request) if operation.in_list]
-        if not operations:
-            return self.list_display
-        back = request.GET.urlencode()
-
-        @admin.display(description="Actions", empty_value="")
-        def buttons(move: Move) -> str:
-            return format_html_join(
-                " ",
-                '<button class="row-action {}" formaction="{}" aria-label="{}">{}</button>',
-                (
-                    (
-                        operation.name,
-                        self.button_url(operation, move, back=back),
-                        f"{operation.label} {self.opts.verbose_name} {move.pk}",
-                        operation.label,
-                    )
-                    for operation in operations
-                    if operation.possible(move)
-                ),
-            )
-
-        first, *rest = self.list_display
-        return [first, buttons, *rest]
 
     def search(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -192,28 +199,29 @@ class MoveAdmin(OperationsAdmin):
 
     # The page of one move
 
-    @admin.display(description="Route")
-    def named_route(self, move: Move) -> str:
-        attach_names([move])
-        return route_of(move)
-
     def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         move = self.get_object(request, object_id) if ID.fullmatch(object_id) else None
-        buttons = [
-            (operation, self.button_url(operation, move, page="1"))
-            for operation in self.offered(request)
-            if move is not None and operation.possible(move)
-        ]
-        events = [] if move is None else self.events_about(move.pk).order_by("id")
+        if move is None:
+            return {}
+        attach_views([move])
+        events = self.events_about(move.pk).order_by("id")
         return {
             "title": str(move),
             "subtitle": "",
-            "buttons": buttons,
+            "move": move,
+            "buttons": self.buttons_of(move, self.offered(request), page="1"),
             "history": [(event.at, *describe_event(event, LINKED)) for event in events],
         }
 
     def events_about(self, pk: int) -> QuerySet[TaskEvent]:
         return TaskEvent.objects.filter(**{f"{self.opts.model_name}_id": pk})
+
+
+def attach_views(moves: Sequence[Any]) -> None:
+    """Set `view` on each move of one model: what the board shows of it."""
+    views = view_moves(moves, timezone.now())
+    for move in moves:
+        move.view = views[move.pk]
 
 
 def ago(moment: Any) -> str:

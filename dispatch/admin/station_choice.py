@@ -11,8 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ..models import Station, Suggestion
-from ..overview.fit_checks import check_fit
-from ..overview.moves import OpenSuggestion, open_suggestion
+from ..overview.moves import view_moves
 from ..overview.station_search import search_stations, station_number
 from ..overview.station_views import StationView, read_stations
 from ..texts import printable
@@ -68,7 +67,8 @@ def move_verdict(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"errors": errors}
     if source is not None and target is not None and source != target:
         qty = station_number(request.GET.get("qty", "")) or 0
-        context["item"] = judged(Suggestion(from_station_id=source, to_station_id=target, qty=qty))
+        move = Suggestion(from_station_id=source, to_station_id=target, qty=qty)
+        context["item"] = view_moves([move], timezone.now())[move.pk]
     return render(request, "admin/dispatch/move_verdict.html", context)
 
 
@@ -80,11 +80,3 @@ def typed_station(text: str, errors: list[str]) -> int | None:
         if station_number(text) is not None:
             errors += error.messages
         return None
-
-
-def judged(move: Suggestion) -> OpenSuggestion:
-    """A suggestion that is not saved, with its verdict; without one while it moves no bikes."""
-    ends = Station.objects.filter(pk__in=[move.from_station_id, move.to_station_id])
-    now = timezone.now()
-    fit = check_fit([move])[move.pk] if move.qty else None
-    return open_suggestion(move, read_stations(now, ends), now, fit)

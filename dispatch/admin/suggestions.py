@@ -17,7 +17,7 @@ from ..services.suggestions import decision_on
 from .activity_filter import about_suggestion
 from .forms import RejectForm
 from .history import activity_url
-from .moves import MoveAdmin, ago, priority_operations
+from .moves import Button, MoveAdmin, ago, priority_operations
 from .operations import Operation
 from .routes import link_to
 
@@ -72,7 +72,7 @@ def undo_url(model: str, pk: int) -> str:
 
 @admin.register(Suggestion)
 class SuggestionAdmin(MoveAdmin):
-    list_display = ["id", "route", "qty", "clamped_reason", "priority", "age", "source"]
+    list_display = ["id", "route", "qty", "priority", "age", "source", "buttons"]
     list_filter = [SourceFilter, PriorityFilter]
     search_fields = ["reason"]
     search_help_text = "Search by station or suggestion number, station name, area or reason."
@@ -80,7 +80,7 @@ class SuggestionAdmin(MoveAdmin):
     ordering = ["-priority", "created_at", "id"]
     change_form_template = "admin/dispatch/move_page.html"
     add_fields = ("from_station_id", "to_station_id", "qty", "reason", "priority", "expires_at")
-    fields = (*add_fields, "source", "created_at")
+    fields = ("priority", "source", "created_at", "expires_at")
     operations = (
         Operation(
             name="approve",
@@ -107,6 +107,7 @@ class SuggestionAdmin(MoveAdmin):
             note=task_link,
             warnings=lambda approval: approval.warnings,
             undo_url=lambda approval: undo_url("task", approval.task.pk),
+            in_list=True,
         ),
         Operation(
             name="reject",
@@ -144,6 +145,18 @@ class SuggestionAdmin(MoveAdmin):
 
     def events_about(self, pk: int) -> QuerySet[TaskEvent]:
         return TaskEvent.objects.filter(about_suggestion(pk))
+
+    def button(self, operation: Operation, move: Any, url: str) -> Button | None:
+        """As on the board: no "Approve" that can only fail, and the number that fits."""
+        fit = move.view.fit
+        match operation.name:
+            case "approve":
+                return Button(operation.name, operation.label, url, fit.refused)
+            case "fit":
+                label = f"Approve {fit.feasible_qty}"
+                return Button(operation.name, label, url) if fit.can_reduce else None
+            case _:
+                return super().button(operation, move, url)
 
     @admin.display(description="Age", ordering="created_at")
     def age(self, suggestion: Suggestion) -> str:

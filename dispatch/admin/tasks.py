@@ -86,7 +86,7 @@ class CrewFilter(admin.SimpleListFilter):
 
 @admin.register(Task)
 class TaskAdmin(MoveAdmin):
-    list_display = ["id", "state", "route", "qty", "worker", "since", "priority", "clamped_reason"]
+    list_display = ["id", "state", "route", "qty", "worker", "since", "priority", "buttons"]
     list_filter = ["status", AttentionFilter, CrewFilter]
     search_fields = ["reason", "worker_id"]
     search_help_text = "Search by station or task number, crew, station name, area or reason."
@@ -96,9 +96,8 @@ class TaskAdmin(MoveAdmin):
     change_form_template = "admin/dispatch/move_page.html"
     add_fields = ("from_station_id", "to_station_id", "qty", "reason", "priority")
     fields = (
-        "status",
-        *add_fields,
         "worker",
+        "priority",
         "attempt",
         "suggestion_id",
         "source",
@@ -214,3 +213,7 @@ class TaskAdmin(MoveAdmin):
         if is_assigned(task) and timezone.now() - moment >= overdue_after():
             return format_html('{} <span class="badge overdue">overdue</span>', ago(moment))
         return ago(moment)
+
+    def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        context = super().page_context(request, object_id)
+        return {**context, "state": self.state(context["move"])} if context else {}

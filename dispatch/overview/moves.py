@@ -1,16 +1,18 @@
-"""The board's lists of suggestions and open tasks."""
+"""Suggestions and tasks as the board, lists and pages show them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from django.db.models import Count, Min, Q
 
-from ..models import Suggestion, Task, TaskStatus
+from ..models import OPEN_STATUSES, Station, Suggestion, Task, TaskStatus
 from ..models.suggestions import SuggestionQuerySet
 from ..models.tasks import TaskQuerySet, overdue_after
 from ..planning.geo import in_words, kilometres
 from .fit_checks import FitCheck, check_fit
-from .station_views import StationView, StationViews
+from .station_views import StationView, StationViews, read_stations
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Route:
 
     source: StationView
     target: StationView
+    # The work is still to be done, so the stations' present bikes bear on it.
+    is_open: ClassVar = False
 
     @property
     def km(self) -> float | None:
@@ -44,6 +48,7 @@ class OpenSuggestion(Route):
     suggestion: Suggestion
     expired: bool
     fit: FitCheck
+    is_open: ClassVar = True
 
     @property
     def refused(self) -> str:
@@ -62,6 +67,7 @@ class OpenTask(Route):
     task: Task
     state: str
     since: datetime
+    is_open: ClassVar = True
 
 
 @dataclass(frozen=True)
@@ -125,3 +131,21 @@ def open_task(task: Task, stations: StationViews, now: datetime) -> OpenTask:
         "overdue" if overdue else task.status,
         since,
     )
+
+
+def view_moves(moves: Sequence[Suggestion] | Sequence[Task], now: datetime) -> dict[int, Route]:
+    """Each move by its id, as the board shows it; of a task that has ended, the route alone."""
+    ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
+    stations = read_stations(now, Station.objects.filter(pk__in=ends))
+    checks = check_fit([move for move in moves if isinstance(move, Suggestion)])
+    return {move.pk: view_move(move, stations, now, checks.get(move.pk)) for move in moves}
+
+
+def view_move(
+    move: Suggestion | Task, stations: StationViews, now: datetime, fit: FitCheck | None
+) -> Route:
+    if isinstance(move, Suggestion):
+        return open_suggestion(move, stations, now, fit)
+    if move.status in OPEN_STATUSES:
+        return open_task(move, stations, now)
+    return Route(stations[move.from_station_id], stations[move.to_station_id])

@@ -209,12 +209,12 @@ def test_verdict_names_a_wrong_number_at_once(dispatcher, stations):
 
 
 @pytest.mark.parametrize("qty", ["", "0", "-1", "x", "99999999999999"])
-def test_verdict_without_a_number_of_bikes_shows_the_route_alone(dispatcher, stations, qty):
+def test_verdict_without_a_number_of_bikes_is_about_the_route(dispatcher, stations, qty):
     shown = verdict(dispatcher, qty=qty)
 
-    assert "67 km" in shown
-    assert "different areas" not in shown
+    assert "From SF to San José, 67 km: different areas." in shown
     assert "fit" not in shown
+    assert "18 → " not in shown
 
 
 def test_choices_and_verdicts_are_for_users_who_may_add_moves(client, viewer):
