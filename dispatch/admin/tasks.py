@@ -112,6 +112,16 @@ class TaskAdmin(MoveAdmin):
     )
     operations = (
         Operation(
+            name="reassign",
+            label="Assign to crew",
+            done="assigned",
+            permission="reassign",
+            run=services.reassign_task,
+            form=ReassignForm,
+            question="Assign {rows} to a crew",
+            possible=is_open,
+        ),
+        Operation(
             name="complete",
             label="Complete",
             done="completed",
@@ -136,16 +146,6 @@ class TaskAdmin(MoveAdmin):
             possible=is_assigned,
             claim_bound=True,
             in_list=True,
-        ),
-        Operation(
-            name="reassign",
-            label="Assign to crew",
-            done="assigned",
-            permission="reassign",
-            run=services.reassign_task,
-            form=ReassignForm,
-            question="Assign {rows} to a crew",
-            possible=is_open,
         ),
         *priority_operations(services.prioritize_task, is_open),
         Operation(

@@ -1,6 +1,9 @@
 """Clicks on the board decide what the dispatcher saw, once, and can be undone."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from dispatch import services
 from dispatch.models import Suggestion, Task, TaskEvent
@@ -99,7 +102,11 @@ def test_two_clicks_before_the_answer_decide_once(browse, board):
     with browse(UserFactory()) as tab:
         page = board(tab)
         sent = []
-        page.route("**/approve/", sent.append)
+
+        def hold(route):
+            sent.append(route)
+
+        page.route("**/approve/", hold)
         approve = button(page, "Approve", suggestion)
         with page.expect_request("**/approve/"):
             approve.click()
@@ -189,8 +196,7 @@ def test_late_undo_says_why_not(browse, board):
         button(page, "Approve", suggestion).click()
         undo = decided(page, suggestion).get_by_role("button", name="Undo")
         undo.wait_for()
-        TaskEvent.objects.filter(kind="approved").update(at="2026-01-01T00:00:00Z")
-        Task.objects.update(created_at="2026-01-01T00:00:00Z")
+        Task.objects.update(created_at=timezone.now() - timedelta(seconds=61))
         undo.click()
         page.locator("#toasts .warning").get_by_text("more than 60 seconds ago").wait_for()
         assert Task.objects.get().status == "ready"
@@ -227,7 +233,8 @@ def test_approval_of_which_nothing_fits_asks_first(browse, board):
         page = board(tab)
         button(page, "Approve", suggestion).click()
         dialog = page.locator("#confirm")
-        dialog.get_by_text("has no bike").wait_for()
+        dialog.get_by_text("Approve suggestion").first.wait_for()
+        assert "has no bike" in dialog.inner_text()
         assert Task.objects.count() == 0
         submit = dialog.locator("[type=submit]")
         submit.press("Enter")
