@@ -36,7 +36,9 @@ CITY = """
     INSERT INTO station_status (station_id, bikes, docks, as_of)
     SELECT n, bikes, 20 - bikes, now()
     FROM generate_series(1, %(stations)s) AS n,
-        LATERAL (SELECT CASE WHEN n > %(suggestions)s + 2 THEN n * 7 %% 21 ELSE 10 END AS bikes) AS b;
+        LATERAL (
+            SELECT CASE WHEN n > %(suggestions)s + 2 THEN n * 7 %% 21 ELSE 10 END AS bikes
+        ) AS status;
     INSERT INTO station_feeds (system, kind, source, read_at)
     VALUES ('benchmark', 'status', 'benchmark', now());
     INSERT INTO suggestions (from_station_id, to_station_id, qty, reason, priority, source)

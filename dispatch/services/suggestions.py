@@ -52,7 +52,10 @@ def describe_decision(suggestion_id: int, decision: TaskEvent | None) -> str:
         return f"Suggestion {suggestion_id} not found."
     match decision.kind:
         case EventKind.APPROVED:
-            return f"Suggestion {suggestion_id} was already approved as task {decision.task_id}."
+            return (
+                f"Suggestion {suggestion_id} was already approved as task {decision.task_id}"
+                f" by {decision.actor}."
+            )
         case EventKind.REJECTED:
             return f"Suggestion {suggestion_id} was already rejected by {decision.actor}."
         case EventKind.UNDONE:

@@ -101,7 +101,7 @@ def test_approving_again_is_404_and_names_the_task(server):
         404,
         {
             "detail": f"Suggestion {suggestion.id} was already approved as task "
-            f"{Task.objects.get().id}."
+            f"{Task.objects.get().id} by api."
         },
     )
     assert Task.objects.count() == 1

@@ -209,7 +209,7 @@ def test_second_of_two_approvals_is_reported_as_refused(browse):
     city(10)
     suggestion = suggest()
 
-    with browse(UserFactory()) as slow, browse(UserFactory()) as quick:
+    with browse(UserFactory()) as slow, browse(UserFactory(username="maria")) as quick:
         slow.open(BOARD)
         quick.open(BOARD)
         quick.page.locator(approve(suggestion)).click()
@@ -217,7 +217,7 @@ def test_second_of_two_approvals_is_reported_as_refused(browse):
         slow.page.locator(approve(suggestion)).click()
         task = Task.objects.get()
         assert messages(slow.page) == [
-            f"Suggestion {suggestion.id} was already approved as task {task.id}."
+            f"Suggestion {suggestion.id} was already approved as task {task.id} by maria."
         ]
         slow.page.mouse.move(0, 0)
         slow.page.locator(f"#t{task.id}").wait_for()

@@ -1,14 +1,12 @@
 """Clicks on the board decide what the dispatcher saw, once, and can be undone."""
 
-from datetime import timedelta
-
 import pytest
-from django.utils import timezone
 
 from dispatch import services
 from dispatch.models import Suggestion, Task, TaskEvent
 
 from ..support.cities import city
+from ..support.decisions import grow_old
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -196,7 +194,7 @@ def test_late_undo_says_why_not(browse, board):
         button(page, "Approve", suggestion).click()
         undo = decided(page, suggestion).get_by_role("button", name="Undo")
         undo.wait_for()
-        Task.objects.update(created_at=timezone.now() - timedelta(seconds=61))
+        grow_old(TaskEvent.objects.get(kind="approved"))
         undo.click()
         page.locator("#toasts .warning").get_by_text("more than 60 seconds ago").wait_for()
         assert Task.objects.get().status == "ready"

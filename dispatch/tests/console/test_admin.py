@@ -46,7 +46,7 @@ def test_bulk_approval_reports_every_row(dispatcher):
     (message,) = messages(answer)
     for expected in (
         "2 approved, 1 not approved.",
-        f"Suggestion {suggestions[1].id} was already approved as task {taken.id}.",
+        f"Suggestion {suggestions[1].id} was already approved as task {taken.id} by tom.",
         f"#{suggestions[0].id} → task {approved[0].id} (5 bikes)"
         f" Task {taken.id} (ready) already moves bikes from Station 100 to Station 200.",
         f"#{suggestions[2].id} → task {approved[1].id} (5 bikes)",
@@ -498,7 +498,7 @@ def test_opening_a_decided_suggestion_shows_its_decision(dispatcher):
     answer = dispatcher.get(f"{SUGGESTIONS}{suggestion.id}/change/", follow=True)
 
     assert messages(answer) == [
-        f"Suggestion {suggestion.id} was already approved as task {task.id}."
+        f"Suggestion {suggestion.id} was already approved as task {task.id} by tom."
     ]
 
 
