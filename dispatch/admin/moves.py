@@ -22,6 +22,7 @@ from ..models import INT4_MAX, Station, TaskEvent
 from ..overview.moves import view_moves
 from ..overview.station_search import search_stations
 from .base import ID
+from .csv_lists import CsvMoves
 from .history import LINKED, describe_event
 from .operations import Operation, OperationsAdmin
 from .station_field import StationField
@@ -76,7 +77,7 @@ class Button:
     refused: str = ""
 
 
-class MoveAdmin(OperationsAdmin):
+class MoveAdmin(CsvMoves, OperationsAdmin):
     LOOKUPS = {
         "source": r"[^\0]+",
         "urgency": "[a-z]+",

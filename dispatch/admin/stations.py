@@ -1,24 +1,31 @@
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import OrderBy
+from django.db.models.functions import NullIf
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from ..models import INT4_MAX, OutageKind, Station, StationStatus, Suggestion, Task
+from ..models import INT4_MAX, Station, StationStatus, Suggestion, Task
+from ..overview.fill_levels import FillLevel, Reading
 from ..overview.station_search import search_stations
-from ..stations import availability, is_old, label_of, word_of
+from ..overview.station_views import StationView, read_stations, thresholds
+from ..stations import availability, is_old, label_of
 from ..texts import isolated
 from .base import ID, ReadOnlyAdmin
+from .csv_lists import CsvList
 from .moves import ago
 from .routes import attach_names
 
 MOVES_SHOWN, OUTAGES_SHOWN = 20, 10
+FILL = F("status__bikes") * 100 / NullIf(F("status__bikes") + F("status__docks"), 0)
 
 
 class SystemFilter(admin.SimpleListFilter):
@@ -33,42 +40,54 @@ class SystemFilter(admin.SimpleListFilter):
         return queryset.filter(system=self.value()) if self.value() else queryset
 
 
-class StateFilter(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-    UNKNOWN, GONE = "unknown", "gone"
+class AreaFilter(admin.SimpleListFilter):
+    title = "area"
+    parameter_name = "area"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        states = [*OutageKind.values, self.UNKNOWN, self.GONE]
+        areas = Station.objects.order_by("area").values_list("area", flat=True).distinct()
+        return [(area, area) for area in areas if area]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(area=self.value()) if self.value() else queryset
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By fill level, as on the board."""
+
+    title = "state"
+    parameter_name = "state"
+    GONE = "gone"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        states = [*reversed(FillLevel), self.GONE]
         return [(state, capfirst(label_of(state))) for state in states]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        match self.value():
-            case None:
-                return queryset
-            case self.UNKNOWN:
-                return queryset.filter(status=None)
-            case self.GONE:
-                return queryset.exclude(gone_at=None)
-            case kind:
-                return queryset.filter(outages__ended_at=None, outages__kind=kind)
+        if self.value() is None:
+            return queryset
+        if self.value() == self.GONE:
+            return queryset.exclude(gone_at=None)
+        views = read_stations(timezone.now()).values()
+        return queryset.filter(pk__in=[each.id for each in views if each.level == self.value()])
 
 
 @admin.register(Station)
-class StationAdmin(ReadOnlyAdmin):
+class StationAdmin(CsvList, ReadOnlyAdmin):
     """Stations, read-only: their feeds are the only source."""
 
-    LOOKUPS = {"system": r"[^\0]+", "state": "[a-z]+"}
+    LOOKUPS = {"system": r"[^\0]+", "state": "[a-z]+", "area": r"[^\0]+"}
 
-    list_display = ["number", "name", "available", "state", "reported"]
+    list_display = ["number", "name", "area", "available", "percent", "state", "reported"]
     list_display_links = ["number", "name"]
-    list_filter = [StateFilter, SystemFilter]
+    list_filter = [StateFilter, AreaFilter, SystemFilter]
+    change_list_template = "admin/dispatch/list.html"
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
     search_fields = ["name", "short_name"]
     search_help_text = "Search by number, short name, name or area."
-    sortable_by = ("number", "name")
+    sortable_by = ("number", "name", "area", "available", "percent", "reported")
     ordering = ["id"]
     change_form_template = "admin/dispatch/station_page.html"
     fields = (
@@ -85,6 +104,23 @@ class StationAdmin(ReadOnlyAdmin):
         "gone_at",
     )
 
+    csv_columns = (
+        "id",
+        "short_name",
+        "name",
+        "area",
+        "system",
+        "lat",
+        "lon",
+        "capacity",
+        "bikes",
+        "docks",
+        "percent",
+        "state",
+        "reported_at",
+        "gone_at",
+    )
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.filled_fields(obj)
 
@@ -94,6 +130,14 @@ class StationAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Station]:
         stations: QuerySet[Station] = super().get_queryset(request).select_related("status")
         return stations
+
+    def csv_objects(self, rows: Iterable[Any]) -> Iterator[Any]:
+        for station in rows:
+            status = status_of(station)
+            station.state, station.percent = state_of(station), view_of(station).percent
+            station.bikes, station.docks = (status.bikes, status.docks) if status else ("", "")
+            station.reported_at = status.as_of if status else None
+            yield station
 
     def search(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -107,10 +151,14 @@ class StationAdmin(ReadOnlyAdmin):
     def number(self, station: Station) -> int:
         return station.pk
 
-    @admin.display(description="Available", empty_value="")
+    @admin.display(description="Available", empty_value="", ordering="status__bikes")
     def available(self, station: Station) -> str | None:
         status = status_of(station)
         return availability(status.bikes, status.docks) if status else None
+
+    @admin.display(description="% full", empty_value="", ordering=OrderBy(FILL, nulls_last=True))
+    def percent(self, station: Station) -> int | None:
+        return view_of(station).percent
 
     @admin.display(description="Broken", empty_value="")
     def broken(self, station: Station) -> str | None:
@@ -122,11 +170,10 @@ class StationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state(self, station: Station) -> str:
-        status = status_of(station)
-        state = "gone" if station.gone_at else fill_state(status) if status else "unknown"
+        state = state_of(station)
         return format_html('<span class="badge {}">{}</span>', state, label_of(state))
 
-    @admin.display(description="Reported", empty_value="")
+    @admin.display(description="Reported", empty_value="", ordering="status__as_of")
     def reported(self, station: Station) -> str | None:
         status = status_of(station)
         if status is None:
@@ -154,14 +201,18 @@ def status_of(station: Station) -> StationStatus | None:
     return getattr(station, "status", None)
 
 
-def fill_state(status: StationStatus) -> str:
-    return word_of(
-        status.bikes,
-        status.docks,
-        status.in_service,
-        low=settings.LOW_FILL_PERCENT,
-        high=settings.HIGH_FILL_PERCENT,
-    )
+def view_of(station: Station) -> StationView:
+    status = status_of(station)
+    if status is None:
+        return StationView(station.pk, station.name)
+    reading = Reading(status.bikes, status.docks, status.in_service, status.as_of)
+    level = reading.level(thresholds(), timezone.now())
+    return StationView(station.pk, station.name, level, reading=reading)
+
+
+def state_of(station: Station) -> str:
+    """The fill level, as on the board, or "gone"."""
+    return StateFilter.GONE if station.gone_at else view_of(station).level
 
 
 def moves_at(number: int) -> tuple[list[Task], list[Suggestion]]:

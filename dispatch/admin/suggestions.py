@@ -81,6 +81,7 @@ class SuggestionAdmin(MoveAdmin):
     change_form_template = "admin/dispatch/move_page.html"
     add_fields = ("from_station_id", "to_station_id", "qty", "reason", "priority", "expires_at")
     fields = ("priority", "source", "created_at", "expires_at")
+    csv_columns = (*MoveAdmin.MOVE_COLUMNS, "expires_at")
     operations = (
         Operation(
             name="approve",

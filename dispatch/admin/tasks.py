@@ -110,6 +110,19 @@ class TaskAdmin(MoveAdmin):
         "note",
         "cancelled_at",
     )
+    csv_columns = (
+        *MoveAdmin.MOVE_COLUMNS,
+        "status",
+        "worker_id",
+        "attempt",
+        "suggestion_id",
+        "assigned_at",
+        "completed_at",
+        "reported_completed_at",
+        "cancelled_at",
+        "moved_qty",
+        "note",
+    )
     operations = (
         Operation(
             name="reassign",

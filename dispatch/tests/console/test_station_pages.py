@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dispatch import services
+from dispatch.admin import StationAdmin
 from dispatch.admin.routes import attach_names
 from dispatch.models import (
     Station,
@@ -142,8 +143,8 @@ def test_list_shows_fill_state_and_age_of_each_station(dispatcher, market):
         rows,
         [
             ("2 bikes · 33 docks free", '"badge low">low', "minutes"),
-            ("0 bikes · 20 docks free", '"badge empty">empty', "old</span>"),
-            ("5 bikes · 0 docks free", '"badge closed">out of service', "never", "old</span>"),
+            ("0 bikes · 20 docks free", '"badge unknown">no data', "old</span>"),
+            ("5 bikes · 0 docks free", '"badge unknown">no data', "never", "old</span>"),
             ('"badge unknown">no data',),
             ('"badge gone">no longer in the feed',),
         ],
@@ -153,20 +154,33 @@ def test_list_shows_fill_state_and_age_of_each_station(dispatcher, market):
     assert "old</span>" not in rows[0]
 
 
-def test_station_list_filters_by_state_and_system(dispatcher):
-    for number, bikes in ((1, 0), (2, 5)):
-        StationStatusFactory(station__id=number, bikes=bikes)
-    StationOutage.objects.create(station_id=1, kind="empty", started_at=MORNING)
-    later = MORNING + timedelta(minutes=5)
-    StationOutage.objects.create(station_id=2, kind="empty", started_at=MORNING, ended_at=later)
-    StationFactory(id=3, gone_at=MORNING, system="other")
+def test_station_list_filters_by_state_area_and_system(dispatcher):
+    now = timezone.now()
+    for number, bikes in ((1, 0), (2, 5), (3, 20), (4, 10)):
+        docks = 20 - bikes
+        StationStatusFactory(station__id=number, bikes=bikes, docks=docks, as_of=now)
+    StationStatusFactory(station__id=5, bikes=0, docks=20, as_of=MORNING)
+    StationFactory(id=6, gone_at=MORNING, system="other")
+    Station.objects.filter(pk__in=[1, 6]).update(area="San José")
 
     assert numbers_listed(dispatcher, state="empty") == [1]
-    assert numbers_listed(dispatcher, state="full") == []
-    assert numbers_listed(dispatcher, state="unknown") == [3]
-    assert numbers_listed(dispatcher, state="gone") == [3]
-    assert numbers_listed(dispatcher, system="bay") == [1, 2]
+    assert numbers_listed(dispatcher, state="full") == [3]
+    assert numbers_listed(dispatcher, state="fine") == [2, 4]
+    assert numbers_listed(dispatcher, state="unknown") == [5]
+    assert numbers_listed(dispatcher, state="gone") == [6]
+    assert numbers_listed(dispatcher, area="San José") == [1, 6]
+    assert numbers_listed(dispatcher, area="San José", state="empty", system="bay") == [1]
     assert numbers_listed(dispatcher, state="nonsense") == []
+
+
+def test_station_list_sorts_by_fill(dispatcher):
+    for number, bikes in ((1, 12), (2, 0), (3, 20)):
+        StationStatusFactory(station__id=number, bikes=bikes, docks=20 - bikes)
+    StationFactory(id=4)
+    columns = StationAdmin.list_display
+
+    assert numbers_listed(dispatcher, o=str(columns.index("percent"))) == [2, 1, 3, 4]
+    assert numbers_listed(dispatcher, o=f"-{columns.index('available')}")[-3:] == [3, 1, 2]
 
 
 def test_station_list_searches_by_number_and_name(dispatcher, market):
