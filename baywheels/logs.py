@@ -15,8 +15,8 @@ LOGGERS: dict[str, dict[str, Any]] = {
     "django": {"handlers": [], "level": "INFO", "propagate": True},
 }
 
-# Facts that no format of ours shows are not collected (Python's logging HOWTO, "Optimization").
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+# Facts that no format of ours or of gunicorn shows are not collected (Python's logging HOWTO, "Optimization").
+logging.logThreads = logging.logMultiprocessing = False
 logging._srcfile = None
 
 
