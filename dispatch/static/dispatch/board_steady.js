@@ -31,6 +31,7 @@ export function showDecision(row, verdict) {
   keptUntil.set(list, Date.now() + DECIDED_MS);
   keepFocus(list, () => {
     for (const each of row.children) each.inert = true;
+    for (const box of row.querySelectorAll("input")) box.checked = false;
     row.querySelector(":scope > .verdict")?.remove();
     row.append(verdict);
     row.classList.add("decided");

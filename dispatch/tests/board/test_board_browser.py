@@ -151,6 +151,7 @@ def test_dispatcher_approves_in_bulk_and_rejects_with_a_reason(browse):
         tab.page.locator('.bulk [value="approve_selected"]').click()
         tab.page.locator("#confirm").get_by_text("2 selected, 4 bikes in total").wait_for()
         confirm(tab.page)
+        assert tab.page.locator(".bulk button").first.is_hidden(), "nothing is selected now"
         counts, *lines = messages(tab.page)[0].splitlines()
         assert counts == "2 approved."
         tasks = Task.objects.order_by("id")
@@ -259,11 +260,12 @@ def test_refresh_keeps_selection_input_focus_and_open_menus(browse):
     assert tab.complaints == []
 
 
-def test_rows_under_the_pointer_do_not_move(browse):
+@pytest.mark.parametrize("width", [1024, 1440, 1920])
+def test_rows_under_the_pointer_do_not_move(browse, width):
     city(10)
     gone, stays = suggest(priority=5), suggest(from_station_id=3)
 
-    with browse(UserFactory()) as tab:
+    with browse(UserFactory(), viewport={"width": width, "height": 900}) as tab:
         tab.open(BOARD)
         row = tab.page.locator(f"#p{stays.id}")
         row.hover()
