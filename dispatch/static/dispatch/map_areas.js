@@ -1,5 +1,5 @@
 /* What the map shows first, and the buttons that zoom to an area. */
-import { fit, restore } from "./map_view.js";
+import { fit, holds, restore } from "./map_view.js";
 import { isolate } from "./map_stations.js";
 
 export class Areas {
@@ -19,11 +19,18 @@ export class Areas {
     return [...groups].sort(([, some], [, others]) => others.length - some.length);
   }
 
-  /* The area that the board is filtered by, else this tab's last view, else the largest area. */
+  everything() {
+    return [...this.stations.byId.values()].map(({ at }) => at);
+  }
+
+  /* The area that the board is filtered by, else this tab's last view, else the whole city, or the
+     largest area of a wide one. */
   setView() {
     const filtered = new URLSearchParams(location.search).get("area");
     if (this.zoomTo(filtered) || restore(this.map)) return;
-    fit(this.map, this.groups()[0]?.[1] ?? [[0, 0]]);
+    const all = this.everything();
+    if (!all.length) fit(this.map, [[0, 0]]);
+    else fit(this.map, holds(this.map, all) ? all : this.groups()[0][1]);
   }
 
   /* Returns whether there is such an area. */
@@ -35,7 +42,7 @@ export class Areas {
 
   showButtons() {
     const named = this.groups().filter(([name]) => name);
-    const everything = [...this.stations.byId.values()].map(({ at }) => at);
+    const everything = this.everything();
     const buttons = [[named.length > 1 ? "All areas" : "All stations", everything], ...(named.length > 1 ? named : [])];
     this.element.hidden = !everything.length;
     this.element.replaceChildren(...buttons.map(([name, points]) => this.button(name, points)));

@@ -10,14 +10,15 @@ const NAME = {
   height: 16,
   options: { pane: "names", permanent: true, direction: "right", offset: [6, 0], className: "station-name" },
 };
-const RADII = { empty: 7, full: 7, low: 5.5, high: 5.5 };
-const CALM_RADIUS = 4;
+// In pixels, at a zoom at which a whole city is seen and at street level. The less urgent a station,
+// the more it recedes in the whole city: hundreds of calm ones would hide the others.
+const RADII = { empty: [4.2, 7], full: [4.2, 7], low: [2.4, 5.5], high: [2.4, 5.5] };
+const CALM = [1.2, 4];
+const ZOOMS = [11, 15];
 
-/* Calm stations recede at low zoom: a whole city of them would hide the others. */
 function radiusOf(level, zoom) {
-  const radius = RADII[level];
-  const growth = Math.min(Math.max((zoom - 11) / 4, 0), 1.4);
-  return radius ? radius * (0.6 + 0.4 * growth) : CALM_RADIUS * (0.3 + 0.7 * growth);
+  const [far, near] = RADII[level] ?? CALM;
+  return far + (near - far) * Math.min(Math.max((zoom - ZOOMS[0]) / (ZOOMS[1] - ZOOMS[0]), 0), 1.4);
 }
 
 export class Stations {
@@ -117,7 +118,10 @@ export class Stations {
   near(point) {
     let found;
     let least = REACH;
+    const corners = [-2, 2].map((side) => this.map.containerPointToLatLng(L.point(point).add([side * REACH, side * REACH])));
+    const around = L.latLngBounds(corners);
     for (const station of this.byId.values()) {
+      if (!around.contains(station.at)) continue;
       const gap = this.map.latLngToContainerPoint(station.at).distanceTo(point) - station.circle.getRadius();
       if (gap < least) [found, least] = [station, gap];
     }

@@ -1,6 +1,6 @@
 /* The Leaflet map without its contents: the ground, streets if there are any, and the view. */
 
-const CITY = 12;
+const CITY = 11;
 const VIEW = "map view";
 const FIT = { padding: [24, 24], maxZoom: 17 };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -26,12 +26,16 @@ export function createMap(element, onShown) {
   });
   L.control.scale({ imperial: false }).addTo(map);
   if (tiles) addTiles(map, tiles, attribution);
+  const save = () => remember(map);
   new ResizeObserver(() => {
     const wasHidden = isHidden(map);
+    // What a map shows when its tab is opened is not a view that anyone chose.
+    if (wasHidden) map.off("moveend", save);
     map.invalidateSize({ pan: false });
+    map.on("moveend", save);
     if (wasHidden && !isHidden(map)) onShown();
   }).observe(element);
-  map.on("moveend", () => remember(map));
+  map.on("moveend", save);
   return map;
 }
 
@@ -40,6 +44,11 @@ function addTiles(map, address, attribution) {
   // Tile servers ask which site uses them. They learn its origin, not the page.
   const options = { attribution, maxZoom: 19, referrerPolicy: "strict-origin-when-cross-origin" };
   L.tileLayer(address, options).addTo(map);
+}
+
+/* Whether the map can show these points and still tell stations from one another. */
+export function holds(map, points) {
+  return map.getBoundsZoom(L.latLngBounds(points)) >= CITY;
 }
 
 function isHidden(map) {
