@@ -30,10 +30,11 @@ from dispatch.maintenance.invariants import violations
 from dispatch.models.claim_keys import CLAIM_KEY_LIFE, ClaimKeyQuerySet
 from dispatch.models.events import TaskEventQuerySet
 from dispatch.models.tasks import TaskQuerySet
-from dispatch.services import Report, SuggestionRow, claims, ingest, proposals
+from dispatch.services import Report, SuggestionRow, claims, ingest, proposals, undo
 from dispatch.services import tasks as task_services
 
 from ..support import model_of_dispatch as model
+from ..support.decisions import grow_old
 from ..support.factories import MORNING
 from ..support.model_of_dispatch import FUTURE, OPEN, PAST, Event, Key, Model
 
@@ -114,6 +115,9 @@ OPERATIONS = {
     "reassign": (2, [task, workers]),
     "complete": (6, [task, reporter, attempts, reported_qty, notes, reported_time]),
     "cancel": (1, [task]),
+    "undo_approval": (3, [task]),
+    "undo_rejection": (2, [suggestion]),
+    "decisions_grow_old": (1, []),
     "lease_runs_out": (2, [task]),
     "suggestion_expires": (1, [suggestion]),
     "key_grows_old": (2, [actors, keys]),
@@ -272,10 +276,16 @@ class Dispatch(RuleBasedStateMachine):
             self.propose([again], known.source)
 
     def reject(self, suggestion):
-        self.same(
-            lambda: services.reject_suggestion(suggestion, actor="maria", reason="Closed").kind,
-            lambda: self.model.reject(suggestion),
+        result = answer(
+            lambda: services.reject_suggestion(suggestion, actor="maria", reason="Closed")
         )
+        expected = answer(lambda: self.model.reject(suggestion, getattr(result, "at", None)))
+        assert expected == getattr(result, "kind", result)
+
+    def undo_rejection(self, suggestion):
+        result = answer(lambda: seen(services.undo_rejection(suggestion, actor="tom")))
+        new = self.new_suggestions()
+        assert result == answer(lambda: self.model.undo_rejection(suggestion, new))
 
     def prioritize_suggestion(self, suggestion, to, by):
         self.same(
@@ -290,8 +300,15 @@ class Dispatch(RuleBasedStateMachine):
     def approve(self, suggestion, age):
         result = answer(lambda: services.approve_suggestion(suggestion, actor="maria"))
         new = self.new_task(result, age)
-        expected = answer(lambda: self.model.approve(suggestion, new))
+        event = models.TaskEvent.objects.filter(kind="approved", task_id__in=[id for id, _ in new])
+        at = event.values_list("at", flat=True).first()
+        expected = answer(lambda: self.model.approve(suggestion, new, at))
         assert expected == (result.warnings if new else result)
+
+    def undo_approval(self, task):
+        result = answer(lambda: seen(services.undo_approval(task, actor="tom")))
+        new = self.new_suggestions()
+        assert result == answer(lambda: self.model.undo_approval(task, new))
 
     def create_task(self, row, age):
         what = {"qty": row.qty, "reason": row.reason, "priority": row.priority}
@@ -356,6 +373,10 @@ class Dispatch(RuleBasedStateMachine):
         )
 
     # Time passes
+
+    def decisions_grow_old(self):
+        grow_old(models.TaskEvent.objects.filter(kind__in=["approved", "rejected"]))
+        self.model.decisions_grow_old()
 
     def lease_runs_out(self, task):
         models.Task.objects.filter(pk=task, lease_expires_at__isnull=False).update(
@@ -463,7 +484,7 @@ def sweep_releases_running_leases(patch):
 
 
 def keys_ignore_the_worker(patch):
-    def for_any_worker(key, _, actor):
+    def for_any_worker(key, _, area, actor):
         claim = models.ClaimKey.objects.live().filter(actor=actor, key=key).first()
         return claim and models.Task.objects.filter(pk=claim.task_id).first()
 
@@ -487,8 +508,29 @@ def replacing_removes_other_sources(patch):
 
 
 def assigned_tasks_do_not_count_as_under_way(patch):
-    found = proposals.FIND_OBSTACLES
-    patch(proposals, "FIND_OBSTACLES", found.replace("IN ('ready', 'assigned')", "= 'ready'"))
+    found = proposals.FIND_UNDER_WAY
+    patch(proposals, "FIND_UNDER_WAY", found.replace("IN ('ready', 'assigned')", "= 'ready'"))
+
+
+def undoing_forgets_a_priority_set_by_hand(patch):
+    patch(undo, "keep_priority", lambda *_: None)
+
+
+def undoing_ignores_a_new_proposal(patch):
+    def insert(suggestion, *_):
+        suggestion.save(force_insert=True)
+        return suggestion
+
+    patch(undo, "restore", insert)
+
+
+def undoing_ignores_a_claim(patch):
+    refusal = undo.approval_refusal
+    patch(undo, "approval_refusal", lambda task, event: task.worker_id and refusal(task, event))
+
+
+def undoing_is_possible_for_ever(patch):
+    patch(undo, "is_too_old", lambda *_: False)
 
 
 RARE = pytest.mark.skipif(not NIGHTLY, reason="Found only in longer runs.")
@@ -505,6 +547,10 @@ RARE = pytest.mark.skipif(not NIGHTLY, reason="Found only in longer runs.")
         keys_ignore_the_worker,
         replacing_removes_other_sources,
         assigned_tasks_do_not_count_as_under_way,
+        pytest.param(undoing_is_possible_for_ever, marks=RARE),
+        pytest.param(undoing_ignores_a_claim, marks=RARE),
+        pytest.param(undoing_ignores_a_new_proposal, marks=RARE),
+        pytest.param(undoing_forgets_a_priority_set_by_hand, marks=RARE),
         pytest.param(keys_never_expire, marks=RARE),
         pytest.param(the_limit_is_ignored, marks=RARE),
         pytest.param(late_reports_are_repeated, marks=RARE),

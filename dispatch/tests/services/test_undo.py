@@ -115,7 +115,7 @@ def test_restored_suggestion_can_be_approved_and_undone_again():
 
 def test_approval_of_more_than_sixty_seconds_ago_cannot_be_undone():
     task = approve(SuggestionFactory())
-    grow_old(TaskEvent.objects.get(kind="approved"))
+    grow_old(TaskEvent.objects.filter(kind="approved"))
 
     with pytest.raises(Conflict, match="approved more than 60 seconds ago"):
         services.undo_approval(task.id, actor="maria")
@@ -127,7 +127,7 @@ def test_approval_of_more_than_sixty_seconds_ago_cannot_be_undone():
 def test_rejection_of_more_than_sixty_seconds_ago_cannot_be_undone():
     proposed = SuggestionFactory()
     reject(proposed)
-    grow_old(TaskEvent.objects.get(kind="rejected"))
+    grow_old(TaskEvent.objects.filter(kind="rejected"))
 
     with pytest.raises(Conflict, match="rejected more than 60 seconds ago"):
         services.undo_rejection(proposed.id, actor="maria")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pgtrigger
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from dispatch import services
 from dispatch.models import Suggestion, Task, TaskEvent
@@ -26,8 +26,8 @@ def reject(suggestion: Suggestion) -> TaskEvent:
     return services.reject_suggestion(suggestion.id, actor="maria", reason="Road works")
 
 
-def grow_old(event: TaskEvent) -> None:
-    """Make the event too old for an undo."""
+def grow_old(decisions: QuerySet[TaskEvent]) -> None:
+    """Make the decisions too old for an undo."""
     age = timedelta(seconds=services.UNDO_SECONDS + 1)
-    with transaction.atomic(), pgtrigger.ignore("dispatch.TaskEvent:event_is_append_only"):
-        TaskEvent.objects.filter(pk=event.pk).update(at=F("at") - age)
+    with pgtrigger.ignore("dispatch.TaskEvent:event_is_append_only"), transaction.atomic():
+        decisions.update(at=F("at") - age)

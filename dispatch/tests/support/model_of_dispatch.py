@@ -52,6 +52,16 @@ class Task:
     reported_completed_at: datetime | None = None
     # By the model's own clock, of which only the order matters.
     assigned_at: int = field(default=0, compare=False)
+    # None: there was none, or it is too old to be undone.
+    approval: "Decision | None" = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An approval or rejection that can still be undone, with what it was about."""
+
+    at: datetime
+    proposed: Suggestion
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,8 @@ class Suggestions:
         self.suggestions: dict[int, Suggestion] = {}
         self.tasks: dict[int, Task] = {}
         self.events: list[Event] = []
+        # By the suggestion's id. None: too old to be undone.
+        self.rejections: dict[int, Decision | None] = {}
 
     def suggestion(self, suggestion_id: int) -> Suggestion:
         if suggestion_id not in self.suggestions:
@@ -112,9 +124,7 @@ class Suggestions:
 
     def refresh(self, id: int, row: SuggestionRow) -> None:
         former = self.suggestions[id]
-        by_hand = any(
-            each.kind == "prioritized" and each.suggestion_id == id for each in self.events
-        )
+        by_hand = self.is_prioritized(id)
         self.suggestions[id] = replace(
             former,
             qty=row.qty,
@@ -123,13 +133,49 @@ class Suggestions:
             expires_at=row.expires_at,
         )
 
+    def is_prioritized(self, suggestion_id: int) -> bool:
+        return any(
+            each.kind == "prioritized" and each.suggestion_id == suggestion_id
+            for each in self.events
+        )
+
     def add(self, row: SuggestionRow, source: str, new: New) -> None:
         self.insert([row], source, new)
         self.record_suggestion("suggested", self.suggestions[new[0][0]])
 
-    def reject(self, suggestion_id: int) -> str:
-        self.remove("rejected", self.suggestion(suggestion_id))
+    def reject(self, suggestion_id: int, at: datetime) -> str:
+        suggestion = self.suggestion(suggestion_id)
+        self.remove("rejected", suggestion)
+        self.rejections[suggestion_id] = Decision(at, suggestion)
         return "rejected"
+
+    def undo_rejection(self, suggestion_id: int, new: New) -> Suggestion:
+        if suggestion_id not in self.rejections:
+            self.suggestion(suggestion_id)
+            raise Conflict
+        rejection = self.rejections[suggestion_id]
+        if rejection is None:
+            raise Conflict
+        self.rejections[suggestion_id] = None
+        self.record_suggestion("undone", rejection.proposed)
+        return self.restore(rejection.proposed, rejection.at, new)
+
+    def restore(self, proposed: Suggestion, decided_at: datetime, new: New) -> Suggestion:
+        """The oldest of the source's suggestions of this move since, or else a new one."""
+        same = [
+            each
+            for each in self.suggestions.values()
+            if (each.source, each.move) == (proposed.source, proposed.move)
+            and each.created_at >= decided_at
+        ]
+        if same:
+            assert not new
+            return min(same, key=lambda each: each.id)
+        [(id, _)] = new
+        restored = self.suggestions[id] = replace(proposed, id=id)
+        if self.is_prioritized(proposed.id):
+            self.record_suggestion("prioritized", restored)
+        return restored
 
     def prioritize_suggestion(self, id: int, to: int | None, by: int) -> tuple[Suggestion, bool]:
         former = self.suggestion(id)
@@ -243,14 +289,23 @@ class Model(Suggestions):
         self.record(kind, task, about)
         return task
 
-    def approve(self, suggestion_id: int, new: New) -> list[str]:
+    def approve(self, suggestion_id: int, new: New, at: datetime | None) -> list[str]:
         of = self.suggestion(suggestion_id)
         if of.expires_at == PAST:
             raise Conflict
         del self.suggestions[suggestion_id]
         [(id, created_at)] = new
         what = (of.move, of.qty, of.reason, of.priority, of.source)
-        return self.create("approved", Task(id, *what, created_at, suggestion_id))
+        task = Task(id, *what, created_at, suggestion_id, approval=at and Decision(at, of))
+        return self.create("approved", task)
+
+    def undo_approval(self, task_id: int, new: New) -> Suggestion:
+        task = self.task(task_id)
+        if task.status != "ready" or task.attempt or task.approval is None:
+            raise Conflict
+        self.change("undone", task, status="cancelled")
+        proposed = replace(task.approval.proposed, priority=task.priority)
+        return self.restore(proposed, task.approval.at, new)
 
     def create(self, kind: str, task: Task) -> list[str]:
         start, end = task.move
@@ -374,6 +429,10 @@ class Model(Suggestions):
         for name in old:
             del self.keys[name]
         return len(due), 0, len(expired), len(old), 0
+
+    def decisions_grow_old(self) -> None:
+        self.rejections = dict.fromkeys(self.rejections)
+        self.tasks = {id: replace(task, approval=None) for id, task in self.tasks.items()}
 
     def lease_runs_out(self, task_id: int) -> None:
         task = self.tasks.get(task_id)
