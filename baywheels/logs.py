@@ -15,7 +15,8 @@ LOGGERS: dict[str, dict[str, Any]] = {
     "django": {"handlers": [], "level": "INFO", "propagate": True},
 }
 
-# Facts that no format of ours or of gunicorn shows are not collected (Python's logging HOWTO, "Optimization").
+# Facts that no format of ours or of gunicorn shows are not collected (Python's logging HOWTO,
+# "Optimization").
 logging.logThreads = logging.logMultiprocessing = False
 logging._srcfile = None
 
