@@ -26,10 +26,13 @@ def decided_suggestions(transactional_db):
     services.approve_suggestion(suggestion.id, actor="maria")
     rejected = SuggestionFactory(source="demand-v2")
     services.reject_suggestion(rejected.id, actor="maria", reason="Road works")
+    restored = SuggestionFactory(source="demand-v2")
+    services.reject_suggestion(restored.id, actor="maria", code="no_crew")
+    services.undo_rejection(restored.id, actor="maria")
 
 
 def test_queries_for_ml_jobs_find_the_decisions_on_their_suggestions(decided_suggestions):
-    assert len(QUERIES) == 3
+    assert len(QUERIES) == 4
     for query in QUERIES:
         with connection.cursor() as cursor:
             cursor.execute(query)
