@@ -350,7 +350,71 @@ def test_board_addresses_accept_reads_only(dispatcher):
         assert dispatcher.head(address).status_code == 200
 
 
+SCRIPT = {"Accept": "application/json, text/html;q=0.9"}
+
+
+def test_script_is_answered_with_the_changed_state(dispatcher):
+    suggestion = SuggestionFactory()
+
+    answer = dispatcher.post(
+        f"{SUGGESTIONS}{suggestion.id}/approve/", {"board": "state=ready"}, headers=SCRIPT
+    )
+    assert answer["Location"] == "/admin/board/answer.json?state=ready"
+    state = dispatcher.get(answer["Location"]).json()
+
+    task = Task.objects.get()
+    (message,) = state["messages"]
+    assert message["level"] == "success"
+    assert f'data-undo="{TASKS}{task.id}/undo/"' in message["html"]
+    assert f"Suggestion {suggestion.id} approved as task {task.id}" in words(message["html"])
+    assert f't{task.id}"' in state["parts"]["tasks"]
+    later = dispatcher.get(f"{STATE}?state=ready", headers={"If-None-Match": state["version"]})
+    assert later.status_code == 304
+    assert dispatcher.get(answer["Location"]).json()["messages"] == []
+
+
+def test_approval_of_which_nothing_fits_asks_first(dispatcher):
+    station(3, 0, 20, name="Ferry Pier")
+    station(4)
+    suggestion = SuggestionFactory(from_station_id=3, to_station_id=4)
+    address = f"{SUGGESTIONS}{suggestion.id}/approve/"
+
+    question = dispatcher.post(address, {"board": "1"}).content.decode()
+
+    assert f"Approve suggestion {suggestion.id}?" in question
+    assert "has no bike" in words(question)
+    assert not Task.objects.exists()
+    assert dispatcher.post(address, {"board": "1", "confirmed": "1"}).status_code == 302
+    assert Task.objects.exists()
+
+
+def test_completing_asks_for_the_count(dispatcher):
+    task = TaskFactory(assigned=True, qty=11)
+    address = f"{TASKS}{task.id}/complete/?attempt=1"
+
+    question = dispatcher.post(address, {"board": "1"}).content.decode()
+    wrong = dispatcher.post(
+        address, {"board": "1", "confirmed": "1", "moved_qty": "140", "note": "Two vans"}
+    ).content.decode()
+
+    (field,) = re.findall(r'<input[^>]*name="moved_qty"[^>]*>', question)
+    assert all(part in field for part in ('value="11"', 'min="0"', 'max="'))
+    assert "the task is for 11 bikes." in words(wrong)
+    assert "Two vans" in wrong
+    assert Task.objects.get().status == "assigned"
+
+
 # Cost
+
+
+def test_page_and_state_are_compressed(dispatcher):
+    fill(500)
+
+    for address in (BOARD, STATE, "/admin/board/answer.json"):
+        plain = dispatcher.get(address)
+        small = dispatcher.get(address, headers={"Accept-Encoding": "gzip"})
+        assert small["Content-Encoding"] == "gzip"
+        assert len(small.content) < min(40_000, len(plain.content) / 3), address
 
 
 def test_state_is_sent_again_only_after_a_change(dispatcher):
