@@ -5,26 +5,29 @@ from typing import Any
 from django.db import transaction
 
 VIEW = ["view_suggestion", "view_task", "view_taskevent", "view_station"]
+DISPATCH = [
+    *VIEW,
+    "view_crew",
+    "add_suggestion",
+    "add_task",
+    "approve_suggestion",
+    "reject_suggestion",
+    "prioritize_suggestion",
+    "complete_task",
+    "release_task",
+    "cancel_task",
+    "reassign_task",
+    "prioritize_task",
+]
 ROLES = {
-    "dispatcher": [
-        *VIEW,
-        "add_suggestion",
-        "add_task",
-        "approve_suggestion",
-        "reject_suggestion",
-        "prioritize_suggestion",
-        "complete_task",
-        "release_task",
-        "cancel_task",
-        "reassign_task",
-        "prioritize_task",
-    ],
+    "dispatcher": DISPATCH,
+    # A dispatcher who also keeps the roster.
+    "lead": [*DISPATCH, "add_crew", "change_crew", "delete_crew"],
     # `claim_task` covers only the tasks of the token's own worker.
     "worker": ["claim_task", "view_station"],
     "ml": [*VIEW, "add_suggestion"],
-    "viewer": VIEW,
+    "viewer": [*VIEW, "view_crew"],
 }
-
 
 BOARD_PERMISSIONS = ["dispatch.view_suggestion", "dispatch.view_task"]
 

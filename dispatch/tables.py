@@ -10,6 +10,8 @@ from typing import Any
 # may begin a cell. Spreadsheets take the full-width forms of = + - @ for formulas, too.
 FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 
+SAFE_FORMULA = re.compile(FORMULA.pattern.replace("(?=", "'(?=", 1))
+
 
 def aligned(rows: Iterable[Sequence[str]], sides: str) -> Iterator[str]:
     """Yield each row as a line. `sides` has `<` or `>` for each column: left or right."""
@@ -25,6 +27,11 @@ def aligned(rows: Iterable[Sequence[str]], sides: str) -> Iterator[str]:
 def safe_cell(text: str) -> str:
     """Return text that a spreadsheet does not run as a formula, for CSV."""
     return FORMULA.sub("'", text)
+
+
+def plain_cell(text: str) -> str:
+    """Undo `safe_cell`."""
+    return SAFE_FORMULA.sub("", text)
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> Iterator[str]:

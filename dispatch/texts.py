@@ -2,6 +2,8 @@
 
 from unicodedata import bidirectional, category
 
+from django.core.exceptions import ValidationError
+
 # Zero-width (non-)joiner. Persian, Indic names and composed emoji need them, but beside a Latin
 # letter they are invisible: two crews' names would look the same.
 JOINERS = "\u200c\u200d"
@@ -28,6 +30,11 @@ def belongs(char: str, before: str) -> bool:
 
 def is_printable(text: str) -> bool:
     return text.isprintable() or printable(text) == text
+
+
+def validate_single_line(text: str) -> None:
+    if not is_printable(text):
+        raise ValidationError("Enter a single line of printable characters.")
 
 
 def isolated(text: str) -> str:

@@ -1,3 +1,4 @@
+from .crews import CrewAdmin
 from .feeds import StationFeedAdmin
 from .stations import StationAdmin
 from .suggestions import SuggestionAdmin
@@ -7,6 +8,7 @@ from .users import UserAdmin
 
 __all__ = [
     "ApiTokenAdmin",
+    "CrewAdmin",
     "StationAdmin",
     "StationFeedAdmin",
     "SuggestionAdmin",

@@ -10,7 +10,7 @@ from django.template.defaultfilters import pluralize
 from ..models import TEXT_LENGTH, WORKER_ID_LENGTH, RejectionCode
 from ..services import Report
 from ..services.tasks import most_bikes
-from ..texts import is_printable
+from ..texts import validate_single_line
 
 
 class DateTimeInput(forms.DateTimeInput):
@@ -58,11 +58,6 @@ class RejectForm(OperationForm):
         if answers["code"] == RejectionCode.OTHER and not answers.get("reason"):
             self.add_error("reason", "Choose a reason, or enter one.")
         return answers
-
-
-def validate_single_line(text: str) -> None:
-    if not is_printable(text):
-        raise forms.ValidationError("Enter a single line of printable characters.")
 
 
 class ReassignForm(OperationForm):

@@ -45,8 +45,7 @@ class AreaFilter(admin.SimpleListFilter):
     parameter_name = "area"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        areas = Station.objects.order_by("area").values_list("area", flat=True).distinct()
-        return [(area, area) for area in areas if area]
+        return [(area, area) for area in Station.objects.areas()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(area=self.value()) if self.value() else queryset

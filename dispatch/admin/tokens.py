@@ -10,8 +10,7 @@ from django.utils.html import format_html
 
 from .. import services
 from ..models import WORKER_ID_LENGTH, ApiToken
-from ..texts import isolated
-from .forms import validate_single_line
+from ..texts import isolated, validate_single_line
 from .operations import Operation, OperationsAdmin
 
 

@@ -1,4 +1,4 @@
-"""Parses suggestions from JSON Lines or CSV into valid rows and, as values too, invalid ones.
+"""Parses JSON Lines or CSV into valid rows and, as values too, invalid ones.
 
 Memory is bounded for any input: no record is read past MAX_RECORD.
 """
@@ -7,13 +7,13 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from .. import strict_json
 from ..exceptions import Refusal
 from ..services.ingest import SuggestionRow
 from .kinds import SEPARATOR_LINE
-from .rows import COLUMNS, NUMBERS, REQUIRED, RowError, printable
+from .rows import SUGGESTIONS, Columns, RowError, printable
 
 # A reason takes up to 24,000 bytes if JSON escapes each of its characters.
 MAX_RECORD = 65_536
@@ -36,8 +36,7 @@ class BadRow:
 
 
 Record = SuggestionRow | BadRow
-# Makes the row of a record, or raises RowError.
-ToRow = Callable[[Any], SuggestionRow]
+Row = TypeVar("Row")
 
 
 class Lines:
@@ -61,7 +60,8 @@ class Lines:
         return line.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else line
 
 
-def read_jsonl(file: BinaryIO, to_row: ToRow) -> Iterator[Record]:
+def read_jsonl(file: BinaryIO, to_row: Callable[[Any], Row]) -> Iterator[Row | BadRow]:
+    """`to_row` makes the row of a record, or raises RowError."""
     lines = Lines(file)
     for line in lines:
         if not line.strip():
@@ -113,9 +113,13 @@ def find_delimiter(file: BinaryIO) -> bytes:
     return max(DELIMITERS, key=first.count)
 
 
-def read_csv(file: BinaryIO, to_row: ToRow) -> Iterator[Record]:
+def read_csv(
+    file: BinaryIO, to_row: Callable[[Any], Row], columns: Columns = SUGGESTIONS
+) -> Iterator[Row | BadRow]:
     """The first record is the header. Refusal: the header is invalid."""
     delimiter = find_delimiter(file).decode()
+    # Where fields end with a semicolon, numbers have a decimal comma.
+    numbers = columns.numbers if delimiter == ";" else set()
     lines = CsvLines(file)
     reader = csv.reader(lines, strict=True, delimiter=delimiter)
     header: list[str] | None = None
@@ -128,9 +132,9 @@ def read_csv(file: BinaryIO, to_row: ToRow) -> Iterator[Record]:
             if header is None and lines.record.startswith(SEPARATOR_LINE):
                 continue
             if header is None:
-                header = checked_header(cells)
+                header = checked_header(cells, columns)
             else:
-                yield to_row(parse_cells(header, cells, delimiter))
+                yield to_row(parse_cells(header, cells, numbers))
         except StopIteration:
             return
         except (csv.Error, RowError) as error:
@@ -139,15 +143,16 @@ def read_csv(file: BinaryIO, to_row: ToRow) -> Iterator[Record]:
             yield bad_row(lines.first_line, error, lines.record)
 
 
-def checked_header(cells: list[str]) -> list[str]:
+def checked_header(cells: list[str], columns: Columns) -> list[str]:
     check_utf8(cells)
-    columns = cells[1:] if cells[0] in INDEX_COLUMNS else cells
-    for name in columns:
-        if name not in COLUMNS:
-            raise RowError(f"unknown column {printable(name)!r}; known are {', '.join(COLUMNS)}")
-        if columns.count(name) > 1:
+    names = cells[1:] if cells[0] in INDEX_COLUMNS else cells
+    for name in names:
+        if name not in columns.known:
+            known = ", ".join(columns.known)
+            raise RowError(f"unknown column {printable(name)!r}; known are {known}")
+        if names.count(name) > 1:
             raise RowError(f"column {name} appears twice")
-    if missing := [name for name in REQUIRED if name not in columns]:
+    if missing := [name for name in columns.required if name not in names]:
         raise RowError(f"column {missing[0]} is missing")
     return cells
 
@@ -157,15 +162,14 @@ def check_utf8(cells: list[str]) -> None:
         raise RowError(NOT_UTF8)
 
 
-def parse_cells(header: list[str], cells: list[str], delimiter: str) -> dict[str, str]:
+def parse_cells(header: list[str], cells: list[str], numbers: set[str]) -> dict[str, str]:
+    """`numbers`: the columns whose numbers have a decimal comma."""
     check_utf8(cells)
     if len(cells) != len(header):
         raise RowError(f"{len(cells)} fields where the header has {len(header)}")
     values = {n: cell for n, cell in zip(header, cells, strict=True) if n not in INDEX_COLUMNS}
-    if delimiter == ";":
-        # Where fields end with a semicolon, numbers have a decimal comma.
-        for name in NUMBERS & values.keys():
-            values[name] = DECIMALS.sub(".", values[name])
+    for name in numbers & values.keys():
+        values[name] = DECIMALS.sub(".", values[name])
     return values
 
 

@@ -1,6 +1,7 @@
 """Makes suggestions of records, or says everything that is wrong with one."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -9,13 +10,25 @@ from ..services.ingest import SuggestionRow, check_expiry, check_reason, check_s
 from ..values import time_with_zone, whole_number
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(SuggestionRow)}
-COLUMNS = list(FIELDS)
-REQUIRED = [field.name for field in FIELDS.values() if field.required]
-NUMBERS = {"from_station_id", "to_station_id", "qty", "priority"}
 CHECKS: dict[str, Callable[[Any], None]] = {"reason": check_reason, "expires_at": check_expiry}
 MOST_PROBLEMS = 8
 LONGEST_SHOWN = 200
 
+
+@dataclass(frozen=True)
+class Columns:
+    """What the header of a CSV file may name. `numbers`: the columns of numbers."""
+
+    known: list[str]
+    required: list[str]
+    numbers: set[str]
+
+
+SUGGESTIONS = Columns(
+    list(FIELDS),
+    [field.name for field in FIELDS.values() if field.required],
+    {"from_station_id", "to_station_id", "qty", "priority"},
+)
 # Return a station's number, or raise ValueError.
 ReadStation = Callable[[Any], int]
 
@@ -85,7 +98,7 @@ def invalid(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def sentence(problems: dict[str, str]) -> str:
-    known = [name for name in COLUMNS if name in problems]
+    known = [name for name in SUGGESTIONS.known if name in problems]
     names = [*known, *(name for name in problems if name not in FIELDS)]
     texts = [printable(f"{name}: {problems[name]}".removeprefix(": ")) for name in names]
     more = [f"and {len(texts) - MOST_PROBLEMS} more"] if len(texts) > MOST_PROBLEMS else []

@@ -17,6 +17,11 @@ class StationQuerySet(models.QuerySet["Station"]):
         """The stations that their feed listed when it was last read."""
         return self.filter(gone_at__isnull=True)
 
+    def areas(self) -> list[str]:
+        """The names of their areas, in order."""
+        named = self.exclude(area="").order_by("area")
+        return list(named.values_list("area", flat=True).distinct())
+
 
 class Station(models.Model):
     """A station of a feed. Moves refer to it without a foreign key: a job may know it first."""

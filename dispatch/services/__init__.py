@@ -2,6 +2,7 @@
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
+from .crews import CrewRow, RosterChange, import_crews, lock_roster
 from .doubts import doubts_about
 from .import_original import Imported, import_original
 from .ingest import IngestResult, SuggestionRow, ingest_suggestions
@@ -20,6 +21,7 @@ from .undo import UNDO_SECONDS, undo_approval, undo_rejection
 __all__ = [
     "UNDO_SECONDS",
     "Approval",
+    "CrewRow",
     "FeedReading",
     "Imported",
     "IngestResult",
@@ -28,6 +30,7 @@ __all__ = [
     "ProposalResult",
     "Pruned",
     "Report",
+    "RosterChange",
     "StatusResult",
     "Suggested",
     "SuggestionRow",
@@ -46,8 +49,10 @@ __all__ = [
     "extend_lease",
     "find_known_feeds",
     "find_token",
+    "import_crews",
     "import_original",
     "ingest_suggestions",
+    "lock_roster",
     "note_trouble",
     "note_unmodified",
     "prioritize_suggestion",

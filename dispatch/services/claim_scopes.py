@@ -9,9 +9,11 @@ from enum import Enum
 
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
 
 from ..exceptions import Conflict
 from ..models import Crew, Task
+from ..models.crews import SIGHT_IS_OLD
 from ..models.tasks import TaskQuerySet
 
 # A van whose capacity is unknown takes any number.
@@ -83,13 +85,19 @@ def likely_scope(worker_id: str, area: str | None) -> Scope:
 
 
 def scope_of(worker_id: str, area: str | None) -> Scope:
-    """Read the roster. Conflict: the crew is not active, or does not work in `area`."""
-    crew = Crew.objects.filter(worker_id=worker_id).first() or Crew()
+    """Read the roster, and note there that the crew was seen.
+
+    Conflict: the crew is not active, or does not work in `area`.
+    """
+    crews = Crew.objects.filter(worker_id=worker_id)
+    crew = crews.with_age_of_sight().first() or Crew()
     if not crew.active:
         raise Conflict(f"Crew {worker_id} is not active.")
+    if area is not None and crew.areas and area not in crew.areas:
+        raise Conflict(f"Crew {worker_id} does not work in {area}.")
+    if crew.sight_is_old:
+        crews.filter(SIGHT_IS_OLD).update(last_seen_at=Now())
     if area is not None:
-        if crew.areas and area not in crew.areas:
-            raise Conflict(f"Crew {worker_id} does not work in {area}.")
         return Scope.NAMED_AREA
     if crew.areas:
         return Scope.ONE_AREA if len(crew.areas) == 1 else Scope.AREAS

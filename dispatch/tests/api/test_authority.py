@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,16 +20,22 @@ from dispatch import services
 from dispatch.api import urls
 from dispatch.api.authentication import ApiTokenAuthentication
 from dispatch.board import urls as board_urls
-from dispatch.models import ApiToken, Suggestion, Task, TaskEvent, User
+from dispatch.models import ApiToken, Crew, Suggestion, Task, TaskEvent, User
 from dispatch.roles import ROLES
 
-from ..support.factories import StationFactory, SuggestionFactory, TaskFactory, UserFactory
+from ..support.factories import (
+    CrewFactory,
+    StationFactory,
+    SuggestionFactory,
+    TaskFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
 OWN, FOREIGN = "van-1", "van-2"
 ROOT = "superuser"
-EVERYBODY = {"dispatcher", "worker", "ml", "viewer", ROOT}
+EVERYBODY = {"dispatcher", "lead", "worker", "ml", "viewer", ROOT}
 
 
 @pytest.fixture
@@ -69,13 +76,13 @@ class Door:
     foreign: int | None = None
 
 
-READERS = {"dispatcher", "ml", "viewer", ROOT}
-DISPATCHERS = {"dispatcher", ROOT}
+READERS = {"dispatcher", "lead", "ml", "viewer", ROOT}
+DISPATCHERS = {"dispatcher", "lead", ROOT}
 REASON = {"reason": "Because"}
 MOVE = {"from_station_id": 1, "to_station_id": 2, "qty": 3, "reason": "Full"}
 DOORS = {
     ("get", "suggestions"): Door(READERS),
-    ("post", "suggestions"): Door({"dispatcher", "ml", ROOT}, MOVE),
+    ("post", "suggestions"): Door(DISPATCHERS | {"ml"}, MOVE),
     ("post", "suggestions/<row_id:suggestion_id>/reject"): Door(DISPATCHERS, REASON),
     ("post", "suggestions/<row_id:suggestion_id>/priority"): Door(DISPATCHERS, {"priority": 5}),
     ("get", "tasks"): Door(EVERYBODY),
@@ -118,6 +125,7 @@ def everything():
     return [
         *content(),
         list(ApiToken.objects.values()),
+        list(Crew.objects.values()),
         User.objects.count(),
         Group.objects.count(),
     ]
@@ -268,26 +276,28 @@ def test_token_adds_one_query_to_a_claim(client, required, rows, settings):
 # The console
 
 STAFF = {
-    ("suggestion", "view"): {"dispatcher", "ml", "viewer"},
-    ("suggestion", "add"): {"dispatcher", "ml"},
-    ("suggestion", "approve"): {"dispatcher"},
-    ("suggestion", "fit"): {"dispatcher"},
-    ("suggestion", "reject"): {"dispatcher"},
-    ("suggestion", "raise"): {"dispatcher"},
-    ("suggestion", "lower"): {"dispatcher"},
-    ("suggestion", "undo"): {"dispatcher"},
-    ("task", "view"): {"dispatcher", "ml", "viewer"},
-    ("task", "add"): {"dispatcher"},
-    ("task", "complete"): {"dispatcher"},
-    ("task", "release"): {"dispatcher"},
-    ("task", "reassign"): {"dispatcher"},
-    ("task", "raise"): {"dispatcher"},
-    ("task", "lower"): {"dispatcher"},
-    ("task", "cancel"): {"dispatcher"},
-    ("task", "undo"): {"dispatcher"},
+    ("suggestion", "view"): {"dispatcher", "lead", "ml", "viewer"},
+    ("suggestion", "add"): {"dispatcher", "lead", "ml"},
+    ("suggestion", "approve"): {"dispatcher", "lead"},
+    ("suggestion", "fit"): {"dispatcher", "lead"},
+    ("suggestion", "reject"): {"dispatcher", "lead"},
+    ("suggestion", "raise"): {"dispatcher", "lead"},
+    ("suggestion", "lower"): {"dispatcher", "lead"},
+    ("suggestion", "undo"): {"dispatcher", "lead"},
+    ("task", "view"): {"dispatcher", "lead", "ml", "viewer"},
+    ("task", "add"): {"dispatcher", "lead"},
+    ("task", "complete"): {"dispatcher", "lead"},
+    ("task", "release"): {"dispatcher", "lead"},
+    ("task", "reassign"): {"dispatcher", "lead"},
+    ("task", "raise"): {"dispatcher", "lead"},
+    ("task", "lower"): {"dispatcher", "lead"},
+    ("task", "cancel"): {"dispatcher", "lead"},
+    ("task", "undo"): {"dispatcher", "lead"},
     ("station", "view"): EVERYBODY,
     # Feeds write them.
     ("station", "add"): None,
+    ("crew", "view"): {"dispatcher", "lead", "viewer"},
+    ("crew", "add"): {"lead"},
     ("apitoken", "view"): set(),
     ("apitoken", "add"): set(),
     ("apitoken", "revoke"): set(),
@@ -306,6 +316,7 @@ def filled_in(kind):
         "suggestion": {**MOVE, "priority": 0},
         "task": {**MOVE, "priority": 0},
         "station": {},
+        "crew": {"worker_id": "van-9", "language": "en"},
         "apitoken": {"user": User.objects.first().pk, "label": "A job", "worker_id": ""},
         "user": {
             "username": "new",
@@ -366,6 +377,38 @@ def test_each_role_at_each_console_page(console_rows, kind, name, role):
     # No decision is fresh enough to be undone.
     elif name not in ("view", "undo"):
         assert everything() != before
+
+
+def csv_file():
+    return SimpleUploadedFile("crews.csv", b"worker_id,name\nvan-8,Night van\n")
+
+
+ROSTER_DOORS = {
+    ("get", "1/change/"): ({"dispatcher", "lead", "viewer"}, None),
+    ("get", "list.csv"): ({"dispatcher", "lead", "viewer"}, None),
+    ("get", "import/"): ({"lead"}, None),
+    ("post", "1/change/"): ({"lead"}, lambda: {"language": "es"}),
+    ("post", "1/delete/"): ({"lead"}, lambda: {"post": "yes"}),
+    ("post", "import/"): ({"lead"}, lambda: {"file": csv_file()}),
+}
+
+
+@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@pytest.mark.parametrize(("method", "path"), ROSTER_DOORS)
+def test_each_role_at_each_page_of_the_roster(roles, method, path, role):
+    CrewFactory(id=1)
+    browser = Client()
+    if role:
+        browser.force_login(account(role, is_staff=True))
+    before = everything()
+    who, form = ROSTER_DOORS[method, path]
+    allowed = role in {*who, ROOT}
+
+    answer = getattr(browser, method)(f"/admin/dispatch/crew/{path}", form() if form else {})
+
+    done = 302 if method == "post" else 200
+    assert answer.status_code == (done if allowed else 302 if role is None else 403)
+    assert (everything() != before) == (allowed and method == "post")
 
 
 BOARD_DOORS = (

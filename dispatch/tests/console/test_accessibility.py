@@ -8,7 +8,7 @@ from dispatch.models import ApiToken
 
 from ..support.accessibility import violations
 from ..support.cities import city
-from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+from ..support.factories import CrewFactory, SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -31,6 +31,7 @@ def maria():
     maria = UserFactory(id=1, username="maria")
     Group.objects.update_or_create(id=1, defaults={"name": "night shift"})
     ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
+    CrewFactory(id=1, worker_id="van-1", name="Van 1", areas=["East Bay"], capacity=20)
     return maria
 
 
@@ -66,6 +67,10 @@ PAGES = {
     "new task": "/admin/dispatch/task/add/",
     "stations": "/admin/dispatch/station/",
     "station": "/admin/dispatch/station/4/change/",
+    "crews": "/admin/dispatch/crew/",
+    "crew": "/admin/dispatch/crew/1/change/",
+    "new crew": "/admin/dispatch/crew/add/",
+    "crew import": "/admin/dispatch/crew/import/",
     "tokens": "/admin/dispatch/apitoken/",
     "new token": "/admin/dispatch/apitoken/add/",
     "users": "/admin/dispatch/user/",

@@ -1,0 +1,152 @@
+"""The pages of the roster."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from .. import services
+from ..ingest.crews import COLUMNS, row_of
+from ..models import Crew, Station, Task
+from ..texts import isolated
+from .base import ConsoleAdmin
+from .crew_import import import_view
+from .csv_lists import CsvList
+from .history import activity_url
+from .moves import ago
+from .routes import attach_names
+from .stations import AreaFilter
+
+
+class CrewForm(forms.ModelForm):
+    """The areas to choose from are those of stations, and those that the crew has already."""
+
+    areas = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=Crew._meta.get_field("areas").help_text,
+    )
+
+    class Meta:
+        model = Crew
+        fields = ["worker_id", "name", "areas", "capacity", "language", "active", "note"]
+        widgets = {"note": forms.Textarea(attrs={"rows": 3})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        areas = sorted({*Station.objects.areas(), *self.instance.areas})
+        choice: Any = self.fields["areas"]
+        choice.choices = [(area, area) for area in areas]
+        if not areas:
+            choice.help_text = "No station has an area yet."
+
+
+class WorkingAreaFilter(AreaFilter):
+    """Crews that work in the area, also those that work everywhere."""
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Crew]:
+        area = self.value()
+        crews: QuerySet[Crew] = queryset.working_in(area) if area else queryset
+        return crews
+
+
+@admin.register(Crew)
+class CrewAdmin(CsvList, ConsoleAdmin):
+    """The roster. A crew's id never changes: tasks and tokens name it."""
+
+    LOOKUPS = {"active__exact": "[01]", "area": r"[^\0]+"}
+
+    form = CrewForm
+    csv_columns = tuple(COLUMNS.known)
+    actions = None
+    list_display = ["worker_id", "name", "where", "van", "active", "held", "last_seen"]
+    list_filter = ["active", WorkingAreaFilter]
+    list_per_page = 50
+    list_max_show_all = 200
+    show_full_result_count = False
+    search_fields = ["worker_id", "name", "note"]
+    search_help_text = "Search by crew id, name or note."
+    sortable_by = ("worker_id", "name", "active")
+    change_list_template = "admin/dispatch/crew_list.html"
+    change_form_template = "admin/dispatch/crew_page.html"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else ("worker_id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Crew]:
+        crews: Any = super().get_queryset(request)
+        held = Task.objects.assigned().filter(worker_id=OuterRef("worker_id"))
+        counts = held.order_by().values("worker_id").annotate(count=Count("pk")).values("count")
+        counted: QuerySet[Crew] = crews.with_last_seen().annotate(
+            open_tasks=Coalesce(Subquery(counts), 0)
+        )
+        return counted
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.import_page)
+        return [path("import/", page, name="crew_import"), *super().get_urls()]
+
+    def import_page(self, request: HttpRequest) -> HttpResponse:
+        return import_view(self, request)
+
+    def csv_rows(self, rows: QuerySet[Crew]) -> Iterator[list[Any]]:
+        return map(row_of, rows)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A crew that holds a task can only be made inactive."""
+        is_free = obj is None or not held_by(obj).exists()
+        return is_free and super().has_delete_permission(request, obj)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Otherwise two requests could add the same crew, and one of them would fail."""
+        with transaction.atomic():
+            if request.method == "POST":
+                services.lock_roster()
+            return super().changeform_view(request, *args, **kwargs)
+
+    def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        crew = self.get_object(request, object_id)
+        if crew is None:
+            return {}
+        tasks = list(held_by(crew).order_by("assigned_at", "id"))
+        attach_names(tasks)
+        return {
+            "title": isolated(str(crew)),
+            "subtitle": "",
+            "tasks": tasks,
+            "seen_at": crew.seen_at,
+            "day_url": activity_url(crew=crew.worker_id, day=timezone.localdate()),
+        }
+
+    # Columns
+
+    @admin.display(description="Areas")
+    def where(self, crew: Crew) -> str:
+        return ", ".join(map(isolated, crew.areas)) or "everywhere"
+
+    @admin.display(description="Van", ordering="capacity", empty_value="")
+    def van(self, crew: Crew) -> str | None:
+        return f"{crew.capacity} bikes" if crew.capacity else None
+
+    @admin.display(description="Open tasks", empty_value="")
+    def held(self, crew: Any) -> str | None:
+        if not crew.open_tasks:
+            return None
+        url = reverse("admin:dispatch_task_changelist", query={"worker": crew.worker_id})
+        return format_html('<a href="{}">{}</a>', url, crew.open_tasks)
+
+    @admin.display(description="Last seen")
+    def last_seen(self, crew: Crew) -> str:
+        return format_html("{} ago", ago(crew.seen_at)) if crew.seen_at else "never"
+
+
+def held_by(crew: Crew) -> QuerySet[Task]:
+    return Task.objects.assigned().filter(worker_id=crew.worker_id)

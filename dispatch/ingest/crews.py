@@ -1,0 +1,80 @@
+"""Parses the roster from CSV, and writes it."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from ..exceptions import Refusal
+from ..models import Crew
+from ..services import CrewRow
+from ..services.crews import first_of
+from ..tables import plain_cell
+from ..values import whole_number
+from .formats import BadRow, read_csv
+from .kinds import find_format
+from .row_source import read_head
+from .rows import Columns, RowError, printable
+
+COLUMNS = Columns(
+    ["worker_id", "name", "capacity", "areas", "language", "active", "note"],
+    ["worker_id"],
+    {"capacity", "active"},
+)
+YES, NO = ("yes", "true", "1", "1.0", ""), ("no", "false", "0", "0.0")
+BETWEEN_AREAS = ";"
+
+
+def read_crews(name: str, file: BinaryIO) -> list[CrewRow]:
+    """Refusal: names every invalid row by its line."""
+    find_format(name, read_head(name, file), "csv")
+    records = list(read_csv(file, crew_row, COLUMNS))
+    if bad := [record for record in records if isinstance(record, BadRow)]:
+        raise Refusal("\n".join(complaint(bad)))
+    rows = [record for record in records if isinstance(record, CrewRow)]
+    if not rows:
+        raise Refusal(f"{name} has no rows.")
+    return rows
+
+
+def complaint(bad: list[BadRow]) -> Iterator[str]:
+    rows = "row is" if len(bad) == 1 else "rows are"
+    yield f"{len(bad):,} {rows} invalid; nothing was changed."
+    yield from first_of([f"line {row.line}: {row.error}" for row in bad])
+
+
+def crew_row(cells: dict[str, str]) -> CrewRow:
+    values, problems = {}, []
+    for name, cell in cells.items():
+        try:
+            values[name] = value_of(name, plain_cell(cell).strip())
+        except ValueError as error:
+            problems.append(f"{name}: {error}: {printable(cell)}")
+    if problems:
+        raise RowError("; ".join(problems))
+    if not values["worker_id"]:
+        raise RowError("worker_id: missing")
+    return CrewRow(values.pop("worker_id"), values)
+
+
+def value_of(name: str, text: str) -> Any:
+    """An empty cell stands for the column's default. ValueError: says what is wrong."""
+    match name:
+        case "capacity":
+            return whole_number(text) if text else None
+        case "areas":
+            return sorted({area.strip() for area in text.split(BETWEEN_AREAS)} - {""})
+        case "language":
+            return text.lower() or Crew._meta.get_field("language").get_default()
+        case "active" if text.lower() in (*YES, *NO):
+            return text.lower() in YES
+        case "active":
+            raise ValueError("neither yes nor no")
+        case _:
+            return text
+
+
+def row_of(crew: Crew) -> list[Any]:
+    """Its values in the order of COLUMNS, as `read_crews` reads them."""
+    values = {name: getattr(crew, name) for name in COLUMNS.known}
+    values["areas"] = BETWEEN_AREAS.join(crew.areas)
+    values["active"] = "yes" if crew.active else "no"
+    return list(values.values())
