@@ -107,6 +107,7 @@ CELLS = [(*door, role) for door in DOORS for role in (*sorted(EVERYBODY), None)]
 def rows(roles):
     SuggestionFactory(id=1)
     StationFactory(id=1)
+    StationFactory(id=2)
     TaskFactory(id=1)
     TaskFactory(id=2, assigned=True, worker_id=OWN)
     TaskFactory(id=3, assigned=True, worker_id=FOREIGN)
@@ -296,6 +297,8 @@ STAFF = {
     ("station", "view"): EVERYBODY,
     # Feeds write them.
     ("station", "add"): None,
+    ("stationfeed", "view"): EVERYBODY,
+    ("stationfeed", "add"): None,
     ("crew", "view"): {"dispatcher", "lead", "viewer"},
     ("crew", "add"): {"lead"},
     ("apitoken", "view"): set(),
@@ -316,6 +319,7 @@ def filled_in(kind):
         "suggestion": {**MOVE, "priority": 0},
         "task": {**MOVE, "priority": 0},
         "station": {},
+        "stationfeed": {},
         "crew": {"worker_id": "van-9", "language": "en"},
         "apitoken": {"user": User.objects.first().pk, "label": "A job", "worker_id": ""},
         "user": {
