@@ -62,7 +62,7 @@ export function guardClicks() {
   for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, act, true);
   document.addEventListener("pointermove", follow, true);
   document.addEventListener("scroll", () => at && (under = controlAt(at)), true);
-  document.addEventListener("focusin", ({ target }) => userActs || block(target.closest(`${CONTROLS}, .row`)));
+  document.addEventListener("focusin", ({ target }) => userActs || block(target.closest("button, a, summary, .row")));
   document.addEventListener("click", onClick, true);
   document.addEventListener("keydown", onKey, true);
   new MutationObserver(look).observe(document.body, {

@@ -7,10 +7,11 @@ const suggestions = document.querySelector("[data-part=suggestions]");
 function step(by) {
   const active = document.activeElement.closest(".row");
   const list = active?.parentNode ?? suggestions;
-  const rows = [...list.querySelectorAll(".row:not([inert], .decided)")];
-  const next = active ? rows[rows.indexOf(active) + by] : rows.at(by > 0 ? 0 : -1);
-  next?.focus();
-  next?.scrollIntoView({ block: "nearest" });
+  const rows = [...list.querySelectorAll(":scope > .row")];
+  let at = active ? rows.indexOf(active) + by : by > 0 ? 0 : rows.length - 1;
+  while (rows[at]?.matches("[inert], .decided")) at += by;
+  rows[at]?.focus();
+  rows[at]?.scrollIntoView({ block: "nearest" });
 }
 
 /* Not in a row that got the focus by itself just now, because the one before it was decided. */

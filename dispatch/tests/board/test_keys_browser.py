@@ -15,9 +15,12 @@ BOARD = "/admin/board/"
 @pytest.fixture
 def suggestions():
     city(10)
-    ends = {"from_station_id": 4, "to_station_id": 5}
+    ends = [(3, 10, 2), (4, 5, 25), (4, 5, 3)]
     # Station 4 has 20 bikes and station 5 has 20 docks: the second one does not fit.
-    return [SuggestionFactory(**ends, qty=qty, priority=-n) for n, qty in enumerate((2, 25, 3))]
+    return [
+        SuggestionFactory(from_station_id=start, to_station_id=end, qty=qty, priority=-number)
+        for number, (start, end, qty) in enumerate(ends)
+    ]
 
 
 @pytest.fixture
@@ -53,18 +56,25 @@ def test_dispatcher_decides_three_suggestions_by_key(keyboard, suggestions):
     keyboard.locator("[data-part=tasks] > .row").wait_for()
     assert Task.objects.get().suggestion_id == second.pk
 
-    keyboard.locator(f"#p{third.pk}").focus()
+    press(keyboard, "j")
+    assert focused(keyboard) == f"p{third.pk}", "over the decided row"
     press(keyboard, "r")
-    keyboard.locator("#confirm textarea").focus()
+    keyboard.locator("#confirm form").wait_for()
+    press(keyboard, "Space", "Tab")
     keyboard.keyboard.type("jar of a road works")
     press(keyboard, "Control+Enter")
     keyboard.locator("#confirm").wait_for(state="hidden")
-    assert "road works" in str(TaskEvent.objects.get(kind="rejected").details)
+    event = TaskEvent.objects.get(kind="rejected")
+    assert event.details["rejection"] == "jar of a road works"
+    assert event.details["code"]
 
-    keyboard.locator(f"#p{first.pk}").focus()
-    press(keyboard, "a")
+    press(keyboard, "k", "a")
     keyboard.locator("[data-part=tasks] > .row").nth(1).wait_for()
     assert not Suggestion.objects.exists()
+
+    press(keyboard, "u")
+    keyboard.locator("[data-part=tasks] > .row").nth(1).wait_for(state="detached")
+    assert Suggestion.objects.get().qty == first.qty
 
 
 def test_keys_do_nothing_while_typing_with_modifiers_or_in_a_dialog(keyboard, suggestions):
