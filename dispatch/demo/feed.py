@@ -42,8 +42,8 @@ def enter_stations(city: City) -> None:
             lat=place.lat,
             lon=place.lon,
             capacity=place.capacity,
-            region=place.region,
-            area=place.region,
+            region=place.area,
+            area=place.area,
         )
         for place in city.places
     ]

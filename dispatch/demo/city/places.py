@@ -22,13 +22,14 @@ class District:
 
     name: str
     code: str
+    area: str
     work: float
 
 
 DISTRICTS = [
-    District("Old Town", "OT", 0.85),
-    District("Hillside", "HS", 0.12),
-    District("Eastbank", "EB", 0.5),
+    District("Old Town", "OT", "Westbank", 0.85),
+    District("Hillside", "HS", "Westbank", 0.12),
+    District("Eastbank", "EB", "Eastbank", 0.5),
 ]
 # The one station that is closed for road works.
 CLOSED = ("HS", 7)
@@ -44,7 +45,8 @@ class Place:
     lat: float
     lon: float
     capacity: int
-    region: str
+    district: str
+    area: str
     work: float
     closed: bool = False
 
@@ -87,7 +89,8 @@ def create_district(
             lat=LAT - jitter(row * BLOCK_KM, random) / KM_PER_DEGREE,
             lon=LON + jitter(west + column * BLOCK_KM, random) / KM_PER_DEGREE_EAST,
             capacity=random.choice(SIZES),
-            region=district.name,
+            district=district.name,
+            area=district.area,
             work=min(max(district.work + random.uniform(-0.12, 0.12), 0), 1),
             closed=(district.code, index) == CLOSED,
         )

@@ -47,10 +47,10 @@ def test_the_bay_splits_the_city_into_two_areas():
 
     found = areas([point(place.lat, place.lon) for place in places])
 
-    assert {(place.region, area) for place, area in zip(places, found, strict=True)} == {
-        ("Old Town", 0),
-        ("Hillside", 0),
-        ("Eastbank", 1),
+    assert {(each.district, each.area, area) for each, area in zip(places, found, strict=True)} == {
+        ("Old Town", "Westbank", 0),
+        ("Hillside", "Westbank", 0),
+        ("Eastbank", "Eastbank", 1),
     }
 
 
@@ -73,9 +73,9 @@ def test_two_days_with_vans_lose_no_bike_and_overfill_no_dock():
 def test_mornings_fill_workplaces_and_evenings_fill_homes():
     city = City(create_places(520), minute=5 * 60)
 
-    def share(region):
+    def share(district):
         now = city.inventories()
-        inventories = [now[place.number] for place in city.places if place.region == region]
+        inventories = [now[place.number] for place in city.places if place.district == district]
         return sum(inventory.bikes for inventory in inventories) / sum(
             inventory.bikes + inventory.docks for inventory in inventories
         )

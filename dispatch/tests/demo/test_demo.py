@@ -31,6 +31,7 @@ from dispatch.models import (
     Task,
     TaskEvent,
 )
+from dispatch.overview.fit_checks import check_fit
 from dispatch.stations import state_of
 
 from ..support.factories import StationFactory, SuggestionFactory, TaskFactory
@@ -54,6 +55,16 @@ def steps_until(simulation, happened, most=60):
 
 def bikes_of(city):
     return sum(city.bikes) + len(city.riding)
+
+
+def test_the_guard_finds_little_wrong_with_the_suggestions_of_the_demo():
+    seed()
+
+    checks = check_fit(Suggestion.objects.all()).values()
+
+    warned = [check.shortfalls for check in checks if check.shortfalls]
+    assert len(warned) <= len(checks) / 4, warned
+    assert not any("areas" in sentence for sentences in warned for sentence in sentences)
 
 
 def test_an_empty_database_gets_stations_outages_and_suggestions():
