@@ -49,6 +49,17 @@ def open_station(page):
     page.locator("#station-panel h3").wait_for()
 
 
+def open_choices(page):
+    page.locator("#id_to_station_id").fill("station")
+    page.locator(".choices li").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    page.locator("#move-verdict .quiet").wait_for()
+
+
+def judge_move(page):
+    page.locator("#move-verdict .guard").first.wait_for()
+
+
 def create_token(page):
     page.select_option("#id_user", "1")
     page.fill("#id_label", "phone")
@@ -91,6 +102,11 @@ OPENED = {
     "station card": (BOARD, open_station),
     "station list": (BOARD, press("#station-list > summary")),
     "menu": (BOARD, press(".queue [popovertarget]")),
+    "choice of a station": ("/admin/dispatch/task/add/", open_choices),
+    "verdict": (
+        "/admin/dispatch/task/add/?from_station_id=1&to_station_id=5&qty=40",
+        judge_move,
+    ),
     "account": (BOARD, press("#user-tools [popovertarget]")),
     "rejection": ("/admin/dispatch/suggestion/", press(".row-action.reject")),
     "cancellation": ("/admin/dispatch/task/1/change/", press(".row-action.cancel")),
