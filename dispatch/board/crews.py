@@ -1,15 +1,14 @@
-"""The tasks that each crew holds now and has completed today."""
+"""What each crew is doing now and has done today."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from statistics import median
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Min
 
-from ..models import Task, TaskStatus
+from ..models import Crew, Task, TaskStatus
 
 # The index is on created_at, so tasks that stayed open for longer are not counted.
 MAX_OPEN = timedelta(days=31)
@@ -17,28 +16,38 @@ MAX_OPEN = timedelta(days=31)
 
 class CompletedTask(NamedTuple):
     worker_id: str
-    assigned_at: datetime
     completed_at: datetime
     bikes: int
 
 
 @dataclass(frozen=True)
-class Crew:
-    """`since` is when the crew got the oldest task that it still holds."""
+class CrewView:
+    """`crew`: its entry on the roster. None: it is not there.
+
+    `since`: when it got the oldest task that it holds; if it holds none, when it completed its last
+    task of today. None: it has had no task today. `seen_at`: its last sign of life, if any.
+    """
 
     worker_id: str
+    crew: Crew | None = None
     open: int = 0
     since: datetime | None = None
+    seen_at: datetime | None = None
     done: int = 0
     bikes: int = 0
-    median_minutes: int | None = None
 
 
-def read_holders() -> list[Crew]:
-    """Crews that hold a task, the longest holder first."""
-    held = Task.objects.assigned().values("worker_id")
-    rows = held.annotate(open=Count("id"), since=Min("assigned_at")).order_by("since", "worker_id")
-    return [Crew(row["worker_id"] or "", open=row["open"], since=row["since"]) for row in rows]
+def read_listed() -> list[CrewView]:
+    """The crews of the roster."""
+    crews = Crew.objects.with_last_seen()
+    return [CrewView(crew.worker_id, crew, seen_at=crew.seen_at) for crew in crews]
+
+
+def read_holders() -> list[CrewView]:
+    """Crews that hold a task."""
+    held = Task.objects.assigned().order_by().values("worker_id")
+    rows = held.annotate(open=Count("id"), since=Min("assigned_at"))
+    return [CrewView(**row) for row in rows]
 
 
 def read_completed(since: datetime) -> list[CompletedTask]:
@@ -49,28 +58,38 @@ def read_completed(since: datetime) -> list[CompletedTask]:
             completed_at__gte=since,
         )
         .order_by("id")
-        .values_list("worker_id", "assigned_at", "completed_at", "moved_qty")
+        .values_list("worker_id", "completed_at", "moved_qty")
     )
     return [CompletedTask(*row) for row in rows]
 
 
-def summarize_crews(holders: Iterable[Crew], completed: Iterable[CompletedTask]) -> list[Crew]:
-    """All crews of the day: those that hold a task first, then by completed tasks."""
+def summarize_crews(
+    listed: Iterable[CrewView], holders: Iterable[CrewView], completed: Iterable[CompletedTask]
+) -> list[CrewView]:
+    """The active crews of the roster, and all others of the day. The free ones come first."""
+    views = {view.worker_id: view for view in listed}
+    for holder in holders:
+        former = views.get(holder.worker_id, holder)
+        views[holder.worker_id] = replace(former, open=holder.open, since=holder.since)
     work: dict[str, list[CompletedTask]] = defaultdict(list)
     for task in completed:
         work[task.worker_id].append(task)
-    crews = {crew.worker_id: crew for crew in holders}
-    for worker_id in work:
-        crews.setdefault(worker_id, Crew(worker_id))
-    totals = [with_totals(crew, work[crew.worker_id]) for crew in crews.values()]
-    return sorted(totals, key=lambda crew: (crew.open == 0, -crew.done, crew.worker_id))
+    for worker_id, tasks in work.items():
+        views[worker_id] = with_work(views.get(worker_id, CrewView(worker_id)), tasks)
+    shown = [view for view in views.values() if view.open or view.done or is_active(view)]
+    return sorted(shown, key=lambda view: (view.open > 0, view.worker_id))
 
 
-def with_totals(crew: Crew, completed: list[CompletedTask]) -> Crew:
-    minutes = [(task.completed_at - task.assigned_at) / timedelta(minutes=1) for task in completed]
+def with_work(view: CrewView, completed: list[CompletedTask]) -> CrewView:
+    last = max(task.completed_at for task in completed)
     return replace(
-        crew,
+        view,
+        since=view.since or last,
+        seen_at=view.seen_at or last,
         done=len(completed),
         bikes=sum(task.bikes for task in completed),
-        median_minutes=round(median(minutes)) if minutes else None,
     )
+
+
+def is_active(view: CrewView) -> bool:
+    return view.crew is not None and view.crew.active

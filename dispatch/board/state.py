@@ -16,9 +16,17 @@ from ..overview.moves import (
     read_suggestions,
     read_tasks,
 )
+from ..overview.roster import Roster
 from ..overview.station_views import StationView, StationViews, read_stations
 from .calls import Call, read_calls
-from .crews import CompletedTask, Crew, read_completed, read_holders, summarize_crews
+from .crews import (
+    CompletedTask,
+    CrewView,
+    read_completed,
+    read_holders,
+    read_listed,
+    summarize_crews,
+)
 from .feeds import Feed, read_feeds
 from .filters import ALL_SHOWN, SUGGESTION_STATES, WARNED, BoardFilters
 
@@ -31,6 +39,7 @@ class Summary:
     full: int
     stockout_percent: float | None
     bikes_today: int
+    without_crew: int
     feeds: list[Feed]
 
     @property
@@ -78,7 +87,7 @@ class Board:
     stations: list[StationView]
     suggestions: FoundSuggestions
     tasks: FoundTasks
-    crews: list[Crew]
+    crews: list[CrewView]
     hours: list[Hour]
 
 
@@ -87,23 +96,27 @@ def read_board(now: datetime, filters: BoardFilters) -> Board:
     completed = read_completed(since=midnight)
     stations = read_stations(now)
     suggestions = find_suggestions(filters, stations, now)
-    tasks = find_tasks(filters, stations, now)
+    listed = read_listed()
+    roster = Roster([view.crew for view in listed if view.crew and view.crew.active])
+    tasks = find_tasks(filters, stations, now, roster)
     feeds = read_feeds()
     return Board(
         now,
         read_calls(stations, feeds),
         filters,
         read_options(filters, stations),
-        summarize(stations, completed, feeds),
+        summarize(stations, completed, roster, feeds),
         sorted(stations.values(), key=lambda each: (-each.urgency, each.name, each.id)),
         suggestions,
         tasks,
-        summarize_crews(read_holders(), completed),
+        summarize_crews(listed, read_holders(), completed),
         last_24_hours(now, timezone.get_current_timezone()),
     )
 
 
-def summarize(stations: StationViews, completed: list[CompletedTask], feeds: list[Feed]) -> Summary:
+def summarize(
+    stations: StationViews, completed: list[CompletedTask], roster: Roster, feeds: list[Feed]
+) -> Summary:
     return Summary(
         Suggestion.objects.count(),
         count_tasks(Task.objects.open()),
@@ -111,6 +124,7 @@ def summarize(stations: StationViews, completed: list[CompletedTask], feeds: lis
         stations.count(FillLevel.FULL),
         stations.stockout_percent,
         sum(task.bikes for task in completed),
+        roster.count_without_crew(),
         feeds,
     )
 
@@ -127,9 +141,11 @@ def find_suggestions(
     return FoundSuggestions(wanted[: filters.limit], len(wanted), len(rows) < ALL_SHOWN)
 
 
-def find_tasks(filters: BoardFilters, stations: StationViews, now: datetime) -> FoundTasks:
+def find_tasks(
+    filters: BoardFilters, stations: StationViews, now: datetime, roster: Roster
+) -> FoundTasks:
     matching = filters.tasks(stations)
-    rows = read_tasks(matching, stations, now, filters.limit)
+    rows = read_tasks(matching, stations, now, filters.limit, roster)
     return FoundTasks(rows, count_tasks(matching))
 
 

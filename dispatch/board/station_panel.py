@@ -8,6 +8,7 @@ from ..exceptions import NotFound
 from ..models import Station, StationOutage, StationStatus
 from ..overview.fit_checks import check_fit
 from ..overview.moves import OpenSuggestion, OpenTask, open_suggestion, open_task
+from ..overview.roster import read_roster
 from ..overview.station_views import StationView, read_stations
 
 OUTAGES_SHOWN = 5
@@ -34,12 +35,13 @@ def read_panel(number: int, now: datetime) -> StationPanel:
     }
     views = read_stations(now, Station.objects.filter(pk__in={number, *ends}))
     checks = check_fit(suggestions)
+    roster = read_roster()
     outages = StationOutage.objects.filter(station=station).order_by("-started_at", "-id")
     return StationPanel(
         views[number],
         station,
         getattr(station, "status", None),
-        [open_task(task, views, now) for task in tasks],
+        [open_task(task, views, now, roster) for task in tasks],
         [open_suggestion(each, views, now, checks[each.pk]) for each in suggestions],
         list(outages[:OUTAGES_SHOWN]),
     )

@@ -8,8 +8,19 @@ from django.conf import settings
 from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 
-from ..models import Station, StationFeed, StationStatus, Suggestion, Task, TaskEvent, TaskStatus
+from ..models import (
+    Crew,
+    Station,
+    StationFeed,
+    StationStatus,
+    Suggestion,
+    Task,
+    TaskEvent,
+    TaskStatus,
+)
 from .filters import BoardFilters
+
+CREW_COLUMNS = ("worker_id", "name", "areas", "capacity", "active", "last_seen_at")
 
 
 def version_of(now: datetime, *, user: Any, filters: BoardFilters) -> str:
@@ -46,5 +57,6 @@ def facts(now: datetime, user: Any) -> list[Any]:
             working=Count("station", filter=Q(in_service=True)),
             fresh=Count("station", filter=Q(as_of__gte=old)),
         ),
+        [*Crew.objects.order_by("id").values_list(*CREW_COLUMNS)],
         [*StationFeed.objects.order_by("id").values_list("id", "made_at", "read_at", "trouble")],
     ]

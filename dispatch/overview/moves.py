@@ -12,6 +12,7 @@ from ..models.suggestions import SuggestionQuerySet
 from ..models.tasks import TaskQuerySet, overdue_after
 from ..planning.geo import in_words, kilometres
 from .fit_checks import FitCheck, check_fit
+from .roster import Roster, read_roster
 from .station_views import StationView, StationViews, read_stations
 
 
@@ -62,11 +63,15 @@ class OpenSuggestion(Route):
 
 @dataclass(frozen=True)
 class OpenTask(Route):
-    """`state` is ready, assigned or overdue; `since` is when that state began."""
+    """`state` is ready, assigned or overdue; `since` is when that state began.
+
+    `no_crew`: why no active crew may take it, if it is ready; empty: one may.
+    """
 
     task: Task
     state: str
     since: datetime
+    no_crew: str = ""
     is_open: ClassVar = True
 
 
@@ -113,15 +118,15 @@ def open_suggestion(
 
 
 def read_tasks(
-    tasks: TaskQuerySet, stations: StationViews, now: datetime, limit: int
+    tasks: TaskQuerySet, stations: StationViews, now: datetime, limit: int, roster: Roster
 ) -> list[OpenTask]:
     """Assigned tasks, longest first; then ready tasks in the order crews will get them."""
     assigned = tasks.assigned().order_by("assigned_at", "id")[:limit]
     ready = tasks.ready().dispatch_order()[:limit]
-    return [open_task(task, stations, now) for task in [*assigned, *ready][:limit]]
+    return [open_task(task, stations, now, roster) for task in [*assigned, *ready][:limit]]
 
 
-def open_task(task: Task, stations: StationViews, now: datetime) -> OpenTask:
+def open_task(task: Task, stations: StationViews, now: datetime, roster: Roster) -> OpenTask:
     since = task.assigned_at or task.created_at
     overdue = task.assigned_at is not None and now - since >= overdue_after()
     return OpenTask(
@@ -130,6 +135,7 @@ def open_task(task: Task, stations: StationViews, now: datetime) -> OpenTask:
         task,
         "overdue" if overdue else task.status,
         since,
+        roster.why_no_crew(task.area, task.qty) if task.status == TaskStatus.READY else "",
     )
 
 
@@ -138,14 +144,13 @@ def view_moves(moves: Sequence[Suggestion] | Sequence[Task], now: datetime) -> d
     ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
     stations = read_stations(now, Station.objects.filter(pk__in=ends))
     checks = check_fit([move for move in moves if isinstance(move, Suggestion)])
-    return {move.pk: view_move(move, stations, now, checks.get(move.pk)) for move in moves}
+    roster = read_roster() if any(isinstance(move, Task) for move in moves) else Roster()
 
+    def view(move: Suggestion | Task) -> Route:
+        if isinstance(move, Suggestion):
+            return open_suggestion(move, stations, now, checks.get(move.pk))
+        if move.status in OPEN_STATUSES:
+            return open_task(move, stations, now, roster)
+        return Route(stations[move.from_station_id], stations[move.to_station_id])
 
-def view_move(
-    move: Suggestion | Task, stations: StationViews, now: datetime, fit: FitCheck | None
-) -> Route:
-    if isinstance(move, Suggestion):
-        return open_suggestion(move, stations, now, fit)
-    if move.status in OPEN_STATUSES:
-        return open_task(move, stations, now)
-    return Route(stations[move.from_station_id], stations[move.to_station_id])
+    return {move.pk: view(move) for move in moves}

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatch.board.crews import CompletedTask, Crew, summarize_crews
 from dispatch.overview.fill_levels import FillLevel, Reading, Thresholds
 from dispatch.overview.station_views import StationView
 
@@ -44,21 +43,3 @@ def test_station_with_unknown_docks_shows_its_bikes_and_no_percent():
     view = StationView(1, "Pier 1", reading.level(LIMITS, NOW), reading=reading)
 
     assert (view.summary, view.level, view.percent) == ("5 bikes · docks unknown", "fine", None)
-
-
-# Crews
-
-
-def test_crews_with_open_tasks_come_before_finished_ones():
-    completed = [
-        CompletedTask("van-2", NOW - 30 * MINUTE, NOW, 5),
-        CompletedTask("van-2", NOW - 20 * MINUTE, NOW, 4),
-        CompletedTask("van-2", NOW - 50 * MINUTE, NOW, 0),
-    ]
-
-    crews = summarize_crews([Crew("van-1", open=2, since=NOW)], completed)
-
-    assert crews == [
-        Crew("van-1", 2, NOW),
-        Crew("van-2", 0, None, done=3, bikes=9, median_minutes=30),
-    ]
