@@ -159,7 +159,7 @@ def restore(suggestion: Suggestion, decision: TaskEvent, actor: str) -> Suggesti
         to_station_id=suggestion.to_station_id,
         created_at__gte=decision.at,
     )
-    if again := same.select_for_update().order_by("id").first():
+    if again := same.order_by("id").first():
         return again
     suggestion.save(force_insert=True)
     keep_priority(suggestion, decision, actor)

@@ -192,6 +192,45 @@ def test_queries_do_not_grow_with_the_events(dispatcher):
     assert count() == before
 
 
+@pytest.fixture
+def month_of_events():
+    """A thousand events a day, as a vacuum leaves them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO task_events (at, kind, task_id, suggestion_id, actor, source, worker_id)"
+            " SELECT '2015-04-01Z'::timestamptz + n * interval '86.4 s', 'claimed', n, n, 'api',"
+            " 'ml-' || n % 300, 'van-' || n % 20 FROM generate_series(1, 30000) AS n"
+        )
+        cursor.execute("SELECT brin_summarize_new_values('event_at')")
+        cursor.execute("ANALYZE task_events")
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"before": 20_000},
+        {"day": "2015-04-03"},
+        {"day": "2015-04-03", "actor": "maria"},
+        {"day": "2015-04-03", "station": "5"},
+        {"source": "ml-7"},
+        {"task": 77},
+        {"suggestion": 77},
+    ],
+)
+def test_no_filter_reads_all_events(dispatcher, month_of_events, filters):
+    with CaptureQueriesContext(connection) as captured:
+        assert dispatcher.get(ACTIVITY, filters).status_code == 200
+
+    queries = [each["sql"] for each in captured if 'FROM "task_events"' in each["sql"]]
+    assert queries
+    for query in queries:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {query}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        assert "Seq Scan on task_events" not in plan, plan
+
+
 def test_activity_needs_permission_to_view_events(client):
     user = UserFactory(is_superuser=False)
     client.force_login(user)

@@ -108,6 +108,7 @@ def test_user_input_is_shown_verbatim_and_never_executed(browse, server):
             SUGGESTIONS,
             TASKS,
             TOKENS,
+            "/admin/activity/",
             USERS,
             f"{USERS}{mallory.id}/change/",
             f"{USERS}{mallory.id}/history/",

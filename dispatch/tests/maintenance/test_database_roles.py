@@ -119,6 +119,9 @@ def test_the_app_runs_every_operation_on_tasks(as_app):
     for suggestion in (first, second):
         services.approve_suggestion(suggestion.id, actor="maria")
     services.reject_suggestion(third.id, actor="maria", reason="Road works")
+    restored = services.undo_rejection(third.id, actor="maria")
+    undone = services.approve_suggestion(restored.id, actor="maria").task
+    services.undo_approval(undone.id, actor="maria")
 
     task = services.claim_next_task("van-1", actor="api", key="k")
     assert services.claim_next_task("van-1", actor="api", key="k") == task
@@ -129,7 +132,11 @@ def test_the_app_runs_every_operation_on_tasks(as_app):
     other = services.claim_next_task("van-1", actor="api")
     services.cancel_task(other.id, actor="maria", reason="Road works")
 
-    assert sorted(Task.objects.values_list("status", flat=True)) == ["cancelled", "completed"]
+    assert sorted(Task.objects.values_list("status", flat=True)) == [
+        "cancelled",
+        "cancelled",
+        "completed",
+    ]
 
 
 def test_the_app_syncs_stations_and_status(as_app):

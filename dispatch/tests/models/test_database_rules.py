@@ -102,6 +102,10 @@ FORBIDDEN = {
     "completed_with_another_note": "UPDATE tasks SET note = 'Later' WHERE id = 3",
     "cancelled_to_ready": "UPDATE tasks SET status = 'ready', cancelled_at = NULL WHERE id = 4",
     "cancelled_with_another_priority": "UPDATE tasks SET priority = 5 WHERE id = 4",
+    "decision_undone_twice": (
+        "INSERT INTO task_events (kind, suggestion_id, actor)"
+        " VALUES ('undone', 1, 'maria'), ('undone', 1, 'tom')"
+    ),
     "event_changed": "UPDATE task_events SET actor = 'nobody'",
     "event_deleted": "DELETE FROM task_events",
 }

@@ -210,6 +210,19 @@ def test_a_rejected_move_is_not_proposed_again_for_two_hours(monkeypatch):
     assert routes() == {(1, 2, 10)}
 
 
+def test_an_undone_rejection_does_not_hold():
+    station(1, 20, 0)
+    station(2, 0, 20, km=1)
+    suggest()
+    suggestion = Suggestion.objects.get()
+    reject(suggestion)
+    restored = services.undo_rejection(suggestion.pk, actor="ada")
+
+    suggest()
+
+    assert Suggestion.objects.get() == restored
+
+
 def test_an_open_suggestion_stays_if_no_move_is_much_better():
     station(1, 0, 20)
     station(2, 16, 4, km=1.4)

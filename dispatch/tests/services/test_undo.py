@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pgtrigger
 import pytest
+from django.db import transaction
 
 from dispatch import services
 from dispatch.exceptions import Conflict, NotFound
@@ -188,6 +190,19 @@ def test_task_without_a_suggestion_cannot_be_undone():
         services.undo_approval(task.id, actor="maria")
 
 
+def test_decisions_of_an_earlier_version_cannot_be_undone():
+    approved, rejected = SuggestionFactory.create_batch(2)
+    task = approve(approved)
+    reject(rejected)
+    with pgtrigger.ignore("dispatch.TaskEvent:event_is_append_only"), transaction.atomic():
+        TaskEvent.objects.update(details={})
+
+    with pytest.raises(Conflict, match="has no approval to undo"):
+        services.undo_approval(task.id, actor="maria")
+    with pytest.raises(NotFound, match="already rejected by maria"):
+        services.undo_rejection(rejected.id, actor="maria")
+
+
 def test_unknown_task_and_suggestion_are_not_found():
     with pytest.raises(NotFound, match="Task 999 not found"):
         services.undo_approval(999, actor="maria")
@@ -288,6 +303,17 @@ def test_another_suggestion_of_the_same_move_is_not_taken_for_the_undone_one():
 
     assert Suggestion.objects.count() == 2
     assert Suggestion.objects.filter(pk=second.id).exists()
+
+
+@pytest.mark.parametrize("other", [{"source": "ml-v3"}, {"to_station_id": 201}])
+def test_other_proposals_since_the_decision_are_not_taken_for_the_undone_one(other):
+    task = approve(SuggestionFactory(**WRITTEN))
+    SuggestionFactory(**{"source": "ml-v2", **other})
+
+    restored = services.undo_approval(task.id, actor="maria")
+
+    assert Suggestion.objects.count() == 2
+    assert row_of(restored) == WRITTEN
 
 
 def test_bulk_approvals_are_undone_one_by_one():
