@@ -362,7 +362,8 @@ def test_forged_console_forms_cause_no_server_error(admin_client, rows):
     "back", ["//evil.example", "https://evil.example/", "%0d%0aSet-Cookie: a=b", "\\\\evil", "#x"]
 )
 def test_button_redirects_only_to_its_own_list(admin_client, rows, back):
-    answer = admin_client.post(f"/admin/dispatch/task/1/complete/?back={back}")
+    answers = {"confirmed": "1", "moved_qty": "5"}
+    answer = admin_client.post(f"/admin/dispatch/task/1/complete/?back={back}", answers)
 
     assert answer.status_code == 302
     assert answer["Location"].startswith("/admin/dispatch/task/?")
