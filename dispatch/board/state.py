@@ -106,7 +106,7 @@ def read_board(now: datetime, filters: BoardFilters) -> Board:
         filters,
         read_options(filters, stations),
         summarize(stations, completed, roster, feeds),
-        sorted(stations.values(), key=lambda each: (-each.urgency, each.name, each.id)),
+        list(stations.values()),
         suggestions,
         tasks,
         summarize_crews(listed, read_holders(), completed),

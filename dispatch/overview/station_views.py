@@ -12,7 +12,7 @@ from django.template.defaultfilters import pluralize
 
 from ..models import Station
 from ..stations import availability
-from .fill_levels import BY_URGENCY, STOCKOUTS, FillLevel, Reading, Thresholds
+from .fill_levels import STOCKOUTS, FillLevel, Reading, Thresholds
 
 
 class Place(NamedTuple):
@@ -47,23 +47,12 @@ class StationView:
         return f"{counts} (old)" if self.level == FillLevel.UNKNOWN else counts
 
     @property
-    def description(self) -> str:
-        """The summary, always with the level in words."""
-        if self.level in (FillLevel.CLOSED, FillLevel.UNKNOWN):
-            return self.summary
-        return f"{self.level.label}, {self.summary}"
-
-    @property
     def percent(self) -> int | None:
         """None: the size of the station is unknown."""
         if self.reading is None or self.reading.docks is None:
             return None
         size = self.reading.bikes + self.reading.docks
         return round(100 * self.reading.bikes / size) if size else 0
-
-    @property
-    def urgency(self) -> int:
-        return BY_URGENCY.index(self.level)
 
 
 class StationViews(dict[int, StationView]):

@@ -184,6 +184,17 @@ def test_stations_follow_a_change_of_theme(on_map, theme):
     assert tab.complaints == []
 
 
+def test_board_without_scripts_leads_to_the_station_list(browse):
+    station(1)
+
+    with browse(UserFactory(), java_script_enabled=False) as tab:
+        tab.open(BOARD)
+        assert tab.page.locator("#map").is_hidden()
+        tab.press(".city noscript a")
+        assert tab.page.locator("#result_list tbody tr").count() == 1
+    assert tab.complaints == []
+
+
 def test_large_city_is_drawn_with_few_elements(on_map):
     Station.objects.bulk_create(
         Station(
