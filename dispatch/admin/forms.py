@@ -7,10 +7,9 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.template.defaultfilters import pluralize
 
-from ..models import TEXT_LENGTH, WORKER_ID_LENGTH, RejectionCode
+from ..models import TEXT_LENGTH, RejectionCode
 from ..services import Report
 from ..services.tasks import most_bikes
-from ..texts import validate_single_line
 
 
 class DateTimeInput(forms.DateTimeInput):
@@ -58,17 +57,6 @@ class RejectForm(OperationForm):
         if answers["code"] == RejectionCode.OTHER and not answers.get("reason"):
             self.add_error("reason", "Choose a reason, or enter one.")
         return answers
-
-
-class ReassignForm(OperationForm):
-    worker_id = forms.CharField(
-        label="Crew",
-        max_length=WORKER_ID_LENGTH,
-        validators=[validate_single_line],
-        widget=forms.TextInput(attrs={"autofocus": True}),
-        help_text="The name the crew signs in with, such as van-3.",
-    )
-    reason = forms.CharField(max_length=TEXT_LENGTH, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 class ReportForm(OperationForm):

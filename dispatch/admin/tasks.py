@@ -9,10 +9,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
-from ..models import OPEN_STATUSES, Task, TaskEvent, TaskStatus
+from ..models import OPEN_STATUSES, Crew, Task, TaskEvent, TaskStatus
 from ..models.tasks import overdue_after
+from ..overview.roster import misfits
+from .assign_forms import AssignForm, ReassignForm
 from .drilldown import DAY, MONTH, YEAR, drilldown
-from .forms import OperationForm, ReasonForm, ReassignForm, ReportForm
+from .forms import OperationForm, ReasonForm, ReportForm
 from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
 from .routes import link_to
@@ -20,6 +22,10 @@ from .routes import link_to
 
 def is_assigned(task: Task) -> bool:
     return task.status == TaskStatus.ASSIGNED
+
+
+def is_ready(task: Task) -> bool:
+    return task.status == TaskStatus.READY
 
 
 def is_open(task: Task) -> bool:
@@ -39,6 +45,11 @@ def may_be_undone(task: Task) -> bool:
 def moved_note(task: Task) -> str:
     bikes = f"{task.moved_qty} bike{pluralize(task.moved_qty)}"
     return format_html("{} moved by <bdi>{}</bdi>", bikes, task.worker_id)
+
+
+def misfits_of_holder(task: Task) -> list[str]:
+    crew = Crew.objects.filter(worker_id=task.worker_id).first()
+    return list(misfits(crew, task)) if crew else []
 
 
 class AttentionFilter(admin.SimpleListFilter):
@@ -125,14 +136,26 @@ class TaskAdmin(MoveAdmin):
     )
     operations = (
         Operation(
-            name="reassign",
-            label="Assign to crew",
+            name="assign",
+            label="Assign",
             done="assigned",
             permission="reassign",
             run=services.reassign_task,
-            form=ReassignForm,
+            form=AssignForm,
             question="Assign {rows} to a crew",
-            possible=is_open,
+            possible=is_ready,
+            warnings=misfits_of_holder,
+        ),
+        Operation(
+            name="reassign",
+            label="Reassign",
+            done="reassigned",
+            permission="reassign",
+            run=services.reassign_task,
+            form=ReassignForm,
+            question="Reassign {rows} to another crew",
+            possible=is_assigned,
+            warnings=misfits_of_holder,
         ),
         Operation(
             name="complete",

@@ -46,7 +46,7 @@ def read_listed() -> list[CrewView]:
 def read_holders() -> list[CrewView]:
     """Crews that hold a task."""
     held = Task.objects.assigned().order_by().values("worker_id")
-    rows = held.annotate(open=Count("id"), since=Min("assigned_at"))
+    rows: Iterable[Any] = held.annotate(open=Count("id"), since=Min("assigned_at"))
     return [CrewView(**row) for row in rows]
 
 

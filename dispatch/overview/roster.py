@@ -1,6 +1,6 @@
 """The active crews of the roster, and the tasks that none of them may take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count
@@ -33,6 +33,15 @@ class Roster:
             return 0
         kinds = Task.objects.ready().order_by().values_list("area", "qty").annotate(Count("id"))
         return sum(count for area, qty, count in kinds if self.why_no_crew(area, qty))
+
+
+def misfits(crew: Crew, task: Task) -> Iterator[str]:
+    """Why the crew could not have claimed the task, in sentences."""
+    if crew.areas and task.area not in crew.areas:
+        where = isolated(task.area) if task.area else "the area of this task"
+        yield f"Crew {isolated(crew.worker_id)} does not work in {where}."
+    if crew.capacity is not None and task.qty > crew.capacity:
+        yield f"Crew {isolated(crew.worker_id)} has a van for {crew.capacity} bikes."
 
 
 def read_roster() -> Roster:

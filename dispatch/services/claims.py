@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from ..exceptions import IdempotencyKeyReused, NotFound
+from ..exceptions import Conflict, IdempotencyKeyReused, NotFound
 from ..models import ClaimKey, EventKind, Task, TaskStatus
 from .claim_scopes import Scope, likely_scope, note_served, scope_of
 from .events import change_task
@@ -189,16 +189,19 @@ def release_task(
 
 
 @transaction.atomic(durable=True)
-def reassign_task(task_id: int, worker_id: str, *, actor: str, reason: str) -> Task:
+def reassign_task(task_id: int, worker_id: str, *, actor: str, reason: str = "") -> Task:
     """Assign an open task to a worker. A task that this worker already holds stays unchanged.
 
-    This is a claim with its own attempt and lease. TASKS_PER_WORKER does not limit dispatchers.
-    Conflict: the task has ended.
+    This is a claim with its own attempt and lease. TASKS_PER_WORKER and the roster do not limit
+    dispatchers.
+    Conflict: the task has ended, or another worker holds it and no reason is given.
     """
     task = lock_open_task(task_id)
     task.changed = task.worker_id != worker_id
     if not task.changed:
         return task
+    if task.worker_id and not reason:
+        raise Conflict(f"Task {task_id} is held by {task.worker_id}. Reassign it with a reason.")
     statement = assign_statement(LOCKED_TASK), [task.pk, task.now]
     former = task.worker_id
     [[row]] = run(

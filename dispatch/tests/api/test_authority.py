@@ -289,6 +289,7 @@ STAFF = {
     ("task", "add"): {"dispatcher", "lead"},
     ("task", "complete"): {"dispatcher", "lead"},
     ("task", "release"): {"dispatcher", "lead"},
+    ("task", "assign"): {"dispatcher", "lead"},
     ("task", "reassign"): {"dispatcher", "lead"},
     ("task", "raise"): {"dispatcher", "lead"},
     ("task", "lower"): {"dispatcher", "lead"},
