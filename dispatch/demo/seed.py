@@ -1,4 +1,5 @@
-"""Fills an empty database with a morning of the invented city, and suggestions to review."""
+"""Fills an empty database with a morning of the invented city, its crews, and suggestions to
+review."""
 
 from datetime import timedelta
 
@@ -6,8 +7,8 @@ from django.db.models import Max
 from django.utils import timezone
 
 from .. import services
-from ..models import Station, StatusPoll, Suggestion, TaskEvent
-from ..services import SuggestionRow
+from ..models import Crew, Station, StatusPoll, Suggestion, TaskEvent
+from ..services import CrewRow, SuggestionRow
 from .feed import (
     AFTER_THE_PEAK,
     MORNING,
@@ -29,16 +30,25 @@ MOVES = [
     (113, 213, 7, -20, "Library Square fills by the afternoon; there is time"),
 ]
 
+# The simulation drives the first two. The second takes every task, so that none is left over.
+CREWS = [
+    CrewRow("van-1", {"name": "Westbank van", "areas": ["Westbank"], "capacity": 20}),
+    CrewRow("van-2", {"name": "Large van", "capacity": 40}),
+    CrewRow("van-3", {"name": "Eastbank van", "areas": ["Eastbank"], "capacity": 20}),
+]
+
 
 def seed() -> None:
     """Do nothing if the database holds anything else: demo data never mixes with real data.
 
     A seed that was interrupted before its suggestions is continued.
     """
-    others = Station.objects.exclude(system=SYSTEM)
-    if any(rows.exists() for rows in (others, Suggestion.objects, TaskEvent.objects)):
+    stations = Station.objects.exclude(system=SYSTEM)
+    crews = Crew.objects.exclude(worker_id__in=[row.worker_id for row in CREWS])
+    if any(rows.exists() for rows in (stations, crews, Suggestion.objects, TaskEvent.objects)):
         return
     record_morning()
+    services.import_crews(CREWS, user_id=None)
     rows = (
         SuggestionRow(
             from_station_id=source, to_station_id=target, qty=qty, reason=reason, priority=priority

@@ -21,6 +21,7 @@ from dispatch.maintenance.invariants import violations
 from dispatch.management.commands import simulate_city
 from dispatch.management.periodic import StopFlag
 from dispatch.models import (
+    Crew,
     FeedWatch,
     Station,
     StationFeed,
@@ -32,9 +33,10 @@ from dispatch.models import (
     TaskEvent,
 )
 from dispatch.overview.fit_checks import check_fit
+from dispatch.overview.roster import read_roster
 from dispatch.stations import state_of
 
-from ..support.factories import StationFactory, SuggestionFactory, TaskFactory
+from ..support.factories import CrewFactory, StationFactory, SuggestionFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
 live = pytest.mark.django_db(transaction=True)
@@ -399,3 +401,22 @@ def test_a_speed_out_of_range_is_refused(speed):
 def test_the_demo_city_is_refused_in_production():
     with pytest.raises(CommandError, match="for the local trial only"):
         call_command("simulate_city", "http://127.0.0.1:8000")
+
+
+def test_seed_enters_a_roster_that_may_take_every_task():
+    seed()
+
+    for suggestion in Suggestion.objects.all():
+        services.approve_suggestion(suggestion.pk, actor="ada")
+    assert list(Crew.objects.values_list("worker_id", flat=True)) == ["van-1", "van-2", "van-3"]
+    assert {task.area for task in Task.objects.all()} == {"Westbank", "Eastbank"}
+    assert read_roster().count_without_crew() == 0
+
+
+def test_seed_leaves_a_foreign_roster_alone():
+    CrewFactory(worker_id="our-van")
+
+    seed()
+
+    assert Crew.objects.count() == 1
+    assert not Station.objects.exists()
