@@ -2,7 +2,8 @@
    can have meant it. */
 
 const PAUSE_MS = 700;
-const CONTROLS = "button, a, summary, input, select, textarea";
+const BUTTONS = "button, a, summary, input[type=submit]";
+const CONTROLS = `${BUTTONS}, input, select, textarea`;
 
 let at = null;
 let under = null;
@@ -45,14 +46,14 @@ function refuse(event) {
 }
 
 function onClick(event) {
-  const control = event.target.closest?.(CONTROLS);
+  const button = event.target.closest?.(BUTTONS);
   // The second click of a double click is meant for what was there before.
-  if (isBlocked(control) || (event.detail > 1 && control?.matches("button"))) refuse(event);
+  if (isBlocked(button) || (event.detail > 1 && button?.matches("button"))) refuse(event);
 }
 
 function onKey(event) {
   const control = event.target.closest?.(CONTROLS);
-  const isButton = control?.matches("button, a, summary");
+  const isButton = control?.matches(BUTTONS);
   // Enter in a field sends its form.
   if (event.key !== "Enter" && !(event.key === " " && isButton)) return;
   if (isBlocked(control) || (event.repeat && isButton)) refuse(event);
@@ -62,7 +63,7 @@ export function guardClicks() {
   for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, act, true);
   document.addEventListener("pointermove", follow, true);
   document.addEventListener("scroll", () => at && (under = controlAt(at)), true);
-  document.addEventListener("focusin", ({ target }) => userActs || block(target.closest("button, a, summary, .row")));
+  document.addEventListener("focusin", ({ target }) => userActs || block(target.closest(`${CONTROLS}, .row`)));
   document.addEventListener("click", onClick, true);
   document.addEventListener("keydown", onKey, true);
   new MutationObserver(look).observe(document.body, {

@@ -1,5 +1,7 @@
 """Clicks on the board decide what the dispatcher saw, once, and can be undone."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from dispatch import services
@@ -25,6 +27,24 @@ def button(page, name, suggestion):
 
 def decided(page, suggestion):
     return page.locator(f"#p{suggestion.id}.decided .verdict")
+
+
+@contextmanager
+def answered_later(page, address):
+    """Stop the clock, and answer what the block sends once the clock has moved a little."""
+    sent = []
+
+    def hold(route):
+        sent.append(route)
+
+    page.clock.pause_at(page.evaluate("Date.now() + 100"))
+    page.route(address, hold)
+    with page.expect_request(address):
+        yield
+    page.clock.run_for(10)
+    (route,) = sent
+    route.continue_()
+    page.unroute(address)
 
 
 def middle(locator):
@@ -75,13 +95,15 @@ def test_three_taps_on_one_spot_decide_one_suggestion(browse, board):
 
     with browse(UserFactory(), **phone) as tab:
         page = board(tab)
+        page.clock.pause_at(page.evaluate("Date.now() + 100"))
         spot = middle(button(page, "Approve", suggestions[0]))
         for _ in range(3):
             page.touchscreen.tap(*spot)
             decided(page, suggestions[0]).wait_for()
             page.clock.run_for(SECOND)
         assert [task.suggestion_id for task in Task.objects.all()] == [suggestions[0].id]
-        page.clock.run_for(11 * SECOND)
+        # Ten seconds after the decision.
+        page.clock.run_for(7 * SECOND + 100)
         page.locator(f"#p{suggestions[0].id}").wait_for(state="detached")
         # The next row has moved to the spot, and its button does nothing yet.
         page.touchscreen.tap(*spot)
@@ -209,8 +231,9 @@ def test_keyboard_approval_needs_a_key_for_each_suggestion(browse, board):
         page = board(tab)
         button(page, "Approve", first).focus()
         page.clock.run_for(SECOND)
-        for _ in range(3):
-            page.keyboard.press("Enter")
+        with answered_later(page, "**/approve/"):
+            for _ in range(3):
+                page.keyboard.press("Enter")
         decided(page, first).wait_for()
         assert page.evaluate("document.activeElement.id") == f"p{second.id}"
         page.keyboard.press("a")
@@ -229,14 +252,15 @@ def test_approval_of_which_nothing_fits_asks_first(browse, board):
 
     with browse(UserFactory()) as tab:
         page = board(tab)
-        button(page, "Approve", suggestion).click()
+        with answered_later(page, "**/approve/"):
+            button(page, "Approve", suggestion).click()
         dialog = page.locator("#confirm")
         dialog.get_by_text("Approve suggestion").first.wait_for()
         assert "has no bike" in dialog.inner_text()
         assert Task.objects.count() == 0
         submit = dialog.locator("[type=submit]")
         submit.press("Enter")
-        assert dialog.is_visible(), "a second Enter is too early"
+        assert page.locator("[aria-busy]").count() == 0, "a second Enter is too early"
         page.clock.run_for(SECOND)
         submit.click()
         decided(page, suggestion).wait_for()
@@ -295,6 +319,25 @@ def test_menu_opens_in_full_at_the_bottom_and_by_arrow_keys(browse, board):
         assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
             "Actions"
         )
+    assert tab.complaints == []
+
+
+def test_half_typed_reason_survives_a_refresh(browse, board):
+    city(10)
+    suggestion, other = suggest(), suggest(from_station_id=3)
+
+    with browse(UserFactory()) as tab:
+        page = board(tab)
+        button(page, "Reject", suggestion).click()
+        reason = page.locator("#confirm textarea")
+        reason.press_sequentially("Road w")
+        services.approve_suggestion(other.id, actor="tom")
+        page.clock.run_for(16 * SECOND)
+        page.locator(f"#t{Task.objects.get().id}").wait_for()
+        reason.press_sequentially("orks")
+        page.locator("#confirm [type=submit]").click()
+        decided(page, suggestion).wait_for()
+    assert TaskEvent.objects.get(kind="rejected").details["rejection"] == "Road works"
     assert tab.complaints == []
 
 
