@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
@@ -14,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from ..models import ApiToken, Station, Suggestion, Task, TaskEvent
+from ..models import ApiToken, Crew, Station, Suggestion, Task, TaskEvent
 from ..overview.station_search import is_named, search_stations
 from ..overview.station_views import StationView, read_stations
 from ..services.suggestions import DECIDED, describe_decision
@@ -96,7 +97,7 @@ def find(request: HttpRequest, query: Query) -> Iterator[Group]:
     if query.may_be("suggestion") and may("dispatch.view_suggestion"):
         yield Group("Suggestions", [*find_suggestions(query)])
     if query.may_be("crew") and may("dispatch.view_task"):
-        yield Group("Crews", [*find_crews(query)])
+        yield Group("Crews", [*find_crews(request, query)])
 
 
 def find_stations(query: Query) -> Group:
@@ -152,16 +153,27 @@ def in_words(move: Any) -> str:
     return f"{move.qty} bike{pluralize(move.qty)}, {route}"
 
 
-def find_crews(query: Query) -> Iterator[Hit]:
-    """Crews that hold a task or a token and contain the text, and the one with just this name."""
-    named = {"worker_id__icontains": query.text}
-    held = Task.objects.assigned().filter(**named).values_list("worker_id", flat=True)
-    tokens = ApiToken.objects.filter(revoked_at=None, **named)
-    names = {name for name in held.union(tokens.values_list("worker_id", flat=True)) if name}
+def find_crews(request: HttpRequest, query: Query) -> Iterator[Hit]:
+    """Crews on the roster, with a task or a token that contain the text, or whose name it is."""
+    named = Q(worker_id__icontains=query.text)
+    held = Task.objects.assigned().filter(named).values_list("worker_id", flat=True)
+    tokens = ApiToken.objects.filter(named, revoked_at=None).values_list("worker_id", flat=True)
+    names = {name for name in held.union(tokens) if name}
     if Task.objects.filter(worker_id=query.text).exists():
         names.add(query.text)
-    for name in sorted(names)[:HITS_SHOWN]:
-        yield Hit(name, list_url("task", name))
+    roster = roster_of(query.text) if request.user.has_perm("dispatch.view_crew") else {}
+    for name in sorted(names | roster.keys())[:HITS_SHOWN]:
+        crew = roster.get(name)
+        if crew is None:
+            yield Hit(name, list_url("task", name))
+        else:
+            url = reverse("admin:dispatch_crew_change", args=[crew.pk])
+            yield Hit(name, url, isolated(crew.name))
+
+
+def roster_of(text: str) -> dict[str, Crew]:
+    crews = Crew.objects.filter(Q(worker_id__icontains=text) | Q(name__icontains=text))
+    return {crew.worker_id: crew for crew in crews.order_by("worker_id")[:HITS_SHOWN]}
 
 
 def list_url(model: str, words: str) -> str:

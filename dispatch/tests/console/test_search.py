@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dispatch import services
-from dispatch.models import Station
+from dispatch.models import Crew, Station
 from dispatch.overview.station_search import search_stations
 
 from ..support.factories import StationFactory, SuggestionFactory, TaskFactory, UserFactory
@@ -96,6 +96,14 @@ def test_crews_are_found_by_a_part_of_their_name(dispatcher):
 
     assert hits(search(dispatcher, "VAN")) == ["van-1", "van-30"]
     assert search(dispatcher, "crew van-2")["Location"] == f"{TASK}?q=van-2"
+
+
+def test_crew_on_the_roster_opens_its_page(dispatcher):
+    crew = Crew.objects.create(worker_id="van-8", name="Night shift")
+    TaskFactory(assigned=True, worker_id="van-8")
+
+    for text in ("van-8", "crew night"):
+        assert search(dispatcher, text)["Location"] == f"/admin/dispatch/crew/{crew.pk}/change/"
 
 
 def test_more_stations_than_shown_lead_to_their_list(dispatcher):
