@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import pluralize
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -25,6 +26,8 @@ from .moves import ago
 from .routes import attach_names
 from .stations import AreaFilter
 
+FIELDS = ("worker_id", "name", "areas", "capacity", "language", "active", "note")
+
 
 class CrewForm(forms.ModelForm):
     """The areas to choose from are those of stations, and those that the crew has already."""
@@ -37,7 +40,7 @@ class CrewForm(forms.ModelForm):
 
     class Meta:
         model = Crew
-        fields = ["worker_id", "name", "areas", "capacity", "language", "active", "note"]
+        fields = FIELDS
         widgets = {"note": forms.Textarea(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -65,16 +68,17 @@ class CrewAdmin(CsvList, ConsoleAdmin):
     LOOKUPS = {"active__exact": "[01]", "area": r"[^\0]+"}
 
     form = CrewForm
+    fields = FIELDS
     csv_columns = tuple(COLUMNS.known)
     actions = None
-    list_display = ["worker_id", "name", "where", "van", "active", "held", "last_seen"]
+    list_display = ["worker_id", "name", "where", "van", "state", "held", "last_seen"]
     list_filter = ["active", WorkingAreaFilter]
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
     search_fields = ["worker_id", "name", "note"]
     search_help_text = "Search by crew id, name or note."
-    sortable_by = ("worker_id", "name", "active")
+    sortable_by = ("worker_id", "name", "state")
     change_list_template = "admin/dispatch/crew_list.html"
     change_form_template = "admin/dispatch/crew_page.html"
 
@@ -112,6 +116,12 @@ class CrewAdmin(CsvList, ConsoleAdmin):
                 services.lock_roster()
             return super().changeform_view(request, *args, **kwargs)
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["show_save_and_continue"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def page_context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         crew = self.get_object(request, object_id)
         if crew is None:
@@ -136,12 +146,17 @@ class CrewAdmin(CsvList, ConsoleAdmin):
     def van(self, crew: Crew) -> str | None:
         return f"{crew.capacity} bikes" if crew.capacity else None
 
+    @admin.display(description="State", ordering="active")
+    def state(self, crew: Crew) -> str:
+        return "active" if crew.active else "inactive"
+
     @admin.display(description="Open tasks", empty_value="")
     def held(self, crew: Any) -> str | None:
         if not crew.open_tasks:
             return None
         url = reverse("admin:dispatch_task_changelist", query={"worker": crew.worker_id})
-        return format_html('<a href="{}">{}</a>', url, crew.open_tasks)
+        text = f"{crew.open_tasks} task{pluralize(crew.open_tasks)}"
+        return format_html('<a href="{}">{}</a>', url, text)
 
     @admin.display(description="Last seen")
     def last_seen(self, crew: Crew) -> str:

@@ -113,7 +113,7 @@ def test_list_shows_filters_and_finds_crews(dispatcher):
 
     page = dispatcher.get(ROSTER)
     assert ids_in(page) == ["van-1", "van-2", "van-3"]
-    for text in ("Night van", "20 bikes", "everywhere", "?worker=van-1", ">2</a>", "never"):
+    for text in ("Night van", "20 bikes", "everywhere", "?worker=van-1", ">2 tasks</a>", "never"):
         assert text in page.content.decode()
     assert ids_in(dispatcher.get(f"{ROSTER}?active__exact=1")) == ["van-1", "van-3"]
     assert ids_in(dispatcher.get(f"{ROSTER}?area=East+Bay")) == ["van-1", "van-3"]
