@@ -39,7 +39,10 @@ class RejectForm(OperationForm):
     """A reason to choose, or one to write: text alone is the code "other"."""
 
     code = forms.ChoiceField(
-        label="Reason", choices=RejectionCode.choices, required=False, widget=forms.RadioSelect
+        label="Reason",
+        choices=RejectionCode.choices,
+        required=False,
+        widget=forms.RadioSelect(attrs={"autofocus": True}),
     )
     reason = forms.CharField(
         label="Details",

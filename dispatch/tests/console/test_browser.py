@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 
 from dispatch import services
-from dispatch.models import ApiToken, Suggestion, Task, TaskEvent, User
+from dispatch.models import ApiToken, RejectionCode, Suggestion, Task, TaskEvent, User
 
 from ..support.browser import too_wide
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
@@ -207,6 +207,8 @@ def test_dispatcher_rejects_with_a_reason_by_keyboard_alone(browse):
         assert tab.page.evaluate(outline) == "solid", "the focused button is outlined"
         with tab.page.expect_navigation():
             press("Enter")
+        press("Space")
+        press("Tab")
         tab.page.keyboard.type("Road works")
         press("Tab")
         with tab.page.expect_navigation():
@@ -215,4 +217,5 @@ def test_dispatcher_rejects_with_a_reason_by_keyboard_alone(browse):
 
     event = TaskEvent.objects.get(kind="rejected")
     assert (event.suggestion_id, event.details["rejection"]) == (chosen.id, "Road works")
+    assert event.details["code"] == RejectionCode.values[0]
     assert tab.complaints == []
