@@ -8,7 +8,7 @@ from dispatch.models import ApiToken, Crew
 
 from ..support.accessibility import violations
 from ..support.cities import city
-from ..support.factories import CrewFactory, SuggestionFactory, TaskFactory, UserFactory
+from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -32,7 +32,6 @@ def maria():
     maria = UserFactory(id=1, username="maria")
     Group.objects.update_or_create(id=1, defaults={"name": "night shift"})
     ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
-    CrewFactory(id=1, worker_id="van-1", name="Van 1", areas=["East Bay"], capacity=20)
     return maria
 
 
@@ -111,6 +110,7 @@ OPENED = {
     "account": (BOARD, press("#user-tools [popovertarget]")),
     "rejection": ("/admin/dispatch/suggestion/", press(".row-action.reject")),
     "cancellation": ("/admin/dispatch/task/1/change/", press(".row-action.cancel")),
+    "assignment": ("/admin/dispatch/task/1/change/", press(".row-action.assign")),
     "token created": ("/admin/dispatch/apitoken/add/", create_token),
 }
 
