@@ -116,6 +116,10 @@ class CrewAdmin(CsvList, ConsoleAdmin):
                 services.lock_roster()
             return super().changeform_view(request, *args, **kwargs)
 
+    def save_model(self, request: HttpRequest, obj: Crew, form: Any, change: bool) -> None:
+        # Not last_seen_at, which a claim may have written since.
+        obj.save(update_fields=FIELDS if change else None)
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:

@@ -3,12 +3,15 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from dispatch import services
+from dispatch.admin.crews import CrewForm
 from dispatch.models import Crew
 
+from ..support.concurrency import background, wait_until_blocked
 from ..support.factories import CrewFactory, StationFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
@@ -173,3 +176,43 @@ def test_faulty_file_is_refused_on_its_page(dispatcher, content, complaint):
     assert answer.status_code == 200
     assert complaint in answer.content.decode()
     assert not Crew.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_additions_of_one_crew_do_not_fail(dispatcher):
+    with background() as run:
+        with transaction.atomic():
+            services.lock_roster()
+            CrewFactory(worker_id="van-1")
+            second = run(dispatcher.post, f"{ROSTER}add/", FORM)
+            wait_until_blocked(second)
+        answer = second.result(timeout=20)
+
+    assert "already exists" in answer.content.decode()
+    assert Crew.objects.count() == 1
+
+
+def test_saving_a_crew_keeps_a_sign_of_life_that_came_meanwhile(dispatcher, monkeypatch):
+    crew = CrewFactory(worker_id="van-1")
+
+    def clean_while_the_crew_claims(form):
+        Crew.objects.update(last_seen_at=Now())
+
+    monkeypatch.setattr(CrewForm, "clean", clean_while_the_crew_claims)
+    dispatcher.post(f"{ROSTER}{crew.pk}/change/", {"name": "Night van", "language": "en"})
+
+    crew.refresh_from_db()
+    assert crew.name == "Night van"
+    assert crew.last_seen_at
+
+
+@pytest.mark.parametrize("pk", ["7", "99999999999999999999", "x", "-1", "%00", "٣"])
+def test_page_of_an_unknown_crew_leads_to_the_roster(dispatcher, pk):
+    answer = dispatcher.get(f"{ROSTER}{pk}/change/")
+
+    assert (answer.status_code, answer["Location"]) == (302, ROSTER)
+
+
+@pytest.mark.parametrize("query", ["area=%00", "area=%ED", "active__exact=2", "worker_id__regex=("])
+def test_list_survives_any_filter(dispatcher, query):
+    assert dispatcher.get(f"{ROSTER}?{query}", follow=True).status_code in (200, 400)
