@@ -85,10 +85,16 @@ def test_right_to_left_names_stay_on_their_side_of_the_arrow(browse, moves):
     suggestions, tasks = "/admin/dispatch/suggestion/", "/admin/dispatch/task/"
     route = (WEST, "→", EAST)
     places = [
-        (suggestions, "#result_list .route", route),
-        (f"{suggestions}{suggestion.pk}/change/", ".route", route),
-        (tasks, "#result_list .route", route),
-        (f"{tasks}{task.pk}/change/", ".route", route),
+        *[
+            (page, "#content .move", end)
+            for page in (
+                suggestions,
+                f"{suggestions}{suggestion.pk}/change/",
+                tasks,
+                f"{tasks}{task.pk}/change/",
+            )
+            for end in (("○", WEST), ("→", EAST))
+        ],
         ("/admin/dispatch/station/901/change/", ".history li", (*route[::2],)),
         ("/admin/dispatch/station/901/change/", ".history .detail", ("assigned", CREW)),
         ("/admin/board/", ".queue .ends", route),
@@ -115,6 +121,9 @@ def test_right_to_left_names_stay_on_their_side_of_the_arrow(browse, moves):
         check(".moves li", (f"#{suggestion.pk}", *route, REASON))
         tab.open(suggestions)
         tab.press(".row-action.approve")
-        check(".messagelist li.warning", ("Task", WEST, " to ", EAST, "has no bike", "(1 there"))
+        # No bike fits, so the console asks first.
+        tab.press("form.confirm [type=submit]")
+        check(".messagelist li.warning", ("Task", WEST, " to ", EAST))
+        check(".messagelist li.warning + .warning", (WEST, "has no bike", "(1 there"))
     assert reordered == []
     assert tab.complaints == []
