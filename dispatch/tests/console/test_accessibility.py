@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from dispatch import services
-from dispatch.models import ApiToken, Crew
+from dispatch.models import ApiToken
 
 from ..support.accessibility import violations
 from ..support.cities import city
@@ -28,7 +28,6 @@ def maria():
     services.release_task(task.pk, actor="van-1", reason="Flat tyre")
     for status in ({}, {"assigned": True}, {"completed": True}, {"cancelled": True}):
         TaskFactory(**ends, **status)
-    Crew.objects.create(id=1, worker_id="van-1", areas=["SF"], capacity=20)
     maria = UserFactory(id=1, username="maria")
     Group.objects.update_or_create(id=1, defaults={"name": "night shift"})
     ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
