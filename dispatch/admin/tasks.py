@@ -144,6 +144,7 @@ class TaskAdmin(MoveAdmin):
             form=AssignForm,
             question="Assign {rows} to a crew",
             possible=is_ready,
+            claim_bound=True,
             warnings=misfits_of_holder,
         ),
         Operation(
@@ -155,6 +156,7 @@ class TaskAdmin(MoveAdmin):
             form=ReassignForm,
             question="Reassign {rows} to another crew",
             possible=is_assigned,
+            claim_bound=True,
             warnings=misfits_of_holder,
         ),
         Operation(

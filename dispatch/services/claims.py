@@ -12,7 +12,7 @@ from ..exceptions import Conflict, IdempotencyKeyReused, NotFound
 from ..models import ClaimKey, EventKind, Task, TaskStatus
 from .claim_scopes import Scope, likely_scope, note_served, scope_of
 from .events import change_task
-from .locks import advisory_lock, lock_held_task, lock_open_task
+from .locks import advisory_lock, claimed_again, lock_held_task, lock_open_task
 from .rows import TASK_COLUMNS, Statement, run, task_from
 
 # Assigns one task and records the event, in one round trip. {task}: a query of its id and `now`.
@@ -189,17 +189,22 @@ def release_task(
 
 
 @transaction.atomic(durable=True)
-def reassign_task(task_id: int, worker_id: str, *, actor: str, reason: str = "") -> Task:
+def reassign_task(
+    task_id: int, worker_id: str, *, actor: str, reason: str = "", attempt: int | None = None
+) -> Task:
     """Assign an open task to a worker. A task that this worker already holds stays unchanged.
 
     This is a claim with its own attempt and lease. TASKS_PER_WORKER and the roster do not limit
     dispatchers.
-    Conflict: the task has ended, or another worker holds it and no reason is given.
+    Conflict: the task has ended, or another worker holds it and no reason is given, or has claimed
+    it since `attempt`. None: any attempt.
     """
     task = lock_open_task(task_id)
     task.changed = task.worker_id != worker_id
     if not task.changed:
         return task
+    if task.worker_id and attempt not in (None, task.attempt):
+        raise Conflict(claimed_again(task))
     if task.worker_id and not reason:
         raise Conflict(f"Task {task_id} is held by {task.worker_id}. Reassign it with a reason.")
     statement = assign_statement(LOCKED_TASK), [task.pk, task.now]

@@ -433,7 +433,7 @@ def test_task_page_shows_what_a_crew_reported_beside_what_counts(dispatcher):
     assert f"Time by the crew&#x27;s clock: {report.completed_at.isoformat()}" in page
 
 
-@pytest.mark.parametrize("name", ["complete", "release"])
+@pytest.mark.parametrize("name", ["complete", "release", "reassign"])
 def test_button_acts_only_on_the_claim_the_page_showed(dispatcher, name):
     TaskFactory()
     task = services.claim_next_task("van-1", actor="api")
@@ -441,7 +441,7 @@ def test_button_acts_only_on_the_claim_the_page_showed(dispatcher, name):
     (button,) = re.findall(rf'formaction="([^"]*/{name}/[^"]*)"', page)
     services.reassign_task(task.id, "van-2", actor="tom", reason="Closer")
 
-    answers = {"confirmed": "1", "reason": "Broken", "moved_qty": "1"}
+    answers = {"confirmed": "1", "reason": "Broken", "moved_qty": "1", "worker_id": "van-9"}
     answer = dispatcher.post(html.unescape(button), answers, follow=True)
 
     (message,) = messages(answer)

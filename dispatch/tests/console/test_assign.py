@@ -1,6 +1,7 @@
 """Assigning tasks to a crew of the roster, or to another by its name."""
 
 import re
+from html import unescape
 
 import pytest
 
@@ -104,6 +105,18 @@ def test_task_that_a_crew_claimed_meanwhile_is_not_taken_from_it(dispatcher, tas
     page = assign(dispatcher, task, worker_id="van-2").content.decode()
 
     assert f"Task {task.pk} is held by van-1. Reassign it with a reason." in page
+    assert holder(task) == "van-1"
+
+
+def test_reason_does_not_take_a_task_that_a_crew_claimed_meanwhile(dispatcher, task):
+    page = dispatcher.get(f"{TASKS}{task.pk}/change/").content.decode()
+    (button,) = re.findall(r'formaction="([^"]*/assign/[^"]*)"', page)
+    services.claim_next_task("van-1", actor="api")
+
+    answers = {"confirmed": "1", "worker_id": "van-2", "reason": "Nearer"}
+    answer = dispatcher.post(unescape(button), answers, follow=True).content.decode()
+
+    assert "has been claimed again, by van-1." in answer
     assert holder(task) == "van-1"
 
 
