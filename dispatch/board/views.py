@@ -25,6 +25,7 @@ from ..exceptions import NotFound
 from ..kpi import Hour
 from ..kpi.charts import Chart, charts_by_hour
 from ..overview.fill_levels import BY_URGENCY
+from ..overview.station_search import station_number
 from ..overview.station_views import read_stations
 from ..roles import BOARD_PERMISSIONS
 from .buttons import allowed_on_suggestions, with_buttons
@@ -70,7 +71,7 @@ def for_viewers(view: View) -> View:
 def page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     filters = BoardFilters.parse(request.GET)
-    number = request.GET.get("station", "")
+    number = station_number(request.GET.get("station", ""))
     context = {
         **admin.site.each_context(request),
         "title": "Board",
@@ -83,8 +84,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "move_states": ("suggestion", *TASK_STATES),
         **state_context(request, now, filters),
     }
-    if number.isascii() and number.isdigit():
-        context.update(panel_context(int(number), now))
+    if number is not None:
+        context.update(panel_context(number, now))
     response = render(request, "admin/dispatch/board.html", context)
     allow_tiles(response)
     return response

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from ..exceptions import Refusal
 from ..models import Crew, Station
-from ..texts import isolated
+from ..texts import is_printable, isolated
 from .locks import advisory_lock
 
 SHOWN = 20
@@ -60,7 +60,9 @@ def import_crews(rows: Sequence[CrewRow], *, user_id: int | None) -> RosterChang
     Refusal: names every invalid row; nothing was changed.
     """
     lock_roster()
-    crews = Crew.objects.in_bulk([row.worker_id for row in rows], field_name="worker_id")
+    # A query cannot name others, such as one with a NUL; their faults are reported below.
+    ids = [row.worker_id for row in rows if is_printable(row.worker_id)]
+    crews = Crew.objects.in_bulk(ids, field_name="worker_id")
     areas = Station.objects.areas()
     change = RosterChange()
     problems: list[str] = []

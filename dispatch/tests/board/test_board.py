@@ -234,7 +234,18 @@ def test_station_panel_shows_status_moves_and_outages(dispatcher):
     )
 
 
-@pytest.mark.parametrize("number", ["9", "99999999999999999999", "x", "-1", "%00", "٣"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9",
+        "9" * 20,
+        pytest.param("9" * 4301, id="more digits than int() reads"),
+        "x",
+        "-1",
+        "%00",
+        "٣",
+    ],
+)
 def test_panel_of_an_unknown_station_is_404(dispatcher, number):
     assert dispatcher.get(f"{BOARD}?station={number}").status_code == 200
     assert dispatcher.get(f"{BOARD}stations/{number}/").status_code == 404

@@ -123,6 +123,7 @@ def test_import_keeps_an_area_that_the_crew_already_has():
         ("name\nVan\n", "column worker_id is missing"),
         ("worker_id\n", "has no rows"),
         ("worker_id\nvan\u202e1\n", "Enter a single line of printable characters."),
+        ("worker_id\nnul\0\n", "Enter a single line of printable characters."),
         ("worker_id,note\nvan-1,nul\0\n", "Null characters are not allowed."),
         (f"worker_id\n{'x' * 201}\n", "at most 200 characters"),
     ],
