@@ -17,11 +17,13 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.views import APIView
 
 from dispatch import services
+from dispatch.admin.csv_lists import CsvList
 from dispatch.api import urls
 from dispatch.api.authentication import ApiTokenAuthentication
 from dispatch.board import urls as board_urls
 from dispatch.models import ApiToken, Crew, Suggestion, Task, TaskEvent, User
 from dispatch.roles import ROLES
+from dispatch.urls import urlpatterns as console_pages
 
 from ..support.factories import (
     CrewFactory,
@@ -446,6 +448,45 @@ def test_every_board_page_is_in_the_access_table():
     served = {str(route.pattern).replace("<int:number>", "1") for route in board_urls.urlpatterns}
 
     assert {f"/admin/board/{path}" for path in served} == set(BOARD_DOORS)
+
+
+PAGE_DOORS = {
+    "activity/": READERS,
+    "kpi/": READERS,
+    # It shows only what the user may view.
+    "search/": EVERYBODY,
+    "stations.json": DISPATCHERS | {"ml"},
+    "verdict/": DISPATCHERS | {"ml"},
+    "dispatch/suggestion/list.csv": READERS,
+    "dispatch/task/list.csv": READERS,
+    "dispatch/station/list.csv": EVERYBODY,
+}
+
+
+@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@pytest.mark.parametrize("address", PAGE_DOORS)
+def test_each_role_at_each_other_page(console_rows, address, role):
+    browser = Client()
+    if role:
+        browser.force_login(account(role, is_staff=True))
+
+    answer = browser.get(f"/admin/{address}")
+
+    allowed = role in PAGE_DOORS[address]
+    assert answer.status_code == (200 if allowed else 302 if role is None else 403)
+    assert browser.post(f"/admin/{address}").status_code in (302, 403, 405)
+
+
+def test_every_other_page_is_in_the_access_table():
+    pages = {str(route.pattern) for route in console_pages if str(route.pattern) != "admin/board/"}
+    lists = {
+        f"dispatch/{model._meta.model_name}/list.csv"
+        for model, model_admin in admin.site._registry.items()
+        if isinstance(model_admin, CsvList) and model is not Crew
+    }
+
+    served = {page.removeprefix("admin/") for page in pages if page.startswith("admin/")}
+    assert served | lists == PAGE_DOORS.keys()
 
 
 def test_account_without_staff_status_cannot_enter_console(console_rows):
