@@ -115,6 +115,7 @@ def approve_in_the_console(url, ids, cookie):
         "csrfmiddlewaretoken": session.cookies["csrftoken"],
         "action": "approve_selected",
         "_selected_action": ids,
+        "confirmed": "1",
     }
     answer = session.post(page, data=form, timeout=120, allow_redirects=False)
     return Counter({answer.status_code: 1})
