@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from dispatch.admin.csv_lists import CsvList
 from dispatch.models import Station, Suggestion, Task
 
 from ..support.cities import station
@@ -188,6 +189,16 @@ def test_suggestions_as_csv_have_names_areas_and_local_times(dispatcher, station
     }
 
 
+def test_csv_is_bounded(dispatcher, monkeypatch):
+    monkeypatch.setattr(CsvList, "most_exported", 2)
+    tasks = TaskFactory.create_batch(3)
+
+    rows = csv_rows(dispatcher, f"{TASKS}list.csv?o=1")
+
+    assert [int(row["id"]) for row in rows] == [task.pk for task in tasks[:2]]
+    assert 'title="Up to 2 rows"' in dispatcher.get(TASKS).content.decode()
+
+
 def test_csv_follows_filters_search_and_order_and_has_all_pages(dispatcher):
     Task.objects.bulk_create(TaskFactory.build_batch(120))
     TaskFactory(assigned=True, worker_id="van-7", qty=9)
@@ -214,7 +225,7 @@ def test_list_links_to_its_csv_with_the_same_filters(dispatcher):
 
     page = html(dispatcher, f"{SUGGESTIONS}?source=a+b&q=full")
 
-    assert 'href="list.csv?source=a+b&amp;q=full">Download as CSV' in page
+    assert 'href="list.csv?source=a+b&amp;q=full"' in page
 
 
 def test_csv_needs_the_permission_to_view_and_only_reads(dispatcher, client, viewer):
