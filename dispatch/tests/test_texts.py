@@ -4,7 +4,7 @@ import pytest
 from django.core.management import call_command
 
 from dispatch import services
-from dispatch.admin.forms import ReassignForm
+from dispatch.admin.assign_forms import ReassignForm
 from dispatch.exceptions import Refusal
 from dispatch.gbfs.values import one_line
 from dispatch.kpi.text import shown

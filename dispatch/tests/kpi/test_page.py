@@ -29,7 +29,7 @@ def test_reports_need_permission_to_view_tasks_and_stations(client, roles, role)
     user.groups.set(Group.objects.filter(name=role))
     client.force_login(user)
 
-    allowed = role in ("dispatcher", "ml", "viewer")
+    allowed = role in ("dispatcher", "lead", "ml", "viewer")
     assert client.get(PAGE).status_code == (200 if allowed else 403)
     assert (PAGE in client.get("/admin/password_change/").content.decode()) == allowed
 

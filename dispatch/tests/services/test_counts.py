@@ -98,7 +98,7 @@ APPROVE_IN_CONSOLE = 8
 SAVE_MESSAGE = 3
 # Buffers that a claim touches: to look at the roster and find its task, and in all, with the
 # entries that it writes into ten indexes of tasks and three of events.
-SEARCH_BUFFERS, CLAIM_BUFFERS = 5, 41
+SEARCH_BUFFERS, CLAIM_BUFFERS = 7, 43
 # Buffers that reading two stations touches. It is about 12, or more where other tests left dead
 # rows; it would be 100 if it read more than the few tasks completed since a fresh status.
 GUARD_BUFFERS = 50
