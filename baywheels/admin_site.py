@@ -31,7 +31,7 @@ class ConsoleSite(admin.AdminSite):
     login_form = SignInForm
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        # Compression does not reveal the CSRF token: each page masks it anew.
+        # Compression does not reveal the CSRF token: each page masks it differently.
         return gzip_page(super().admin_view(renews_session(view), cacheable))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:

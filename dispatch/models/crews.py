@@ -19,8 +19,6 @@ class Language(models.TextChoices):
     SPANISH = "es", "Español"
 
 
-# What the roster says about a crew that may not take every task.
-LIMITED = Q(active=False) | Q(capacity__isnull=False) | ~Q(areas=[])
 # last_seen_at is at most this old while a crew keeps asking: a write for each request costs more.
 SIGHT_PRECISION = timedelta(seconds=30)
 SIGHT_IS_OLD = Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=Now() - SIGHT_PRECISION)
@@ -38,9 +36,6 @@ NEWEST_TASKS = 10
 class CrewQuerySet(models.QuerySet["Crew"]):
     def active(self) -> "CrewQuerySet":
         return self.filter(active=True)
-
-    def limited(self) -> "CrewQuerySet":
-        return self.filter(LIMITED)
 
     def working_in(self, area: str) -> "CrewQuerySet":
         """Crews of this area, and those that work everywhere."""

@@ -1,4 +1,4 @@
-/* A control that moved under the pointer or got the focus by itself does nothing for a moment: nobody
+/* A control that moved under the pointer or got the focus automatically does nothing for a moment: no one
    can have meant it. */
 
 const PAUSE_MS = 700;

@@ -237,7 +237,7 @@ def test_keyboard_approval_needs_a_key_for_each_suggestion(browse, board):
         decided(page, first).wait_for()
         assert page.evaluate("document.activeElement.id") == f"p{second.id}"
         page.keyboard.press("a")
-        assert page.locator("[aria-busy]").count() == 0, "the focus moved there by itself"
+        assert page.locator("[aria-busy]").count() == 0, "the focus moved there automatically"
         page.clock.run_for(SECOND)
         page.keyboard.press("a")
         decided(page, second).wait_for()
