@@ -140,14 +140,14 @@ def lock_and_read(
 
 
 def write(decisions: Collection[Decision], actor: str) -> dict[int, Approval | Refusal]:
-    """Replace the suggestions by tasks, and record the events."""
+    """Replace the suggestions by tasks, record the events, and commit."""
     if not decisions:
         return {}
     ids = [decision.suggestion_id for decision in decisions]
     quantities = [decision.qty for decision in decisions]
     details = [json.dumps(decision.details) for decision in decisions]
     statement = APPROVE.format(columns=", ".join(TASK_COLUMNS))
-    [rows] = run((statement, [ids, quantities, details, actor]))
+    [rows] = run((statement, [ids, quantities, details, actor]), last=True)
     tasks = {task.suggestion_id: task for task in map(task_from, rows)}
     return {
         each.suggestion_id: Approval(tasks[each.suggestion_id], each.warnings) for each in decisions

@@ -76,7 +76,7 @@ def propose(number):
 # Statements and round trips. Both count BEGIN and COMMIT; a batch is one round trip.
 REQUESTS = {
     "claim": (claim, 3, 1),
-    "approve": (approve, 7, 4),
+    "approve": (approve, 7, 3),
     "complete": (complete, 4, 3),
     "extend": (extend, 4, 3),
     "release": (release, 4, 3),
