@@ -35,7 +35,7 @@ export function watchForms(board, showState) {
     dialog.close();
     closeToasts();
     const messages = state.messages.map(({ level, html }) => [level, nodesOf(html)]);
-    for (const [, nodes] of messages) markRows(nodes);
+    for (const [, nodes] of messages) markRows(nodes, Object.values(state.parts).join());
     if (undone && messages.length) showDecision(undone, verdictOf(messages[0][1].textContent));
     showState(state);
     for (const [level, nodes] of messages) toast(withUndo(nodes), { level });
@@ -47,11 +47,13 @@ export function watchForms(board, showState) {
     return template.content;
   }
 
-  function markRows(nodes) {
+  /* Rows that stay on the board, such as a task of another priority, can be acted on at once. */
+  function markRows(nodes, remaining) {
     for (const result of nodes.querySelectorAll("[data-result]")) {
-      const row = board.querySelector(`[data-move="${result.dataset.result}"]`);
+      const move = `data-move="${result.dataset.result}"`;
+      const row = board.querySelector(`[${move}]`);
       const { verb, undo } = result.dataset;
-      if (row) showDecision(row, verdictOf(verb, result.cloneNode(true), undo));
+      if (row && !remaining.includes(move)) showDecision(row, verdictOf(verb, result.cloneNode(true), undo));
     }
   }
 

@@ -101,7 +101,10 @@ export function makeCombobox(input) {
   // Pressing the mouse on an option must not take the focus from the field.
   list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("pointermove", (event) => activate(event.target.closest("[role=option]")));
-  list.addEventListener("click", (event) => choose(event.target.closest("[role=option]")));
+  list.addEventListener("click", ({ target }) => {
+    const option = target.closest("[role=option]");
+    if (option) choose(option);
+  });
 
   list.id = `${input.id}-choices`;
   list.className = "choices";

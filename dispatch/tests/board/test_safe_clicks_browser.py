@@ -292,6 +292,21 @@ def test_wrong_count_keeps_the_dialog_and_what_was_typed(browse, board):
     assert tab.complaints == []
 
 
+def test_task_of_a_new_priority_can_be_acted_on_at_once(browse, board):
+    city(10)
+    task = TaskFactory(from_station_id=4, to_station_id=5)
+
+    with browse(UserFactory()) as tab:
+        page = board(tab)
+        for number in (1, 2):
+            page.get_by_role("button", name=f"Actions for task {task.id}").click()
+            page.locator(f"#m{task.id}").get_by_role("button", name="Raise priority").click()
+            page.locator(f"#t{task.id}").get_by_text(f"priority {number * 10}").wait_for()
+            page.clock.run_for(SECOND)
+        assert page.locator(".decided").count() == 0
+    assert tab.complaints == []
+
+
 def test_menu_opens_in_full_at_the_bottom_and_by_arrow_keys(browse, board):
     city(10)
     tasks = [
