@@ -111,7 +111,10 @@ def describe_claim(task: Task) -> str:
     claim = claims.order_by("id").first()
     if claim is None:
         return "a crew claimed it"
-    return f"{claim.worker_id} claimed it at {localtime(claim.at):%H:%M}"
+    at = f"{localtime(claim.at):%H:%M}"
+    if claim.kind == EventKind.REASSIGNED:
+        return f"{claim.actor} assigned it to {claim.worker_id} at {at}"
+    return f"{claim.worker_id} claimed it at {at}"
 
 
 def find_undo(decision: TaskEvent) -> str | None:

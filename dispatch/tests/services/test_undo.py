@@ -145,6 +145,14 @@ def test_claimed_task_cannot_be_undone():
         services.undo_approval(task.id, actor="maria")
 
 
+def test_assigned_task_cannot_be_undone():
+    task = approve(SuggestionFactory())
+    services.reassign_task(task.id, "van-3", actor="tom", reason="Nearest crew")
+
+    with pytest.raises(Conflict, match="undone: tom assigned it to van-3 at"):
+        services.undo_approval(task.id, actor="maria")
+
+
 def test_released_task_cannot_be_undone():
     task = approve(SuggestionFactory())
     services.claim_next_task("van-3", actor="api")
