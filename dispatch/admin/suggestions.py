@@ -100,6 +100,7 @@ class SuggestionAdmin(MoveAdmin):
         Operation(
             name="fit",
             label="Approve as many as fit",
+            question="Approve as many bikes as fit of {rows}",
             done="approved",
             permission="approve",
             run=partial(services.approve_suggestion, fit=True),

@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 choices=[("en", "English"), ("es", "Español")],
                 db_default="en",
                 default="en",
-                help_text="The language of its phone's page.",
+                help_text="The language that its people read.",
                 max_length=8,
             ),
         ),

@@ -108,7 +108,7 @@ class Crew(models.Model):
         choices=Language,
         default=Language.ENGLISH,
         db_default=Language.ENGLISH.value,
-        help_text="The language of its phone's page.",
+        help_text="The language that its people read.",
     )
     active = models.BooleanField(
         default=True, db_default=True, help_text="An inactive crew gets no task."
