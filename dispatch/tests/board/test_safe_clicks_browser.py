@@ -109,7 +109,8 @@ def test_three_taps_on_one_spot_decide_one_suggestion(browse, board):
         page.touchscreen.tap(*spot)
         assert page.locator("[aria-busy]").count() == 0
         page.clock.run_for(SECOND)
-        page.touchscreen.tap(*spot)
+        # Elsewhere on the button: the browser's own clock would make it the end of a double tap.
+        page.touchscreen.tap(spot[0] + 40, spot[1])
         decided(page, suggestions[1]).wait_for()
         assert Task.objects.count() == 2
     assert tab.complaints == []
