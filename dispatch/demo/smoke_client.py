@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import services
-from ..services.ingest import SuggestionRow
+from ..services.suggestion_rows import SuggestionRow
 
 SOURCE = "quickstart-check"
 TOP_PRIORITY = 100

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from .. import strict_json
 from ..exceptions import Refusal
-from ..services.ingest import SuggestionRow
+from ..services.suggestion_rows import SuggestionRow
 from .kinds import SEPARATOR_LINE
 from .rows import SUGGESTIONS, Columns, RowError, printable
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 from ..exceptions import Refusal, os_errors_as_refusals
-from ..services.ingest import SuggestionRow
+from ..services.suggestion_rows import SuggestionRow
 from ..values import whole_number
 from .formats import READERS, BadRow, Record
 from .kinds import HEAD, STDIN, find_format

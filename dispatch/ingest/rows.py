@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..services.ingest import SuggestionRow, check_expiry, check_reason, check_stations
+from ..services.suggestion_rows import SuggestionRow, check_expiry, check_reason, check_stations
 from ..values import time_with_zone, whole_number
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(SuggestionRow)}

@@ -5,13 +5,14 @@ from .claims import claim_next_task, extend_lease, reassign_task, release_task
 from .crews import CrewRow, RosterChange, import_crews, lock_roster
 from .doubts import doubts_about
 from .import_original import Imported, import_original
-from .ingest import IngestResult, SuggestionRow, ingest_suggestions
+from .ingest import IngestResult, ingest_suggestions
 from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
 from .stations.feeds import FeedReading, find_known_feeds, note_trouble, note_unmodified
 from .stations.status import StatusResult, record_status
 from .stations.sync import SyncResult, sync_stations
 from .suggester import Suggested, suggest_moves
+from .suggestion_rows import SuggestionRow
 from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
 from .sweep import SweepResult, sweep
 from .tasks import Report, cancel_task, complete_task, prioritize_task

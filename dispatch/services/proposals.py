@@ -11,9 +11,10 @@ from django.db.models import Q
 
 from ..models import EventKind, Suggestion, TaskEvent
 from .doubts import Doubts, doubts_from, doubts_statement
-from .ingest import SuggestionRow, check_source
+from .ingest import check_source
 from .locks import lock_source
 from .rows import run
+from .suggestion_rows import SuggestionRow
 
 REFRESHED_FIELDS = ["qty", "reason", "priority", "expires_at"]
 # For a thousand rows, Django's bulk_update takes a second longer.

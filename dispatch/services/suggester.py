@@ -12,9 +12,10 @@ from ..exceptions import Conflict
 from ..models import EventKind, TaskEvent
 from ..planning.planner import Pair, PlannedMove, Rules, plan_moves
 from .guard import max_age
-from .ingest import IngestResult, SuggestionRow, ingest_suggestions
+from .ingest import IngestResult, ingest_suggestions
 from .station_snapshot import read_snapshot
 from .stations.feeds import database_now
+from .suggestion_rows import SuggestionRow
 
 SOURCE = "suggester"
 # How long a rejected move is not suggested again.

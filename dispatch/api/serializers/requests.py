@@ -19,7 +19,7 @@ from ...models import (
     RejectionCode,
     TaskStatus,
 )
-from ...services.ingest import EXPIRY_YEARS
+from ...services.suggestion_rows import EXPIRY_YEARS
 from ..fields import (
     INT8_MAX,
     QueryDateTimeField,

@@ -8,7 +8,8 @@ from django.db import DatabaseError, connection, transaction
 from dispatch.exceptions import NotFound, Refusal
 from dispatch.models import Suggestion, Task, TaskEvent
 from dispatch.services import approve_suggestion, ingest_suggestions
-from dispatch.services.ingest import IngestResult, SuggestionRow
+from dispatch.services.ingest import IngestResult
+from dispatch.services.suggestion_rows import SuggestionRow
 
 from ..support.concurrency import background, wait_until_blocked
 from ..support.factories import MORNING, SuggestionFactory

@@ -14,7 +14,7 @@ from dispatch.exceptions import Conflict
 from dispatch.maintenance import invariants
 from dispatch.maintenance.invariants import INVARIANTS, Invariant, violations
 from dispatch.models import EventKind, Suggestion, Task, TaskEvent
-from dispatch.services.ingest import SuggestionRow
+from dispatch.services.suggestion_rows import SuggestionRow
 
 from ..support.factories import SuggestionFactory, TaskFactory
 

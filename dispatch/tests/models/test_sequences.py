@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from dispatch import services
 from dispatch.maintenance.invariants import violations
 from dispatch.models import Suggestion, Task, TaskEvent
-from dispatch.services.ingest import SuggestionRow
+from dispatch.services.suggestion_rows import SuggestionRow
 
 from ..support.concurrency import background, wait_until_blocked
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory

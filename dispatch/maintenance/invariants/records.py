@@ -1,0 +1,47 @@
+"""Events, idempotency keys and sequences."""
+
+from .invariant import Invariant
+
+# `fix` is the statement that lifts the sequence.
+SEQUENCES_BEHIND = """
+    SELECT sequence, last_drawn, highest,
+        format('SELECT setval(%L, %s)', sequence, highest) AS fix
+    FROM sequences_behind()
+"""
+RECORDS = [
+    Invariant(
+        "event_names_its_actor",
+        "An approval, a claim or another event has no actor.",
+        """
+        SELECT id AS event_id, kind, task_id, suggestion_id FROM task_events
+        WHERE trim(actor) = ''
+        """,
+    ),
+    Invariant(
+        "claim_key_is_one_claim",
+        "An Idempotency-Key belongs to several claims: a retry may get another crew's task.",
+        """
+        SELECT actor, key, count(*) AS claims FROM claim_keys
+        GROUP BY actor, key HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "claim_key_fits_its_history",
+        "An Idempotency-Key leads a crew to a task that it never held.",
+        """
+        SELECT task_id, id AS claim_key_id, worker_id, created_at FROM claim_keys
+        WHERE EXISTS (SELECT FROM task_events WHERE task_id = claim_keys.task_id)
+            AND NOT EXISTS (
+                SELECT FROM task_events
+                WHERE task_id = claim_keys.task_id AND worker_id = claim_keys.worker_id
+                    AND kind IN ('claimed', 'reassigned')
+            )
+        """,
+    ),
+    Invariant(
+        "sequence_is_not_behind",
+        "Ids were written that their sequence has not given yet. The next insert makes up for it;"
+        " the statement under `fix` does so now.",
+        SEQUENCES_BEHIND,
+    ),
+]
