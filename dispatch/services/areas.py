@@ -2,12 +2,17 @@
 
 from django.db import connection
 
-# Few rows: an index lists the open tasks.
+# Few rows: an index lists the open tasks. Locked in id order, as everywhere, so that a sync and a
+# sweep cannot deadlock.
 FOLLOW = """
+    WITH outdated AS (
+        SELECT tasks.id FROM tasks JOIN stations ON stations.id = tasks.from_station_id
+        WHERE tasks.status IN ('ready', 'assigned') AND stations.area <> tasks.area
+        ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
+    )
     UPDATE tasks SET area = stations.area
-    FROM stations
-    WHERE stations.id = tasks.from_station_id AND tasks.status IN ('ready', 'assigned')
-      AND stations.area <> tasks.area
+    FROM stations, outdated
+    WHERE tasks.id = outdated.id AND stations.id = tasks.from_station_id
 """
 
 
