@@ -31,6 +31,7 @@ from ..models import (
     StatusPoll,
     TaskEvent,
 )
+from ..models.events import TaskEventQuerySet
 from ..stations import Outage, Poll
 from .intervals import Interval
 from .work import Completion, Decision
@@ -96,7 +97,7 @@ def stations_after(start: datetime) -> QuerySet[Station]:
     return Station.objects.filter(had_not_gone, status__isnull=False).order_by("id")
 
 
-def events_between(start: datetime, end: datetime) -> QuerySet[TaskEvent]:
+def events_between(start: datetime, end: datetime) -> TaskEventQuerySet:
     return TaskEvent.objects.filter(at__gte=start, at__lt=end)
 
 
@@ -131,10 +132,7 @@ def decisions_between(start: datetime, end: datetime) -> Iterator[Decision]:
 
     A decision that was undone does not count.
     """
-    undone = TaskEvent.objects.filter(
-        kind=EventKind.UNDONE, suggestion_id=OuterRef("suggestion_id")
-    )
-    events = events_between(start, end).filter(kind__in=DECIDED).exclude(Exists(undone))
+    events = events_between(start, end).filter(kind__in=DECIDED).not_undone()
     code = Case(When(kind=EventKind.REJECTED, then=Coalesce(KT("details__code"), OTHER)))
     counted = events.annotate(code=code).values_list("source", "kind", "code")
     for row in counted.annotate(count=Count("id")).order_by("source", "kind", "code"):

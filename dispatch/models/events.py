@@ -3,7 +3,7 @@ from typing import Any
 import pgtrigger
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from .moves import SOURCE_LENGTH, WORKER_ID_LENGTH
@@ -46,6 +46,13 @@ def no_details() -> dict[str, Any]:
 class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
     def late_reports(self) -> "TaskEventQuerySet":
         return self.filter(kind=EventKind.LATE_REPORT)
+
+    def not_undone(self) -> "TaskEventQuerySet":
+        """Leave out the decisions on suggestions that were undone."""
+        undone = TaskEvent.objects.filter(
+            kind=EventKind.UNDONE, suggestion_id=OuterRef("suggestion_id")
+        )
+        return self.exclude(Exists(undone))
 
 
 class TaskEvent(models.Model):

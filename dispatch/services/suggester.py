@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from ..exceptions import Conflict
@@ -18,13 +17,13 @@ from .stations.feeds import database_now
 from .suggestion_rows import SuggestionRow
 
 SOURCE = "suggester"
-# How long a rejected move is not suggested again.
+# A rejected move is not suggested again for this long.
 REJECTION_HOLDS = timedelta(hours=2)
 
 
 @dataclass
 class Suggested:
-    """`stations`: how many have a recent status; `unknown`: how many do not.
+    """`stations`: the number with a recent status. `unknown`: the number without.
 
     `result`: None after a dry run.
     """
@@ -100,12 +99,9 @@ def plan(suggested: Suggested, rules: Rules) -> None:
 
 
 def recently_rejected() -> set[Pair]:
-    undone = TaskEvent.objects.filter(
-        kind=EventKind.UNDONE, suggestion_id=OuterRef("suggestion_id")
-    )
     rejections = TaskEvent.objects.filter(
         source=SOURCE, kind=EventKind.REJECTED, at__gte=Now() - REJECTION_HOLDS
-    ).exclude(Exists(undone))
+    ).not_undone()
     return {
         (details["from_station_id"], details["to_station_id"])
         for details in rejections.values_list("details", flat=True)
