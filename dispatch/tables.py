@@ -8,9 +8,8 @@ from typing import Any
 
 # The places before a formula: at the beginning, and wherever a spreadsheet with another separator
 # may begin a cell. Spreadsheets take the full-width forms of = + - @ for formulas, too.
-FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
-
-SAFE_FORMULA = re.compile(FORMULA.pattern.replace("(?=", "'(?=", 1))
+START, SIGN = r"(?:^|(?<=[;\t\r\n]))", r"(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])"
+FORMULA, SAFE_FORMULA = re.compile(START + SIGN), re.compile(START + "'" + SIGN)
 
 
 def aligned(rows: Iterable[Sequence[str]], sides: str) -> Iterator[str]:

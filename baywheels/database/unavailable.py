@@ -1,4 +1,4 @@
-"""Which errors mean that the database is unavailable or damaged."""
+"""Recognizes the errors of an unavailable or damaged database."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ LOST = ("08", "57P")
 # A read-only session, which a standby's always is, and two timeouts that end the session. Django
 # would report these three as InternalError.
 UNFIT = ("25006", "25P03", "25P04")
-# Unreadable pages or indexes, and a table or column that is missing, as after a bad restore.
-DAMAGED = ("XX", "42P01", "42703")
+# A table or a column is missing: the database is not migrated, or was restored only in part.
+MISSING = ("42P01", "42703")
+# Unreadable pages or indexes.
+DAMAGED = ("XX", *MISSING)
 
 
 def means_damage(error: BaseException | None) -> bool:

@@ -1,4 +1,4 @@
-"""Where a feed may lead: the operator's own sources, or hosts that anyone can reach."""
+"""Limits the hosts of a feed to the operator's own sources and those that anyone can reach."""
 
 import ipaddress
 from collections.abc import Mapping, Sequence
@@ -66,6 +66,8 @@ def checked(connection: Any, host: str, named: set[str]) -> Any:
     raise BadFeed(f"it leads to the internal host {host[:100]}. Name that address as a source.")
 
 
+# The NAT64 prefix for local use (RFC 8215).
+LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 # NAT64 (RFC 6052) and IPv4-compatible addresses, which hold an IPv4 address in their last 32 bits.
 TRANSLATED = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]
 
@@ -73,7 +75,7 @@ TRANSLATED = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]
 def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.is_site_local or ip in ipaddress.IPv6Network("64:ff9b:1::/48"):
+        if ip.is_site_local or ip in LOCAL_NAT64:
             return False
         ip = ip.ipv4_mapped or ip.sixtofour or embedded_ipv4(ip)
     return ip.is_global and not ip.is_multicast

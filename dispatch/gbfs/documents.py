@@ -37,7 +37,7 @@ class FeedName(StrEnum):
 @dataclass(frozen=True)
 class Document:
     """`name` None: no kind of feed that is read here. `made_at`: the feed's own time, if given.
-    `ttl`: how long caches may keep it."""
+    `ttl`: the time that caches may keep it."""
 
     name: FeedName | None
     made_at: datetime | None

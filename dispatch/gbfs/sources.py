@@ -14,8 +14,8 @@ ABOUT = (FeedName.SYSTEM, FeedName.REGIONS)
 @dataclass(frozen=True)
 class Found:
     """`address`: of the feed itself, even if a discovery document led to it. `document` None: the
-    feed has not changed. `about`: what the sources say of the system. `problems`: a sentence for
-    each of its documents that is listed and cannot be had."""
+    feed has not changed. `about`: documents about the system. `problems`: a sentence for each of
+    them that is listed and cannot be read."""
 
     address: str
     document: Document | None
@@ -33,7 +33,7 @@ class Found:
 
     @property
     def regions(self) -> Mapping[str, str] | None:
-        """Return the names of regions by their ids. None: they are listed and cannot be had."""
+        """Return the names of regions by their ids. None: they are listed and cannot be read."""
         if FeedName.REGIONS in self.about:
             return self.about[FeedName.REGIONS].regions
         return None if FeedName.REGIONS in self.problems else {}
@@ -51,8 +51,8 @@ def find_feed(
     """Return the feed `name`. A source is its own address or that of a discovery document.
 
     `known`: the validators of addresses that were read before. `with_system`: the system's id is
-    needed as well. `wished`: documents about the system, to be read if they can be had. `headers`:
-    for requests to the sources' own origins. BadFeed: the feed cannot be had; one line says why.
+    needed as well. `wished`: other documents about the system, read if possible. `headers`: for
+    requests to the sources' own origins. BadFeed: the feed cannot be read; one line says why.
     """
     access = Access([source for source in sources if is_address(source)], headers)
     needed = {FeedName.SYSTEM} if with_system else set()
@@ -103,8 +103,8 @@ class Search:
         return found
 
     def read_about(self, discovery: Document) -> None:
-        """Read the listed documents about the system. BadFeed: a needed one cannot be had."""
-        for name in {*self.needed, *self.wished} - self.about.keys():
+        """Read the listed documents about the system. BadFeed: a needed one cannot be read."""
+        for name in sorted({*self.needed, *self.wished} - self.about.keys()):
             address = address_in(discovery, name)
             try:
                 document = read(address, NO_VALIDATORS, self.access).document if address else None
@@ -112,8 +112,9 @@ class Search:
                 self.problems[name] = str(error)
                 if name in self.needed:
                     raise
-            else:
-                self.about.update({name: document} if document else {})
+                continue
+            if document is not None:
+                self.about[name] = document
 
 
 def read(source: str, validators: Validators, access: Access) -> Found:

@@ -13,19 +13,19 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error, InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from baywheels.database.unavailable import MISSING
+
 from ..exceptions import DatabaseUnavailable, Refusal
 
 # As if SIGPIPE had ended it, which is how other programs end here.
 READER_IS_GONE = 128 + signal.SIGPIPE
-# Undefined table, undefined column.
-NOT_MIGRATED_STATES = ("42P01", "42703")
 NOT_MIGRATED = "The database lacks tables or columns of the service. Run manage.py migrate."
 
 
 def explain(error: Refusal | Error) -> str:
     if isinstance(error, OperationalError | InterfaceError):
         return str(DatabaseUnavailable(error))
-    if getattr(error.__cause__, "sqlstate", None) in NOT_MIGRATED_STATES:
+    if getattr(error.__cause__, "sqlstate", None) in MISSING:
         return NOT_MIGRATED
     if isinstance(error, Error):
         return f"The database refuses: {' '.join(str(error).split())}"
@@ -59,7 +59,7 @@ def refuse_empty(parser: CommandParser, options: Mapping[str, Any]) -> None:
 
 
 def print_all_characters(encoding: str | None = None) -> None:
-    """Print as an escape what the encoding lacks. None: the terminal's encoding."""
+    """Escape characters that the encoding lacks. None: the terminal's encoding."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 

@@ -32,7 +32,7 @@ def add_feed_arguments(parser: CommandParser, kind: FeedKind) -> None:
 
 @dataclass(frozen=True)
 class Entered(Generic[R]):
-    """`result` None: the server has no newer feed. `found`: what was read."""
+    """`result` None: the server has no newer feed. `found`: the documents as read."""
 
     system: str
     result: R | None

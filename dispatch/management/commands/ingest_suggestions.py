@@ -57,10 +57,12 @@ def short_name_reader() -> ReadStation:
 
 
 def number_reader() -> ReadStation:
-    """Refuses numbers that no feed has listed, if UNKNOWN_STATIONS says so: by line, unlike the
-    service."""
+    """If UNKNOWN_STATIONS is "refuse", refuse numbers that no feed has listed: by line, while the
+    service would refuse the whole input."""
+    if settings.UNKNOWN_STATIONS != "refuse":
+        return whole_number
     known = set(Station.objects.values_list("pk", flat=True))
-    if settings.UNKNOWN_STATIONS != "refuse" or not known:
+    if not known:
         return whole_number
 
     def read(value: Any) -> int:

@@ -39,7 +39,7 @@ class Command(migrate.Command):
             try:
                 refuse_foreign_tables(connection)
                 super().handle(*args, **options)
-                # What a migration once made may have been removed since.
+                # Objects that a migration made may have been removed since.
                 if not is_outdated() and (damage := find_damage()):
                     raise CommandError(damage)
             finally:
