@@ -13,7 +13,7 @@ CONSOLE = "/admin"
 
 
 class ConsoleOnly(MiddlewareMixin):
-    """Passes requests of the API on: they would spend a tenth of a claim's CPU time in here."""
+    """Skips requests of the API: in here, a claim would spend a tenth of its CPU time."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         in_console = request.path_info.startswith(CONSOLE)

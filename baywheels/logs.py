@@ -15,7 +15,7 @@ LOGGERS: dict[str, dict[str, Any]] = {
     "django": {"handlers": [], "level": "INFO", "propagate": True},
 }
 
-# Facts that no format of ours or of gunicorn shows are not collected (Python's logging HOWTO,
+# Do not collect details that neither our formats nor gunicorn's show (Python's logging HOWTO,
 # "Optimization").
 logging.logThreads = logging.logMultiprocessing = False
 logging._srcfile = None

@@ -148,7 +148,7 @@ DATABASES["default"].update(
 # docs/batch-client.md. A transaction pooler hands a session, with its statements, to others.
 BATCH_STATEMENTS = yes_or_no("BATCH_STATEMENTS", True)
 PREPARE_STATEMENTS = not BEHIND_PGBOUNCER
-# What DATABASE_URL says in its query wins.
+# Parameters in the query of DATABASE_URL take precedence.
 DATABASES["default"]["OPTIONS"] = {
     "connect_timeout": 2,
     # Detect a vanished database host within 10 s.

@@ -37,7 +37,7 @@ def has_none_to_spare(error: Exception) -> bool:
 
 
 class Shortage:
-    """How long this process has been refused connections.
+    """The time since this process was first refused a connection.
 
     Shared by all threads: with a timer each, queued requests would wait for the sum of them.
     """
@@ -112,8 +112,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def run_batch(self, *statements: Statement, last: bool = False) -> list[list[Row]]:
         """Return the rows of each statement, sent together by the `BatchClient`.
 
-        `last`: the transaction ends with them, so its COMMIT travels with them. As ever, only the
-        outermost `atomic` block commits.
+        `last`: the transaction ends with them, so its COMMIT travels with them. Only the outermost
+        `atomic` block commits.
 
         They are sent one at a time if BATCH_STATEMENTS is off, or if an `execute_wrapper` is to
         see each of them. Then, outside a transaction, those before a failed one stay committed.

@@ -1,4 +1,4 @@
-"""Where a cluster keeps its files, and whose they are."""
+"""The folder of a cluster's files, and their owner."""
 
 import hashlib
 import os

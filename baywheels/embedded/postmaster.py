@@ -1,4 +1,4 @@
-"""The server process of a data folder: which one it is, and how it ends."""
+"""Finds and ends the server process of a data folder."""
 
 import os
 import re

@@ -72,7 +72,7 @@ class QueryDateTimeField(StrictDateTimeField):
 
 
 class ReportedTimeField(serializers.DateTimeField):
-    """A time by a crew's clock, as it is: without a zone, or outside of what a database stores."""
+    """A time by a crew's clock, unchecked: it may lack a zone, or be one that cannot be stored."""
 
     default_error_messages = {"format": "Must be like 2026-05-04T08:30:00Z."}
 

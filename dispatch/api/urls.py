@@ -21,7 +21,7 @@ from .views import (
 )
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-# What phones ask most often first: each path before it is tried, too.
+# The most frequent requests of phones come first: paths are tried in order.
 router.register("dispatch", DispatchViewSet, basename="dispatch")
 router.register("task", TaskViewSet)
 router.register("suggestions", SuggestionViewSet)

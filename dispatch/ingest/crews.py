@@ -56,7 +56,7 @@ def crew_row(cells: dict[str, str]) -> CrewRow:
 
 
 def value_of(name: str, text: str) -> Any:
-    """An empty cell stands for the column's default. ValueError: says what is wrong."""
+    """An empty cell means the column's default. ValueError: its message names the fault."""
     match name:
         case "capacity":
             return whole_number(text) if text else None
@@ -73,7 +73,7 @@ def value_of(name: str, text: str) -> Any:
 
 
 def row_of(crew: Crew) -> list[Any]:
-    """Its values in the order of COLUMNS, as `read_crews` reads them."""
+    """Return the values in the order of COLUMNS, as `read_crews` reads them."""
     values = {name: getattr(crew, name) for name in COLUMNS.known}
     values["areas"] = BETWEEN_AREAS.join(crew.areas)
     values["active"] = "yes" if crew.active else "no"

@@ -1,4 +1,4 @@
-"""Makes suggestions of records, or says everything that is wrong with one."""
+"""Turns records into suggestions, or names every fault of a record."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LONGEST_SHOWN = 200
 
 @dataclass(frozen=True)
 class Columns:
-    """What the header of a CSV file may name. `numbers`: the columns of numbers."""
+    """The columns that a CSV header may name. `numbers`: those of numbers."""
 
     known: list[str]
     required: list[str]

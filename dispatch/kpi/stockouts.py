@@ -1,4 +1,4 @@
-"""How often, how long and where riders found no bike or no dock. No database."""
+"""The frequency, duration and places of stockouts: no bike, or no dock. No database."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How quickly tasks are claimed and done, and how many bikes they move. No database."""
+"""Figures of the work: waits, durations and bikes moved. No database."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Decision:
-    """`code`: why it was rejected. None: it was not."""
+    """`code`: the kind of reason for a rejection. None: it is another decision."""
 
     source: str
     kind: str

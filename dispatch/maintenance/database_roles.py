@@ -128,7 +128,7 @@ def grant_to_app(database: Database, names: RoleNames) -> Iterator[Composed]:
         yield SQL("REVOKE ALL ON {} FROM {}, {}").format(table, app, ml)
         yield SQL("GRANT {} ON {} TO {}").format(rights, table, app)
     for name in database.functions:
-        # The triggers of suggestions call one of them, so jobs need it, too.
+        # The triggers of suggestions call one of them, so jobs need it as well.
         yield SQL("GRANT EXECUTE ON FUNCTION {} TO {}, {}").format(
             Identifier(SCHEMA, name), app, ml
         )

@@ -19,17 +19,17 @@ class Language(models.TextChoices):
     SPANISH = "es", "Español"
 
 
-# last_seen_at is at most this old while a crew keeps asking: a write for each request costs more.
-SIGHT_PRECISION = timedelta(seconds=30)
-SIGHT_IS_OLD = Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=Now() - SIGHT_PRECISION)
-# What a crew itself does to a task.
+# While a crew keeps asking, last_seen_at lags by at most this: a write each time would cost more.
+LAST_SEEN_PRECISION = timedelta(seconds=30)
+LAST_SEEN_IS_OLD = Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=Now() - LAST_SEEN_PRECISION)
+# Events that a crew itself causes.
 SIGNS_OF_LIFE = [
     EventKind.CLAIMED,
     EventKind.EXTENDED,
     EventKind.COMPLETED,
     EventKind.LATE_REPORT,
 ]
-# A crew's newest tasks, in which its last sign of life is looked for.
+# The last sign of life is looked up in this many of a crew's newest tasks.
 NEWEST_TASKS = 10
 
 
@@ -41,13 +41,13 @@ class CrewQuerySet(models.QuerySet["Crew"]):
         """Crews of this area, and those that work everywhere."""
         return self.filter(Q(areas=[]) | Q(areas__contains=[area]))
 
-    def with_age_of_sight(self) -> "CrewQuerySet":
-        """Add `sight_is_old`: True if the next sign of life must update last_seen_at."""
-        columns = {"sight_is_old": ExpressionWrapper(SIGHT_IS_OLD, models.BooleanField())}
+    def with_age_of_last_seen(self) -> "CrewQuerySet":
+        """Add `last_seen_is_old`: True if the next sign of life must update last_seen_at."""
+        columns = {"last_seen_is_old": ExpressionWrapper(LAST_SEEN_IS_OLD, models.BooleanField())}
         return self.annotate(**columns)
 
     def with_last_seen(self) -> "CrewQuerySet":
-        """Add `seen_at`: its last empty claim, request with a token or work on a task."""
+        """Add `seen_at`: the last empty claim, request with a token or work on a task."""
         crew = OuterRef("worker_id")
         tokens = ApiToken.objects.filter(worker_id=crew).values("worker_id")
         tasks = Task.objects.filter(worker_id=OuterRef(crew)).order_by("-id").values("pk")
@@ -68,9 +68,9 @@ class CrewQuerySet(models.QuerySet["Crew"]):
 class Crew(models.Model):
     """A crew on the roster: a van with its people.
 
-    `worker_id` is the name that it claims with. Other names may claim, too: the roster only adds
-    what is known about a crew, and limits what it gets.
-    `capacity`: bikes that the van takes. None: unknown. `areas`: where it works. Empty: everywhere.
+    `worker_id`: the name that it claims with. Crews that are not on the roster may claim, too: the
+    roster only describes a crew and limits its tasks.
+    `capacity`: bikes that fit the van. None: unknown. `areas`: None named: it works everywhere.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -120,11 +120,11 @@ class Crew(models.Model):
         db_default="",
         validators=[ProhibitNullCharactersValidator()],
     )
-    # The last claim that found no task. `with_last_seen` knows all signs of life.
+    # The last claim that found no task. `with_last_seen` covers all signs of life.
     last_seen_at = models.DateTimeField(null=True, editable=False)
 
-    # Only on rows that were read `with_age_of_sight()` or `with_last_seen()`.
-    sight_is_old = False
+    # Only on rows that were read `with_age_of_last_seen()` or `with_last_seen()`.
+    last_seen_is_old = False
     seen_at: datetime | None
 
     objects = CrewQuerySet.as_manager()

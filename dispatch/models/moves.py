@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 PRIORITY_MIN, PRIORITY_MAX = -100, 100
-# Characters of a reason or note, of the name of a job, and of that of a crew.
+# The most characters of a reason or note, a job's name, and a crew's name.
 TEXT_LENGTH, SOURCE_LENGTH, WORKER_ID_LENGTH = 2000, 100, 200
 # The largest value of an integer column.
 INT4_MAX = 2_147_483_647
@@ -23,9 +23,9 @@ def is_a_date(field: str) -> Q:
 
 
 def no_creation_in_the_future() -> pgtrigger.Trigger:
-    """A row that is created in the future, by a writer's clock or zone, is created now.
+    """Set a creation time in the future, from a wrong clock or time zone, to now.
 
-    Otherwise younger rows of its priority would go first for hours.
+    Otherwise younger rows of the same priority would go first for hours.
     """
     return pgtrigger.Trigger(
         name="created_by_now",
@@ -74,7 +74,7 @@ class Move(models.Model):
     now: datetime
     # False if the service that returned this row did not change it.
     changed = True
-    # What the caller of that service should know about the change.
+    # Sentences about the change for that service's caller.
     warnings: Sequence[str] = ()
 
     class Meta:

@@ -58,7 +58,7 @@ class TaskQuerySet(MoveQuerySet["Task"]):
         return self.order_by("-priority", "created_at", "id")
 
     def order_of_area(self) -> "TaskQuerySet":
-        """`dispatch_order` for the tasks of one area, in the form that their index has."""
+        """`dispatch_order` for the tasks of one area, written as in their index."""
         return self.order_by(NEGATIVE_PRIORITY, "created_at", "id")
 
     def next_in_queue(self) -> "TaskQuerySet":
@@ -70,7 +70,7 @@ class TaskQuerySet(MoveQuerySet["Task"]):
         return queue.select_for_update(skip_locked=True, no_key=True)[:1]
 
 
-# The changes that a task may undergo. Ended tasks are in none of them, so they never change.
+# The allowed changes. None begins at an ended status, so ended tasks never change.
 STATUS_EDGES: list[tuple[str, str]] = [
     (TaskStatus.READY, TaskStatus.READY),
     (TaskStatus.READY, TaskStatus.ASSIGNED),
@@ -83,7 +83,7 @@ STATUS_EDGES: list[tuple[str, str]] = [
 
 
 def no_edge(edges: list[tuple[str, str]]) -> pgtrigger.Condition:
-    """A change that is not among `edges`. As a trigger's condition, it costs the others no call."""
+    """True for a change that is not among `edges`. Allowed changes cost no call of the trigger."""
     allowed = ",".join(f"{former}:{new}" for former, new in edges)
     return pgtrigger.Condition(f"concat(OLD.status, ':', NEW.status) <> ALL ('{{{allowed}}}')")
 
@@ -92,8 +92,8 @@ def how_many_set(*fields: str) -> models.Func:
     return models.Func(*fields, function="num_nonnulls", output_field=models.IntegerField())
 
 
-# PostgreSQL parses the constraints of a table again for each statement that writes to it, which was
-# a quarter of a claim's work. Hence one short table, and not a condition for each field.
+# PostgreSQL parses a table's constraints again for each statement that writes to it, which took a
+# quarter of a claim's time. Hence one short list instead of a condition for each field.
 STATE = models.Func(
     models.Value(" "),
     "status",

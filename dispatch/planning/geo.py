@@ -1,4 +1,4 @@
-"""Where things are, how far apart, and which form an area. Distances are in kilometres."""
+"""Positions, distances in kilometres, and areas of near points."""
 
 import math
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""How many bikes a station can still give, and how many it can take."""
+"""The bikes that a station can still give, and those that it can take."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -62,7 +62,7 @@ class StationCapacity:
 
 
 def feasible_qty(qty: int, source: StationCapacity, target: StationCapacity) -> int:
-    """How many of `qty` bikes both stations have room for; an unknown count sets no limit."""
+    """Return how many of `qty` bikes both stations have room for; unknown counts set no limit."""
     limits = (source.available_bikes, target.available_docks)
     return min([qty, *(limit for limit in limits if limit is not None)])
 

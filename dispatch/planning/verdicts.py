@@ -1,4 +1,4 @@
-"""The guard's verdict on a move: what its approver should know, and what forbids it. Pure."""
+"""The guard's verdict on a move: warnings for its approver, and reasons to refuse it. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from .inventory import StationCapacity, caveats, feasible_qty, shortfalls
 
 @dataclass(frozen=True)
 class Limits:
-    """What a move should keep to. `van_capacity` 0: any number of bikes."""
+    """The limits of a move without warnings. `van_capacity` 0: any number of bikes."""
 
     max_km: float
     van_capacity: int
@@ -21,8 +21,8 @@ class Limits:
 class Verdict:
     """Sentences for the approver. Without any, nothing is known against the move.
 
-    `feasible_qty`: how many of the bikes both stations have room for. `shortfalls`: why not all.
-    `strangers`: stations that are not in the feed. `concerns`: everything else.
+    `feasible_qty`: the bikes that both stations have room for. `shortfalls`: why it is not all.
+    `strangers`: about stations that are not in the feed. `concerns`: everything else.
     """
 
     feasible_qty: int
@@ -35,7 +35,7 @@ class Verdict:
         return [*self.concerns, *self.strangers, *self.shortfalls]
 
     def refusal(self, *, fit: bool, strict: bool) -> str:
-        """Return why the move cannot be approved; empty: it can.
+        """Return the reasons why the move cannot be approved. Empty: it can.
 
         `fit`: only as many bikes as fit. `strict`: INVENTORY_GUARD is "refuse".
         """

@@ -24,9 +24,9 @@ class Decision:
 
 @dataclass
 class ApprovalContext:
-    """What bears on new tasks, including the approvals made earlier in the same batch.
+    """The state that new tasks are checked against, with the approvals earlier in the same batch.
 
-    `guard`: "off", "warn" or "refuse". `limits`: what moves should keep to.
+    `guard`: "off", "warn" or "refuse". `limits`: moves beyond them get a warning.
     `capacities`: of every station of the moves.
     `carriers`: for a pair of stations (from, to), the tasks and suggestions that already make the
     move.
@@ -52,7 +52,7 @@ class ApprovalContext:
         return verdict
 
     def rivals(self, move: Move) -> list[str]:
-        """The batch's approvals that take bikes from the same station or docks of the same one."""
+        """Earlier approvals of the batch that compete for the same bikes or the same docks."""
         return [
             str(each.pk)
             for each in self.approved
@@ -90,7 +90,7 @@ def evaluate(context: ApprovalContext, suggestion: Suggestion, *, fit: bool) -> 
 
 
 def warnings_about(context: ApprovalContext, move: Move) -> list[str]:
-    """What the author of a new task should know."""
+    """Warnings for the author of a new task."""
     guarded = context.guard != "off"
     return [*same_moves(context, move), *(context.judge(move).warnings if guarded else [])]
 

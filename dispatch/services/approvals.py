@@ -1,4 +1,4 @@
-"""How a move becomes a task: from suggestions, or written by a dispatcher."""
+"""Turn moves into tasks: approved suggestions, and moves that a dispatcher wrote."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -156,9 +156,9 @@ def write(decisions: Collection[Decision], actor: str) -> dict[int, Approval | R
 
 @transaction.atomic
 def create_task(task: Task, *, actor: str) -> Approval:
-    """Save a ready task that a dispatcher wrote, without a suggestion. UnknownStations: they are
-    refused.
+    """Save a ready task that a dispatcher wrote, without a suggestion.
 
+    UnknownStations: no feed has listed one of its stations, and UNKNOWN_STATIONS is "refuse".
     The guard warns but never refuses here: the dispatcher means it. Not durable, because the
     console's form has a transaction of its own. Its locks are exclusive from the beginning: it
     cannot start that transaction over.

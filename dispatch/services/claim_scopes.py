@@ -1,7 +1,7 @@
-"""Which ready tasks a crew may take: all of them, unless the roster or the claim says otherwise.
+"""The ready tasks that a crew may take: all, unless the roster or the claim limits them.
 
-Each scope is a statement of its own, so that an index serves each. It checks itself that it is the
-crew's, so a claim need not read the roster before.
+Each scope is a statement of its own, so that an index serves it. The statement also checks that the
+scope is the crew's, so a claim need not read the roster first.
 """
 
 import re
@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from ..exceptions import Conflict
 from ..models import Crew, Task
-from ..models.crews import SIGHT_IS_OLD
+from ..models.crews import LAST_SEEN_IS_OLD
 from ..models.tasks import TaskQuerySet
 
 # A van whose capacity is unknown takes any number.
@@ -76,7 +76,7 @@ class Scope(Enum):
 
 
 ONE = {Scope.ONE_AREA, Scope.NAMED_AREA}
-# What served each crew of the roster last. Another process may know better, so it is a guess.
+# The scope of the last task of each crew on the roster. A guess: the roster may have changed.
 served: dict[str, Scope] = {}
 
 
@@ -90,13 +90,13 @@ def scope_of(worker_id: str, area: str | None) -> Scope:
     Conflict: the crew is not active, or does not work in `area`.
     """
     crews = Crew.objects.filter(worker_id=worker_id)
-    crew = crews.with_age_of_sight().first() or Crew()
+    crew = crews.with_age_of_last_seen().first() or Crew()
     if not crew.active:
         raise Conflict(f"Crew {worker_id} is not active.")
     if area is not None and crew.areas and area not in crew.areas:
         raise Conflict(f"Crew {worker_id} does not work in {area}.")
-    if crew.sight_is_old:
-        crews.filter(SIGHT_IS_OLD).update(last_seen_at=Now())
+    if crew.last_seen_is_old:
+        crews.filter(LAST_SEEN_IS_OLD).update(last_seen_at=Now())
     if area is not None:
         return Scope.NAMED_AREA
     if crew.areas:
@@ -105,7 +105,7 @@ def scope_of(worker_id: str, area: str | None) -> Scope:
 
 
 def note_served(worker_id: str, scope: Scope) -> None:
-    """Only crews of the roster are noted, so there are few."""
+    """Remember only crews on the roster, so there are few."""
     if scope is Scope.EVERYTHING:
         served.pop(worker_id, None)
     elif scope is not Scope.NAMED_AREA:

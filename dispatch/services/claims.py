@@ -34,7 +34,7 @@ ASSIGN = """
     SELECT {columns} FROM assigned
 """
 LOCKED_TASK = "SELECT %s::bigint AS id, %s::timestamptz AS now"
-# What a release writes. The attempt stays: it counts the claims.
+# The columns that a release sets. The attempt stays: it counts the claims.
 UNASSIGNED: dict[str, Any] = {
     "status": TaskStatus.READY,
     "worker_id": None,
@@ -104,10 +104,10 @@ def oldest_task_at_limit(worker_id: str) -> Task | None:
 
 
 def claim_head_of_queue(worker_id: str, area: str | None, actor: str, *, last: bool) -> Task | None:
-    """`last`: a COMMIT that travels with the claim saves a tenth of its time.
+    """`last`: send the COMMIT with the claim, which saves a tenth of its time.
 
-    If the guess at the crew's scope was wrong, that has changed nothing, so another transaction may
-    follow. Only a lock on the crew must be kept until the end.
+    A wrong guess at the crew's scope changes nothing, so the second try may be a transaction of its
+    own. TASKS_PER_WORKER rules this out: it holds a lock on the crew until the end.
     """
     claim = partial(claim_in_scope, worker_id, area, actor, last and not settings.TASKS_PER_WORKER)
     guess = likely_scope(worker_id, area)
@@ -153,7 +153,7 @@ def assigning(
 
 
 def lease() -> timedelta | None:
-    """How long a claim holds. None: for ever."""
+    """The duration of a claim. None: unlimited."""
     return timedelta(minutes=settings.TASK_LEASE_MINUTES) or None
 
 

@@ -1,4 +1,4 @@
-"""Change the roster by a list of crews: all of them or none."""
+"""Import crews into the roster, all or none."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ FIELDS = ["name", "capacity", "areas", "language", "active", "note"]
 
 @dataclass(frozen=True)
 class CrewRow:
-    """`values`: its new values by field. Fields that are not named stay as they are."""
+    """`values`: new values by field. Other fields stay as they are."""
 
     worker_id: str
     values: dict[str, Any]
@@ -32,7 +32,7 @@ class RosterChange:
     unchanged: int = 0
 
     def add(self, crew: Crew, values: dict[str, Any]) -> None:
-        """Set the values, and note what that changes."""
+        """Set the values, and count the crew as added, changed or unchanged."""
         former = {name: getattr(crew, name) for name in values}
         for name, value in values.items():
             setattr(crew, name, value)
@@ -60,7 +60,7 @@ def import_crews(rows: Sequence[CrewRow], *, user_id: int | None) -> RosterChang
     Refusal: names every invalid row; nothing was changed.
     """
     lock_roster()
-    # A query cannot name others, such as one with a NUL; their faults are reported below.
+    # Other ids, such as one with a NUL, would break the query; they are reported below.
     ids = [row.worker_id for row in rows if is_printable(row.worker_id)]
     crews = Crew.objects.in_bulk(ids, field_name="worker_id")
     areas = Station.objects.areas()
@@ -83,7 +83,7 @@ def import_crews(rows: Sequence[CrewRow], *, user_id: int | None) -> RosterChang
 
 
 def faults_of(crew: Crew, known_areas: set[str] | None) -> Iterator[str]:
-    """`known_areas`: None: any area may be named."""
+    """`known_areas` None: any area may be named."""
     try:
         crew.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Counts moves that will hardly be of use: expired ones, and those of unknown stations."""
+"""Counts moves of little use: expired ones, and those that name unknown stations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ DOUBTS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Doubts:
-    """Counts of moves that were entered although they are of little use.
+    """Counts of moves of little use. They are entered, unless UNKNOWN_STATIONS is "refuse".
 
     `expired`: moves whose expiry has passed. `unknown_stations`: stations that moves name and no
     feed has listed; 0 if there are no stations at all. `unknown_station_ids`: the first of them.
@@ -58,7 +58,7 @@ class Doubts:
         return f"Stations that no feed has listed: {self.unknown_stations:,} ({shown}{more})."
 
     def refuse_unknown_stations(self) -> None:
-        """UnknownStations: there are some, and UNKNOWN_STATIONS is "refuse"."""
+        """Raise UnknownStations if there are any and UNKNOWN_STATIONS is "refuse"."""
         if self.unknown_stations and settings.UNKNOWN_STATIONS == "refuse":
             raise UnknownStations(f"Nothing was entered. {self.about_stations()}")
 
@@ -69,7 +69,7 @@ def doubts_statement(moves: str) -> str:
 
 
 def doubts_from(rows: Sequence[Sequence[Any]]) -> Doubts:
-    """Return the doubts of the statement's only row."""
+    """Return the doubts from the only row of a `doubts_statement`."""
     [(expired, unknown_stations, ids)] = rows
     return Doubts(expired=expired, unknown_stations=unknown_stations, unknown_station_ids=ids)
 

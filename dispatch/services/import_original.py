@@ -61,7 +61,7 @@ def import_original(original: Original, *, skip_bad: bool = False) -> Imported:
 
 @transaction.atomic(durable=True)
 def lift_sequence(table: str, highest: int) -> None:
-    """From now on no new row gets an id up to `highest`, which one of the import may have."""
+    """Keep new rows from getting an id up to `highest`: imported rows may have it."""
     with connection.cursor() as cursor:
         cursor.execute(LIFT, [table, min(highest, LARGEST_ID)])
 

@@ -31,7 +31,7 @@ def lock_source(source: str) -> None:
 def lock_task(task_id: int) -> Task:
     """Lock and return the task, with the database's clock in `task.now`.
 
-    If that clock was set back, the present is the time of the claim: nothing ends before it began.
+    If that clock was set back, `now` is the time of the claim: no task ends before it began.
     """
     [rows] = run((lock_statement(), [task_id]))
     if not rows:

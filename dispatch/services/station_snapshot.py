@@ -1,4 +1,4 @@
-"""The state of all stations at one moment: what a plan of moves starts from."""
+"""The state of all stations at one moment, from which moves are planned."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from .guard import capacities_of
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`stations`: those with a recent status and known docks. `unknown`: how many others the feeds
-    have.
+    """`stations`: those with a recent status and known docks. `unknown`: the number of
+    others in the feeds.
 
     `open`: moves of open tasks and of other sources' suggestions. `own`: the planner's own ones.
     """

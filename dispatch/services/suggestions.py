@@ -76,8 +76,7 @@ def describe_undo(undo: TaskEvent) -> str:
 def reject_suggestion(
     suggestion_id: int, *, actor: str, reason: str = "", code: str = RejectionCode.OTHER
 ) -> TaskEvent:
-    """Remove a suggestion. The event keeps it, the code and the reason: for the job that proposed
-    it, and for an undo.
+    """Remove a suggestion. The event keeps it for the job that proposed it, and for an undo.
 
     Without a `reason`, the code's label is the reason. Refusal: "other" without a reason.
     """
@@ -120,8 +119,9 @@ def prioritize_suggestion(
 
 @transaction.atomic
 def create_suggestion(suggestion: Suggestion, *, actor: str) -> Suggestion:
-    """Save a suggestion that a dispatcher wrote. UnknownStations: they are refused.
+    """Save a suggestion that a dispatcher wrote.
 
+    UnknownStations: no feed has listed one of its stations, and UNKNOWN_STATIONS is "refuse".
     Not durable, because the console's form has a transaction of its own.
     """
     doubts = doubts_about(suggestion)

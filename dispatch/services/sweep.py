@@ -1,6 +1,4 @@
-"""Release expired leases, raise waiting tasks, and remove what has expired or is old.
-
-Removed are suggestions, idempotency keys and ended sessions.
+"""Release expired leases, raise waiting tasks, and remove expired suggestions, keys and sessions.
 
 Each batch is a transaction of its own and skips rows that others have locked. Any number of sweeps
 can run at once, and a killed sweep leaves only whole batches behind.
@@ -61,7 +59,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
 
 @transaction.atomic(durable=True)
 def update_areas() -> None:
-    """A task that was created while a sync changed its area may have the former one."""
+    """Correct the areas of tasks that were created while a sync changed them."""
     update_areas_of_open_tasks()
 
 
@@ -80,7 +78,7 @@ def release_expired_tasks(*, actor: str, limit: int = BATCH) -> int:
 
 @transaction.atomic(durable=True)
 def raise_waiting_tasks(*, actor: str, limit: int = AGEING_BATCH) -> int:
-    """Raise tasks that have waited for TASK_AGEING_MINUTES: by one step each time."""
+    """Raise tasks that have waited for TASK_AGEING_MINUTES by one step."""
     if not settings.TASK_AGEING_MINUTES:
         return 0
     # Without the lock, another sweep that began before this one commits would raise them too.

@@ -38,7 +38,7 @@ def complete_task(
 
     `attempt` None: any. Conflict: the task is not assigned, or not to the reporting worker, or it
     has been claimed again since `attempt`. If that worker held it before, an event keeps the
-    report: bikes were moved. The returned task's `warnings` say what is odd about the report.
+    report: bikes were moved. The returned task's `warnings` name the oddities of the report.
     """
     with transaction.atomic(durable=True):
         task = lock_task(task_id)
@@ -85,7 +85,7 @@ def most_bikes(task: Task) -> int:
 
 @dataclass(frozen=True)
 class ReportedCount:
-    """`qty`: the bikes to count, None: all. `said`: what was reported, if that is another count."""
+    """`qty`: the bikes to count. None: all. `said`: the count as reported, if it differs."""
 
     qty: int | None = None
     said: int | None = None
@@ -93,10 +93,10 @@ class ReportedCount:
 
 
 def believe_count(said: int | None, task: Task) -> ReportedCount:
-    """A count above a van's load is taken for that load.
+    """Cap a count at a van's load.
 
-    A mistyped count must not empty or fill a station for the guard, and a crew must be able to
-    finish its task all the same.
+    A mistyped count must not empty or fill a station for the guard, nor keep a crew from finishing
+    its task.
     """
     if said is None or said <= task.qty:
         return ReportedCount(said)
@@ -109,8 +109,8 @@ def believe_count(said: int | None, task: Task) -> ReportedCount:
 
 @dataclass(frozen=True)
 class ReportedTime:
-    """`at`: the time to believe, None: no other than the server's. `said`: what was reported, if
-    that is another time."""
+    """`at`: the time to record. None: only the server's. `said`: the time as reported, if it
+    differs."""
 
     at: datetime | None = None
     said: str | None = None
@@ -118,10 +118,10 @@ class ReportedTime:
 
 
 def believe_time(said: datetime | None, claimed_at: datetime | None, now: datetime) -> ReportedTime:
-    """Clocks of phones are wrong. A crew must be able to finish its task all the same.
+    """Correct or discard a wrong time: it must not keep a crew from finishing its task.
 
-    A time up to COMPLETION_GRACE_MINUTES outside of the claim is taken for its nearest end.
-    Another one, or one without a zone, is not believed. `claimed_at` None: unknown.
+    A time up to COMPLETION_GRACE_MINUTES before the claim or after now becomes that of the claim or
+    now. A time further off, or without a zone, is discarded. `claimed_at` None: unknown.
     """
     if said is None:
         return ReportedTime()

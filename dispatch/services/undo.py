@@ -18,7 +18,7 @@ from .stations.feeds import database_now
 from .suggestions import describe_undo, lock_suggestion
 
 UNDO_SECONDS = 60
-# Decisions that earlier versions recorded do not keep what an undo restores.
+# Decisions recorded by earlier versions lack the values that an undo restores.
 KEEPS_PROPOSAL = {"details__has_key": "suggested_at"}
 CLAIMS = [EventKind.CLAIMED, EventKind.REASSIGNED]
 
@@ -43,9 +43,10 @@ def undo_approval(task_id: int, *, actor: str) -> Suggestion:
 
 @transaction.atomic(durable=True)
 def undo_rejection(suggestion_id: int, *, actor: str) -> Suggestion:
-    """Restore a suggestion. Conflict: it was rejected more than UNDO_SECONDS ago, or is restored.
+    """Restore a suggestion.
 
-    NotFound says what else was decided on it.
+    Conflict: it was rejected more than UNDO_SECONDS ago, or was restored already. NotFound: another
+    decision was made on it, and the message names it.
     """
     rejection = find_event(EventKind.REJECTED, suggestion_id=suggestion_id, **KEEPS_PROPOSAL)
     if rejection is None:
@@ -170,8 +171,8 @@ def restore(suggestion: Suggestion, decision: TaskEvent, actor: str) -> Suggesti
 
 
 def keep_priority(suggestion: Suggestion, decision: TaskEvent, actor: str) -> None:
-    """Record a priority that a dispatcher has set for the new id, too: a job's refresh looks for
-    this event before it changes a priority."""
+    """Record a dispatcher's priority under the new id, too: a job's refresh looks for this event
+    before it changes a priority."""
     set_by_hand = find_event(EventKind.PRIORITIZED, suggestion_id=decision.suggestion_id)
     if set_by_hand is not None:
         record_suggestion(

@@ -58,7 +58,7 @@ class ClaimSerializer(serializers.Serializer[None]):
         default=None,
         max_length=AREA_LENGTH,
         help_text="Only tasks whose source lies in this area. A crew on the roster may name one of "
-        "its own areas; without it, it gets tasks of all of them.",
+        "its own areas; without `area`, it gets tasks in all of them.",
     )
 
     def validate_area(self, area: str | None) -> str | None:
@@ -175,7 +175,7 @@ class RejectSerializer(serializers.Serializer[None]):
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        """A code stands for a reason: an empty one counts as omitted."""
+        """With a code, an empty reason counts as omitted."""
         if isinstance(data, Mapping) and data.get("code") in STANDARD_REJECTIONS:
             data = {n: v for n, v in data.items() if n != "reason" or v not in (None, "")}
         return super().to_internal_value(data)

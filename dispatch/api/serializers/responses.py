@@ -84,7 +84,7 @@ class TaskInFullSerializer(RowSerializer[Task]):
 
 
 class EventSerializer(RowSerializer[TaskEvent]):
-    """One entry of the history: what happened, when, and by whom."""
+    """One entry of the history: an event, its time and its actor."""
 
     details = serializers.DictField(
         read_only=True, help_text="More about the event; the keys depend on `kind`."

@@ -1,4 +1,4 @@
-"""When people ride, and between which stations."""
+"""The demand for rides, by hour and pair of stations."""
 
 from collections.abc import Sequence
 from itertools import accumulate

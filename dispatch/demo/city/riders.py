@@ -105,7 +105,7 @@ class City:
         heapq.heappush(self.riding, (self.minute + minutes, end))
 
     def movable(self, source: int, target: int, qty: int) -> int:
-        """How many of `qty` bikes a van can move now. Stations outside the city have no limit."""
+        """Return how many of `qty` bikes a van can move now. Other cities set no limit."""
         bikes = self.bikes[self.index[source]] if source in self.index else qty
         docks = self.docks(self.index[target]) if target in self.index else qty
         return min(qty, bikes, docks)

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Invariant:
-    """`meaning`: for an operator, if `sql` finds rows."""
+    """`sql` returns the violations. `meaning`: their meaning for an operator."""
 
     name: str
     meaning: str

@@ -63,7 +63,7 @@ def note_read(
     made_at: datetime | None,
     trouble: str = "",
 ) -> None:
-    """Record a good reading. `trouble`: what is wrong with its content, although it was entered."""
+    """Record a good reading. `trouble`: a fault of its content, which was entered all the same."""
     StationFeed.objects.update_or_create(
         system=system,
         kind=kind,
