@@ -1,4 +1,4 @@
-"""What crews of the roster get: tasks in their areas that fit into their vans, in order."""
+"""Claims of crews on the roster: tasks in their areas that fit into their vans, in order."""
 
 import pytest
 from django.db import connection
@@ -148,7 +148,7 @@ def test_limit_of_tasks_holds_for_crews_of_an_area(settings):
 @pytest.mark.parametrize("scope", Scope)
 @pytest.mark.usefixtures("stations")
 def test_statement_of_a_scope_that_is_not_the_crews_takes_and_locks_nothing(scope):
-    """Otherwise a wrong guess would hide tasks from other crews for a moment."""
+    # A lock would hide tasks from other crews for a moment.
     tasks_from(1, 2, 3)
     CrewFactory(worker_id="van-1", active=False)
 
@@ -192,15 +192,16 @@ def test_each_scope_reads_its_head_from_an_index(scope, crew, index):
 
 def test_areas_of_open_tasks_follow_their_stations():
     StationFactory(id=1, area="Old")
-    ready, done = TaskFactory(from_station_id=1), TaskFactory(from_station_id=1, completed=True)
+    states = ({}, {"assigned": True}, {"completed": True})
+    tasks = [TaskFactory(from_station_id=1, **state) for state in states]
     with connection.cursor() as cursor:
         cursor.execute("UPDATE stations SET area = 'New'")
 
     services.sweep(actor="sweep")
 
-    ready.refresh_from_db()
-    done.refresh_from_db()
-    assert (ready.area, done.area) == ("New", "Old")
+    for task in tasks:
+        task.refresh_from_db()
+    assert [task.area for task in tasks] == ["New", "New", "Old"]
 
 
 moves = st.tuples(st.sampled_from([1, 2, 3, 99]), st.integers(1, 12), st.integers(-1, 1))
