@@ -1,6 +1,6 @@
-"""Who may do what, at every door: each role, each endpoint, each console page, button and action.
+"""Access of each role to each endpoint, console page, button and action.
 
-A door without an entry here fails the test.
+An endpoint or page without an entry here fails a test.
 """
 
 import re

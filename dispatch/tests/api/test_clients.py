@@ -175,7 +175,7 @@ LISTED = ["https://dashboard.example.org", "capacitor://localhost"]
 
 @pytest.fixture
 def listed_origins(settings):
-    """As settings.py does with CORS_ALLOWED_ORIGINS."""
+    """Set CORS up as settings.py does with CORS_ALLOWED_ORIGINS."""
     settings.CORS_ALLOWED_ORIGINS = LISTED
     settings.MIDDLEWARE = ["corsheaders.middleware.CorsMiddleware", *settings.MIDDLEWARE]
 

@@ -27,6 +27,7 @@ from dispatch.overview.station_views import StationViews
 
 from ..support.cities import city, station
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+from ..support.pages import words
 
 pytestmark = pytest.mark.django_db
 
@@ -37,10 +38,6 @@ MINUTE = timedelta(minutes=1)
 
 def parts(client):
     return client.get(STATE).json()["parts"]
-
-
-def words(markup):
-    return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"</?bdi>", "", markup)).split())
 
 
 def row(markup, key):

@@ -11,7 +11,8 @@ from dispatch.models import Crew
 from dispatch.overview.roster import Roster, read_roster
 
 from ..support.factories import CrewFactory, StationFactory, TaskFactory
-from .test_board import BOARD, parts, words
+from ..support.pages import words
+from .test_board import BOARD, parts
 
 pytestmark = pytest.mark.django_db
 

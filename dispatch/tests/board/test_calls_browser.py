@@ -99,7 +99,7 @@ def test_only_new_causes_make_a_sound_and_a_notification(board):
     assert board.evaluate("[window.shown.length, window.notes]") == [1, 4]
 
 
-def test_refused_notifications_are_said_and_switched_off(board):
+def test_refused_notifications_are_reported_and_switched_off(board):
     board.evaluate("window.permission = 'denied'")
     board.locator("#open-settings").click()
     # Not check(), which insists that the box stays checked.

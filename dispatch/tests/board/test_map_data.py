@@ -1,4 +1,4 @@
-"""What the server tells the map: places, which browsers cache, and the present states."""
+"""Map data: station places, which browsers cache, and their present states."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Streets from a tile server: which hosts the board then talks to, and what they learn."""
+"""Streets from a tile server: the requests that reach it, and the policy that allows them."""
 
 from base64 import b64decode
 

@@ -1,4 +1,4 @@
-"""What a row says of its move: distance, areas, effect, outages, and the guard's verdict."""
+"""The text of a row: distance, areas, effect, outages and the guard's verdict."""
 
 from datetime import timedelta
 
@@ -9,7 +9,8 @@ from dispatch.models import Station, StationOutage
 
 from ..support.cities import station
 from ..support.factories import SuggestionFactory, TaskFactory
-from .test_board import parts, row, words
+from ..support.pages import words
+from .test_board import parts, row
 
 pytestmark = pytest.mark.django_db
 SOURCE, TARGET = 100, 200

@@ -79,7 +79,6 @@ def test_faulty_values_are_refused_beside_their_field(dispatcher, field, value):
 
     answer = dispatcher.post(f"{ROSTER}add/", {**FORM, field: value})
 
-    assert list(answer.context["errors"].data)
     assert field in answer.context["adminform"].form.errors
     assert Crew.objects.count() == 1
 

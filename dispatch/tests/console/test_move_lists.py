@@ -14,6 +14,7 @@ from dispatch.models import Station, Suggestion, Task
 
 from ..support.cities import station
 from ..support.factories import StationStatusFactory, SuggestionFactory, TaskFactory
+from ..support.pages import words
 
 pytestmark = pytest.mark.django_db
 
@@ -38,10 +39,6 @@ def html(client, url):
     answer = client.get(url)
     assert answer.status_code == 200
     return answer.content.decode()
-
-
-def words(markup):
-    return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
 
 
 def buttons(markup):

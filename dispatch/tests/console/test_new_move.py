@@ -11,6 +11,7 @@ from dispatch.models import Station, Suggestion, Task
 
 from ..support.cities import station
 from ..support.factories import StationFactory, TaskFactory, UserFactory
+from ..support.pages import words
 
 pytestmark = pytest.mark.django_db
 
@@ -170,7 +171,7 @@ def verdict(client, **fields):
     query = {"from_station_id": "SF-A1", "to_station_id": "Old Market #58", "qty": "4", **fields}
     answer = client.get(VERDICT, query)
     assert answer.status_code == 200
-    return " ".join(re.sub(r"<[^>]*>", " ", answer.content.decode()).split())
+    return words(answer.content.decode())
 
 
 def test_verdict_shows_fills_areas_distance_and_the_guards_sentences(dispatcher, stations):

@@ -1,4 +1,4 @@
-"""What docker-compose.yml promises, as far as it can be seen without Docker."""
+"""The promises of docker-compose.yml that can be checked without Docker."""
 
 import os
 import re

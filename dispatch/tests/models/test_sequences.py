@@ -39,7 +39,7 @@ def set_back(*tables):
 
 
 def without_triggers(statement, *parameters):
-    """As an apply worker of logical replication writes rows."""
+    """Write rows as an apply worker of logical replication does."""
     run("SET LOCAL session_replication_role = replica")
     run(statement, *parameters)
     run("SET LOCAL session_replication_role = DEFAULT")
@@ -228,8 +228,8 @@ def test_a_suggestion_sequence_behind_the_tasks_is_found():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_writers_of_ids_lift_a_sequence_one_at_a_time():
-    """Otherwise the slower of two could set it back below the other's ids."""
+def test_writers_of_ids_raise_a_sequence_one_at_a_time():
+    # At the same time, the slower of the two could set it back below the other's ids.
     last = last_id("suggestions")
     with background() as start:
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""How many bikes fit, and the sentences about it."""
+"""The number of bikes that fit, and the sentences about it."""
 
 import pytest
 

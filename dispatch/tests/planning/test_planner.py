@@ -267,7 +267,7 @@ def test_no_plan_overfills_or_empties_a_station(stations, rules):
 
 
 def out(stations: list[StationState], moves: list[PlannedMove]) -> int:
-    """How many stations are empty or full after the moves."""
+    """Count the stations that are empty or full after the moves."""
     change = defaultdict(int)
     for move in moves:
         change[move.from_station_id] -= move.qty

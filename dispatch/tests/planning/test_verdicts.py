@@ -1,4 +1,4 @@
-"""What the approver of a move is warned of, and what forbids it."""
+"""Warnings for the approver of a move, and reasons to refuse it."""
 
 from dataclasses import replace
 

@@ -26,7 +26,7 @@ A, B, C = 1, 2, 3
 
 
 def record_count(station_id):
-    """What a poll commits about a station, in one statement."""
+    """Store a station's count in one statement, as a poll does."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO station_status (station_id, bikes, docks, as_of)"

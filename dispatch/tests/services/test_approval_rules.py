@@ -1,4 +1,4 @@
-"""Which suggestions become tasks, for how many bikes, and with which warnings. No database."""
+"""Decisions on suggestions: approved or refused, number of bikes, warnings. No database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

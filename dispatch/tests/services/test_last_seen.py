@@ -1,4 +1,4 @@
-"""When each crew of the roster last gave a sign of life."""
+"""The time when each crew of the roster was last seen."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Numbers that no feed has listed: every door reports them, and refuses them if it is told to."""
+"""Numbers that no feed has listed are reported or, with UNKNOWN_STATIONS=refuse, refused."""
 
 import json
 
