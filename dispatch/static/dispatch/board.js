@@ -20,7 +20,7 @@ const TIMEOUT = 10_000;
 
 let version = `"${board.dataset.version}"`;
 let lastReply = Date.now();
-// How far this clock is ahead of the server's.
+// Milliseconds by which this clock is ahead of the server's.
 let clockOffset = lastReply - Date.parse(board.dataset.now);
 let failures = 0;
 let timer;
@@ -61,6 +61,10 @@ function show(parts) {
     const part = board.querySelector(`[data-part="${name}"]`);
     ("steady" in part.dataset ? showList : update)(part, template.content);
   }
+  afterChange();
+}
+
+function afterChange() {
   for (const listen of listeners) listen();
   showAges();
 }
@@ -131,7 +135,7 @@ function refresh() {
   return pending;
 }
 
-/* Shows the state of another address. A poll under way is for the former one. */
+/* Shows the state of a new address. A pending poll is for the former one. */
 async function reload() {
   formResponses += 1;
   forgetDecisions(board);
@@ -154,6 +158,7 @@ window.addEventListener("online", refresh);
 document.addEventListener("visibilitychange", () => (document.hidden ? wait() : refresh()));
 guardClicks();
 watchSteadyLists(board);
+board.addEventListener("settle", afterChange);
 watchMenus(board);
 watchTabs(board);
 watchForms(board, showState);

@@ -1,6 +1,6 @@
 /* Sends the board's forms without leaving the page. The answer is either the changed board with
    messages, or a form to fill in first, which is shown as a dialog. */
-import { showDecision } from "./board_steady.js";
+import { releaseUndone, showDecision } from "./board_steady.js";
 import { closeToasts, toast, undoButton } from "./board_toasts.js";
 
 const NO_REPLY = "No reply from the server. It may have gone through: check before you try again.";
@@ -24,20 +24,21 @@ export function watchForms(board, showState) {
     // After a proxy timeout or a server error the change may still have been made.
     if (answer.status >= 500) throw new Error(answer.statusText);
     if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
-      showAnswer(await answer.json(), button);
+      showAnswer(await answer.json(), address);
     } else {
       showPage(new DOMParser().parseFromString(await answer.text(), "text/html"), address);
     }
   }
 
-  function showAnswer(state, button) {
-    const undone = button?.closest(".row.decided");
+  function showAnswer(state, address) {
+    const undone = board.querySelector(`.row.decided:has(.undo[formaction="${CSS.escape(address)}"])`);
     dialog.close();
     closeToasts();
     const messages = state.messages.map(({ level, html }) => [level, nodesOf(html)]);
     for (const [, nodes] of messages) markRows(nodes, Object.values(state.parts).join());
     if (undone && messages.length) showDecision(undone, verdictOf(messages[0][1].textContent));
     showState(state);
+    if (undone && messages[0]?.[0] === "success") releaseUndone(undone);
     for (const [level, nodes] of messages) toast(withUndo(nodes), { level });
   }
 
@@ -88,7 +89,7 @@ export function watchForms(board, showState) {
     dialog.querySelector("[aria-invalid=true], [autofocus]")?.focus();
   }
 
-  /* Beside an open form, so that nothing typed is lost. */
+  /* Shows the problem in an open dialog, so that nothing typed is lost. */
   function fail(text) {
     if (!dialog.open) return toast(text, { level: "error" });
     const problem = dialog.querySelector(".errornote") ?? document.createElement("p");
@@ -115,7 +116,7 @@ export function watchForms(board, showState) {
     event.preventDefault();
     dialog.close();
   });
-  // Otherwise Enter presses the form's first enabled button.
+  // Enter in a checkbox would press the form's first enabled button.
   board.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) event.preventDefault();
   });

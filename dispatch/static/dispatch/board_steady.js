@@ -1,11 +1,11 @@
-/* Lists whose rows stay in place while someone may press a button in them: under a resting pointer,
-   and for ten seconds after a decision. Until then, a decided row says what was decided, a row that
-   left the board is dimmed, and new rows are only counted. */
+/* Lists whose rows stay in place while someone may press a button in them: while the pointer is over
+   the list, and for ten seconds after a decision. Meanwhile, a decided row shows its decision, a row
+   that left the board is dimmed, and new rows are only counted. */
 import { align, keepFocus, update } from "./board_morph.js";
 
 const DECIDED_MS = 10_000;
 const pointer = matchMedia("(hover: hover)");
-// For each list: the markup to show once it may move, and until when it is kept.
+// For each list: the markup to show once its rows may move, and the end of the hold.
 const waiting = new WeakMap();
 const keptUntil = new WeakMap();
 
@@ -15,7 +15,7 @@ export function watchSteadyLists(board) {
   }
 }
 
-/* For a change that the user asked for, such as another filter. */
+/* Ends the hold before a change that the user asked for, such as another filter. */
 export function forgetDecisions(board) {
   for (const list of board.querySelectorAll("[data-steady]")) keptUntil.delete(list);
 }
@@ -39,14 +39,27 @@ export function showDecision(row, verdict) {
   setTimeout(() => release(list), DECIDED_MS + 50);
 }
 
+/* Shows a restored suggestion at once, unless another decision in its list can still be undone. */
+export function releaseUndone(row) {
+  const list = row.closest("[data-steady]");
+  if (!list.querySelector(".decided .undo")) showWaiting(list);
+}
+
 function isKept(list) {
   const isUnderPointer = pointer.matches && list.matches(":hover");
   return isUnderPointer || Date.now() < (keptUntil.get(list) ?? 0);
 }
 
 function release(list) {
+  if (!isKept(list)) showWaiting(list);
+}
+
+function showWaiting(list) {
   const wanted = waiting.get(list);
-  if (wanted && !isKept(list)) settle(list, wanted);
+  if (!wanted) return;
+  keptUntil.delete(list);
+  settle(list, wanted);
+  list.dispatchEvent(new Event("settle", { bubbles: true }));
 }
 
 function settle(list, wanted) {

@@ -3,16 +3,14 @@
 const SHOWN_MS = 10_000;
 const toasts = document.getElementById("toasts");
 
-/* `content` is text or nodes. With `undoUrl`, the toast has a button that posts there. Errors and
-   warnings stay until they are closed. */
-export function toast(content, { level = "success", undoUrl = "" } = {}) {
+/* `content` is text or nodes. Errors and warnings stay until they are closed. */
+export function toast(content, { level = "success" } = {}) {
   const item = document.createElement("div");
   item.className = `toast ${level}`;
   const text = document.createElement("div");
   text.className = "text";
   text.append(...[content].flat());
   item.append(text);
-  if (undoUrl) text.append(" ", undoButton(undoUrl));
   item.append(closeButton(item));
   toasts.append(item);
   if (level === "success" || level === "info") closeLater(item);
@@ -41,7 +39,7 @@ function closeButton(item) {
   return button;
 }
 
-/* Not while someone reads it or is about to press its button. */
+/* Keeps a toast that someone is reading, or whose button they are about to press. */
 function closeLater(item) {
   setTimeout(() => (item.matches(":hover, :focus-within") ? closeLater(item) : item.remove()), SHOWN_MS);
 }

@@ -156,23 +156,50 @@ def test_messages_do_not_move_the_page(browse, board):
     assert tab.complaints == []
 
 
-def test_approval_is_undone_in_its_row(browse, board):
+def test_undo_in_a_row_restores_the_suggestion_at_once(browse, board):
     city(10)
-    suggestion = suggest(source="model", priority=7)
+    suggestion, other = suggest(source="model", priority=7), suggest()
 
     with browse(UserFactory(username="maria")) as tab:
         page = board(tab)
         button(page, "Approve", suggestion).click()
-        decided(page, suggestion).get_by_role("button", name="Undo").click()
-        decided(page, suggestion).get_by_text("undone").wait_for()
-        restored = Suggestion.objects.get()
+        undo = decided(page, suggestion).get_by_role("button", name="Undo")
+        # Undo is now where the last button of the row was.
+        undo.evaluate("button => (button.closest('.verdict').style.inset = '7px 12px auto auto')")
+        with answered_later(page, "**/undo/"):
+            undo.click()
+        page.locator("#toasts").get_by_text("undone").wait_for()
+        restored = Suggestion.objects.exclude(pk=other.pk).get()
         assert (restored.source, restored.priority) == ("model", 7)
         assert Task.objects.get().status == "cancelled"
-        page.mouse.move(0, 0)
-        page.clock.run_for(11 * SECOND)
-        button(page, "Approve", restored).wait_for()
-        assert page.locator(f"#p{suggestion.id}").count() == 0
+        assert page.locator("[data-part=suggestions] > .row").count() == 2
+        page.get_by_text("Select all 2").wait_for()
+        reject = button(page, "Reject", restored)
+        reject.evaluate("button => button.click()")
+        assert page.locator("[aria-busy]").count() == 0, "it moved under the pointer"
+        page.clock.run_for(SECOND)
+        reject.click()
+        page.locator("#confirm").wait_for()
     assert TaskEvent.objects.get(kind="undone").actor == "maria"
+    assert tab.complaints == []
+
+
+def test_undo_keeps_the_rows_of_other_decisions(browse, board):
+    city(10)
+    first, second = suggest(priority=5), suggest()
+
+    with browse(UserFactory()) as tab:
+        page = board(tab)
+        for suggestion in (first, second):
+            button(page, "Approve", suggestion).click()
+            decided(page, suggestion).wait_for()
+        decided(page, first).get_by_role("button", name="Undo").click()
+        decided(page, first).get_by_text("undone").wait_for()
+        page.get_by_text("1 new, shown when you leave the list").wait_for()
+        decided(page, second).get_by_role("button", name="Undo").click()
+        button(page, "Approve", Suggestion.objects.get(priority=5)).wait_for()
+        assert page.locator("[data-part=suggestions] > .decided").count() == 0
+        assert Suggestion.objects.count() == 2
     assert tab.complaints == []
 
 
