@@ -1,8 +1,8 @@
-"""The page of all events: who did what, and when."""
+"""The page of all events, newest first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from ..models import Task, TaskEvent
-from ..tables import csv_text
 from .activity_filter import NEWEST, ActivityFilter
+from .csv_lists import csv_file
 from .history import LINKED, describe_event
 from .routes import attach_names, route_of
 
@@ -29,8 +29,7 @@ COLUMNS = ["id", "at", "kind", "actor", "worker_id", "source", "task_id", "sugge
 
 @dataclass(frozen=True)
 class Entry:
-    """`route`: the stations of the move; None: the event is about no move, or about one that is
-    no longer kept."""
+    """`route`: the stations of the event's move. None: it has no move, or the move was deleted."""
 
     event: TaskEvent
     day: date
@@ -49,7 +48,7 @@ def activity_page(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
             request, "admin/dispatch/activity.html", context_of(request, asked), status=400
         )
     if request.GET.get("as") == "csv":
-        return as_file(asked.events())
+        return csv_file("activity", rows_of(asked.events()))
     return TemplateResponse(
         request,
         "admin/dispatch/activity.html",
@@ -93,7 +92,7 @@ def older_than(events: QuerySet[TaskEvent], before: int | None) -> QuerySet[Task
 
 
 def url_with(request: HttpRequest, **changes: Any) -> str:
-    """The address of the first page with the same filters, and these changes."""
+    """The URL of the first page with the same filters and these changes."""
     query = request.GET.copy()
     for name in ("before", "as"):
         query.pop(name, None)
@@ -117,7 +116,7 @@ def entries_of(events: list[TaskEvent]) -> list[Entry]:
 
 
 def moves_of(events: list[TaskEvent]) -> dict[int, Task]:
-    """The move that each event is about, by the event's id."""
+    """The move of each event, by the event's id."""
     tasks = Task.objects.only("from_station_id", "to_station_id").in_bulk(
         {event.task_id for event in events if event.task_id}
     )
@@ -127,15 +126,6 @@ def moves_of(events: list[TaskEvent]) -> dict[int, Task]:
         if event.pk not in moves and all(isinstance(end, int) for end in ends.values()):
             moves[event.pk] = Task(**ends)
     return moves
-
-
-def as_file(events: QuerySet[TaskEvent]) -> StreamingHttpResponse:
-    moment = datetime.now().strftime("%Y-%m-%d")
-    return StreamingHttpResponse(
-        csv_text(rows_of(events)),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="activity-{moment}.csv"'},
-    )
 
 
 def rows_of(events: QuerySet[TaskEvent]) -> Iterator[list[Any]]:

@@ -1,6 +1,6 @@
 """Lists as CSV files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
@@ -22,9 +22,9 @@ ROWS_AT_ONCE = 2000
 
 
 class CsvList(admin.ModelAdmin):
-    """A list that can be downloaded with its filters, its search and its order, on all pages."""
+    """A list that can be downloaded as filtered, searched and sorted, with all its pages."""
 
-    # A file of millions of rows would fail half-way: the query may take no longer than any other.
+    # A file of millions of rows would fail half-way: the usual statement timeout applies.
     most_exported = 50_000
     csv_columns: tuple[str, ...] = ()
 
@@ -39,12 +39,8 @@ class CsvList(admin.ModelAdmin):
             rows = self.get_changelist_instance(request).queryset[: self.most_exported]
         except IncorrectLookupParameters:
             return HttpResponseRedirect("./?e=1")
-        name = f"{self.opts.model_name}s-{timezone.localdate()}.csv"
-        return StreamingHttpResponse(
-            csv_text(chain([self.csv_columns], self.csv_rows(rows))),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        name = f"{self.opts.model_name}s"
+        return csv_file(name, chain([self.csv_columns], self.csv_rows(rows)))
 
     def csv_rows(self, rows: QuerySet[Any]) -> Iterator[list[Any]]:
         for row in self.csv_objects(rows.iterator(chunk_size=ROWS_AT_ONCE)):
@@ -82,6 +78,16 @@ class CsvMoves(CsvList):
             yield move
 
 
+def csv_file(name: str, rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
+    """Stream the rows as a file with this name and the date."""
+    header = f'attachment; filename="{name}-{timezone.localdate()}.csv"'
+    return StreamingHttpResponse(
+        csv_text(rows),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": header},
+    )
+
+
 def cell(value: Any) -> Any:
-    """Times are local, with their offset."""
+    """Write times as local times with their offset."""
     return timezone.localtime(value).isoformat() if isinstance(value, datetime) else value

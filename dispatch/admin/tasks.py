@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -50,6 +51,15 @@ def moved_note(task: Task) -> str:
 def misfits_of_holder(task: Task) -> list[str]:
     crew = Crew.objects.filter(worker_id=task.worker_id).first()
     return list(misfits(crew, task)) if crew else []
+
+
+assignment = partial(
+    Operation,
+    permission="reassign",
+    run=services.reassign_task,
+    claim_bound=True,
+    warnings=misfits_of_holder,
+)
 
 
 class AttentionFilter(admin.SimpleListFilter):
@@ -135,29 +145,21 @@ class TaskAdmin(MoveAdmin):
         "note",
     )
     operations = (
-        Operation(
+        assignment(
             name="assign",
             label="Assign",
             done="assigned",
-            permission="reassign",
-            run=services.reassign_task,
             form=AssignForm,
             question="Assign {rows} to a crew",
             possible=is_ready,
-            claim_bound=True,
-            warnings=misfits_of_holder,
         ),
-        Operation(
+        assignment(
             name="reassign",
             label="Reassign",
             done="reassigned",
-            permission="reassign",
-            run=services.reassign_task,
             form=ReassignForm,
             question="Reassign {rows} to another crew",
             possible=is_assigned,
-            claim_bound=True,
-            warnings=misfits_of_holder,
         ),
         Operation(
             name="complete",
@@ -246,7 +248,7 @@ class TaskAdmin(MoveAdmin):
 
     @admin.display(description="For", ordering="created_at")
     def since(self, task: Task) -> str:
-        """How long the task has been in its status."""
+        """The time the task has been in its status."""
         moment = task.cancelled_at or task.completed_at or task.assigned_at or task.created_at
         if is_assigned(task) and timezone.now() - moment >= overdue_after():
             return format_html('{} <span class="badge overdue">overdue</span>', ago(moment))
