@@ -1,4 +1,4 @@
-"""The filters of the activity page. Fast on millions of events: each query reads a bounded part."""
+"""The filters of the activity page. Each query reads a bounded part of millions of events."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from django.utils import timezone
 from ..models import SOURCE_LENGTH, WORKER_ID_LENGTH, EventKind, Station, Task, TaskEvent
 from ..overview.station_search import is_named, search_stations, station_number
 
-# Without a day, filters that no index serves look at this many events only: 50 ms.
+# Without a day, filters that no index supports search only this many events, in 50 ms.
 NEWEST = 100_000
 MOST_STATIONS = 50
 LARGEST_ID = 2**63 - 1
@@ -32,7 +32,7 @@ class ActivityFilter(forms.Form):
     station = forms.CharField(max_length=100, required=False)
     task = IdField()
     suggestion = IdField()
-    # The last event of the page before.
+    # The last event of the previous page.
     before = IdField(widget=forms.HiddenInput)
 
     def clean_day(self) -> date | None:
@@ -70,7 +70,7 @@ class ActivityFilter(forms.Form):
 
 
 def about_suggestion(suggestion_id: int) -> Q:
-    """Its own events, and the undo that it came from."""
+    """Its own events, and the undo that restored it."""
     origin = TaskEvent.objects.filter(
         kind=EventKind.UNDONE, details__new_suggestion_id=suggestion_id
     )
@@ -99,8 +99,8 @@ def station_ids(text: str) -> list[int]:
 def on_day(day: date) -> Q:
     """Events of a local day, with their range of ids.
 
-    Ordered by id and limited, a query with the times alone would be planned as a walk back from the
-    newest event. The sum keeps PostgreSQL from looking up the ends of the range in the same way.
+    Given the times alone, PostgreSQL would walk back from the newest event to find the first rows
+    in order of id. Adding 0 keeps it from finding the ends of the range by the same walk.
     """
     start = timezone.make_aware(datetime.combine(day, time()))
     end = timezone.make_aware(datetime.combine(day + timedelta(days=1), time()))

@@ -1,4 +1,4 @@
-"""The forms that ask which crew is to get tasks."""
+"""The forms that choose a crew for tasks."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -30,7 +30,8 @@ class ReasonField(forms.CharField):
 
 
 class AssignForm(OperationForm):
-    """A crew of the roster, or another after a tick: a wrong name would be a crew that no one is.
+    """A crew of the roster, or another one after a tick: no crew would get a task with a mistyped
+    name.
 
     Without active crews on the roster, any name may be entered.
     """

@@ -59,7 +59,7 @@ class ConsoleAdmin(admin.ModelAdmin):
     def _get_obj_does_not_exist_redirect(
         self, request: HttpRequest, opts: Any, object_id: str
     ) -> HttpResponse:
-        """Lead elsewhere with a message about the missing row."""
+        """Redirect with a message about the missing row."""
         if not ID.fullmatch(object_id):
             self.message_user(request, "No such page.", messages.WARNING)
             return HttpResponseRedirect(self.list_url())

@@ -1,4 +1,4 @@
-"""The page that takes the roster as a file."""
+"""The page that imports the roster from a file."""
 
 from typing import Any
 

@@ -30,7 +30,7 @@ FIELDS = ("worker_id", "name", "areas", "capacity", "language", "active", "note"
 
 
 class CrewForm(forms.ModelForm):
-    """The areas to choose from are those of stations, and those that the crew has already."""
+    """Offers the areas of all stations, and those that the crew already has."""
 
     areas = forms.MultipleChoiceField(
         required=False,
@@ -53,7 +53,7 @@ class CrewForm(forms.ModelForm):
 
 
 class WorkingAreaFilter(AreaFilter):
-    """Crews that work in the area, also those that work everywhere."""
+    """Crews that work in the area, including those that work everywhere."""
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Crew]:
         area = self.value()
@@ -110,14 +110,14 @@ class CrewAdmin(CsvList, ConsoleAdmin):
         return is_free and super().has_delete_permission(request, obj)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Otherwise two requests could add the same crew, and one of them would fail."""
+        """Lock the roster: two requests could add the same crew, and one of them would fail."""
         with transaction.atomic():
             if request.method == "POST":
                 services.lock_roster()
             return super().changeform_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Crew, form: Any, change: bool) -> None:
-        # Not last_seen_at, which a claim may have written since.
+        # A claim may have written last_seen_at since.
         obj.save(update_fields=FIELDS if change else None)
 
     def render_change_form(

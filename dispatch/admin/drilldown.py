@@ -1,7 +1,7 @@
 """Links to a year, month or day of a list.
 
 Django's own `date_hierarchy` looks for days that have rows by reading the whole table on every
-page. Here, each year, month or day that may be offered is one probe of the index.
+page. Here, each possible year, month or day is one probe of the index.
 """
 
 from calendar import month_abbr, monthrange
@@ -61,7 +61,7 @@ def years(rows: QuerySet[Any]) -> Iterator[tuple[str, dict[str, int]]]:
 
 
 def start_of(year: int, month: int = 1, day: int = 1) -> datetime:
-    """Midnight of that day; a month or day that is one too large belongs to the next."""
+    """Midnight of that day. Month 13 is the next January; a day too many, the next month."""
     first = date(year + month // 13, month % 13 + month // 13, 1)
     zone = timezone.get_current_timezone()
     return datetime.combine(first + timedelta(days=day - 1), time(), zone)

@@ -36,7 +36,7 @@ class ReasonForm(OperationForm):
 
 
 class RejectForm(OperationForm):
-    """A reason to choose, or one to write: text alone is the code "other"."""
+    """A reason from the list or as text; text alone counts as "other"."""
 
     code = forms.ChoiceField(
         label="Reason",
@@ -63,7 +63,7 @@ class RejectForm(OperationForm):
 
 
 class ReportForm(OperationForm):
-    """The bikes that were moved for one task: all of them, unless the user changes the number."""
+    """The number of bikes moved for one task: by default, all of them."""
 
     moved_qty = forms.IntegerField(
         label="Bikes moved", min_value=0, widget=forms.NumberInput(attrs={"autofocus": True})

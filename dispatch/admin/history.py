@@ -33,14 +33,14 @@ SUMMARIES = {
     EventKind.PRIORITIZED: "{actor} changed the priority from {former_priority} to {priority}",
     EventKind.LATE_REPORT: "{worker} reported the task completed after losing it: {moved} moved",
 }
-# Their reason is the suggestion's. Other events about a suggestion keep it only for its job.
+# Events whose reason is the suggestion's. Other events keep that reason only for the job.
 PROPOSALS = (EventKind.SUGGESTED, EventKind.REJECTED, EventKind.EXPIRED)
 REPORTS = (EventKind.COMPLETED, EventKind.LATE_REPORT)
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How a sentence is put together, and how the names and ids in it are written."""
+    """The formatting of a sentence, and of the names and ids in it."""
 
     formatted: Callable[..., str] = str.format
     actor: Callable[[str], str] = isolated
@@ -57,7 +57,7 @@ def link(url: str, text: Any) -> SafeString:
 
 
 PLAIN = Wording()
-# Each name leads to what its bearer has done.
+# Each name links to the activity of that user or crew.
 LINKED = Wording(
     formatted=format_html,
     actor=lambda name: link(activity_url(actor=name), isolated(name)),

@@ -69,7 +69,7 @@ def priority_operations(
 
 @dataclass(frozen=True)
 class Button:
-    """`refused`: why the operation can only fail now; empty: it may succeed."""
+    """`refused`: the reason why the operation would fail now; empty: it may succeed."""
 
     name: str
     label: str
@@ -123,7 +123,7 @@ class MoveAdmin(CsvMoves, OperationsAdmin):
         return [button for button in buttons if button]
 
     def button(self, operation: Operation, move: Any, url: str) -> Button | None:
-        """None: the operation would not do anything now."""
+        """None: the operation would change nothing now."""
         return Button(operation.name, operation.label, url)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -219,7 +219,7 @@ class MoveAdmin(CsvMoves, OperationsAdmin):
 
 
 def attach_views(moves: Sequence[Any]) -> None:
-    """Set `view` on each move of one model: what the board shows of it."""
+    """Set `view`, the board's view, on each move. All are of one model."""
     views = view_moves(moves, timezone.now())
     for move in moves:
         move.view = views[move.pk]

@@ -1,4 +1,4 @@
-"""Operations of a dispatcher on rows: one by a button, or many by the list's action."""
+"""Operations on rows: one row by its button, or many by the list's action."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -48,18 +48,17 @@ class Operation:
     `run(pk, actor=..., **answers)` takes the answers to `form`.
     `run_many(pks, actor=..., **answers)` does the same for many rows and returns a result for each
     id; without it, `run` is called for each row.
-    `form` is shown before the operation; `bulk_form` before one on many rows, if it differs.
-    Without a form, `asks` decides from the rows whether the user must confirm: by default for
-    many.
+    `form` is shown before the operation; `bulk_form`, if any, replaces it for many rows. Without a
+    form, `asks` decides from the rows whether the user must confirm; by default, if there are many.
     `claim_bound`: `run` takes the `attempt` that the page showed, so that it fails if the task has
     been claimed again since.
     `permission` is the verb of the required permission, or its full codename if it is about another
-    model. `possible` decides which rows get a
-    button; operations with `in_list` have a button in the list too.
+    model. `possible` decides which rows get a button; operations with `in_list` have a button in
+    the list too.
     `done` follows a row's name in a message. `question` is the form's title, without its "?".
-    `cautions`: sentences about each row, by its id, in a form about it.
-    `note` names what the row became, as markup, after `done` and `joint`; `warnings` are shown
-    beside it. `undo_url` is where a POST undoes the operation, or empty.
+    `cautions` returns sentences about each row, by its id, for the confirmation form.
+    `note` names the result, as markup, after `done` and `joint`; `warnings` are shown beside it.
+    A POST to `undo_url` undoes the operation; empty: it cannot be undone.
     """
 
     name: str
@@ -173,7 +172,7 @@ class OperationsAdmin(ConsoleAdmin):
         return page or HttpResponseRedirect(self.back_url(request, pk))
 
     def back_url(self, request: HttpRequest, pk: int) -> str:
-        """Where the button was: the board, the row's own page, or the filtered list.
+        """The page that the button was on: the board, the row's own page, or the filtered list.
 
         A row that has left the table has no page any more: back to the list.
         """
@@ -207,7 +206,7 @@ class OperationsAdmin(ConsoleAdmin):
     def form_for(
         self, request: HttpRequest, operation: Operation, ids: list[int]
     ) -> OperationForm | None:
-        """The form to fill in first, with what the user entered. None: nothing is asked."""
+        """The form to fill in first, bound to the user's entries. None: no form is needed."""
         form_class = (len(ids) > 1 and operation.bulk_form) or operation.form
         is_confirmed = "confirmed" in request.POST
         if form_class is None and is_confirmed:

@@ -32,7 +32,7 @@ NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 @dataclass(frozen=True)
 class Query:
-    """`kind`: the only kind to find; empty: any. `number`: None if the text is not a number."""
+    """`kind`: the only kind to find; empty: any kind."""
 
     kind: str
     text: str
@@ -43,7 +43,7 @@ class Query:
         found = QUERY.fullmatch(line)
         kind, rest = found.groups() if found else ("", line)
         if not rest:
-            # "Station" may be a part of a name.
+            # "Station" alone may be part of a name.
             return cls("", line)
         return cls((kind or "").lower(), rest)
 
@@ -101,7 +101,7 @@ def find(request: HttpRequest, query: Query) -> Iterator[Group]:
 
 
 def find_stations(query: Query) -> Group:
-    """Stations by their words; a number names one, by its number or short name."""
+    """Find stations by words, or one station by its number or short name."""
     if query.number is None:
         found = search_stations(Station.objects.all(), query.text)
     else:
@@ -134,7 +134,7 @@ def find_tasks(query: Query) -> Iterator[Hit]:
 
 
 def find_suggestions(query: Query) -> Iterator[Hit]:
-    """The open suggestion, or what was decided on it."""
+    """The open suggestion, or the decision on it."""
     if not query.number:
         return
     url = reverse("admin:dispatch_suggestion_change", args=[query.number])
@@ -154,7 +154,8 @@ def in_words(move: Any) -> str:
 
 
 def find_crews(request: HttpRequest, query: Query) -> Iterator[Hit]:
-    """Crews on the roster, with a task or a token that contain the text, or whose name it is."""
+    """Crews with the text in their name: of the roster, of open tasks and of tokens. A crew whose
+    tasks have all ended needs its full name."""
     named = Q(worker_id__icontains=query.text)
     held = Task.objects.assigned().filter(named).values_list("worker_id", flat=True)
     tokens = ApiToken.objects.filter(named, revoked_at=None).values_list("worker_id", flat=True)

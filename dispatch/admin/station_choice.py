@@ -1,4 +1,4 @@
-"""What the form of a new move asks for while one types: stations to choose from, and a verdict."""
+"""Answers for the form of a new move while the user types: stations to choose, and a verdict."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -73,7 +73,7 @@ def move_verdict(request: HttpRequest) -> HttpResponse:
 
 
 def typed_station(text: str, errors: list[str]) -> int | None:
-    """None: the text names no station yet. A wrong number is an error; a name may be half typed."""
+    """None: the text names no station yet. A wrong number is an error; a name may be unfinished."""
     try:
         return StationField().clean(text)
     except ValidationError as error:

@@ -20,7 +20,7 @@ LISTED_IN_ERRORS = 3
 
 
 class StationField(forms.CharField):
-    """Cleans to the station's number. With JavaScript, it offers stations while one types."""
+    """Cleans to the station's number. With JavaScript, it offers stations while the user types."""
 
     def __init__(self, **options: Any) -> None:
         attrs = {
@@ -36,7 +36,7 @@ class StationField(forms.CharField):
         )
 
     def prepare_value(self, value: Any) -> Any:
-        """Show a number as the station that it names."""
+        """Show a station's number with its name."""
         number = station_number(str(value))
         station = None if number is None else Station.objects.filter(pk=number).first()
         return chosen_text(station) if station else value
@@ -46,7 +46,7 @@ class StationField(forms.CharField):
 
 
 def chosen_text(station: Station) -> str:
-    """A chosen station in the field. Names may be shared; the number at the end is not."""
+    """The field's text for a chosen station. Stations may share a name, but not the number."""
     return f"{station.name} #{station.pk}"
 
 

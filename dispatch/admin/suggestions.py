@@ -56,7 +56,7 @@ class PriorityFilter(admin.SimpleListFilter):
 
 
 def must_confirm(suggestions: Sequence[Suggestion]) -> bool:
-    """Many at once, or one of which no bike fits."""
+    """True for many suggestions, or for one of which no bike fits."""
     checks = check_fit(suggestions).values()
     return len(suggestions) > 1 or any(check.needs_confirmation for check in checks)
 
@@ -121,7 +121,7 @@ class SuggestionAdmin(MoveAdmin):
             undo_url=lambda event: undo_url("suggestion", event.suggestion_id),
             in_list=True,
         ),
-        # For a suggestion that has left the list: no row shows this button.
+        # The suggestion has left the list, so no row shows this button.
         Operation(
             name="undo",
             label="Undo rejection",
@@ -139,7 +139,7 @@ class SuggestionAdmin(MoveAdmin):
         return decision_on([pk])[pk]
 
     def missing_url(self, request: HttpRequest, pk: int) -> str:
-        """Show what became of the suggestion."""
+        """The activity of the suggestion, if there is any."""
         known = TaskEvent.objects.filter(suggestion_id=pk).exists()
         if known and request.user.has_perm("dispatch.view_taskevent"):
             return activity_url(suggestion=pk)
@@ -149,7 +149,7 @@ class SuggestionAdmin(MoveAdmin):
         return TaskEvent.objects.filter(about_suggestion(pk))
 
     def button(self, operation: Operation, move: Any, url: str) -> Button | None:
-        """As on the board: no "Approve" that can only fail, and the number that fits."""
+        """As on the board: "Approve" is disabled if it would fail; "fit" names the number."""
         fit = move.view.fit
         match operation.name:
             case "approve":

@@ -1,4 +1,4 @@
-"""What calls a dispatcher back to the board: overdue tasks, failing feeds, urgent suggestions."""
+"""Calls for a dispatcher's attention: failing feeds, overdue tasks, urgent suggestions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CALLS_SHOWN = 40
 
 @dataclass(frozen=True)
 class Call:
-    """`key` is the same for as long as the cause lasts. `priority`: of a suggestion, else None."""
+    """`key` stays the same while the cause lasts. `priority`: a suggestion's; None for others."""
 
     key: str
     text: str
@@ -24,7 +24,7 @@ class Call:
 
 
 def read_calls(stations: StationViews, feeds: list[Feed]) -> list[Call]:
-    """The board's filters hide none of them."""
+    """All calls; the board's filters do not apply."""
     return [*failing(feeds), *overdue(stations), *urgent(stations)]
 
 

@@ -1,4 +1,4 @@
-"""What each crew is doing now and has done today."""
+"""Each crew's open tasks and today's work."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -22,10 +22,10 @@ class CompletedTask(NamedTuple):
 
 @dataclass(frozen=True)
 class CrewView:
-    """`crew`: its entry on the roster. None: it is not there.
+    """`crew`: its entry on the roster. None: it is not on the roster.
 
-    `since`: when it got the oldest task that it holds; if it holds none, when it completed its last
-    task of today. None: it has had no task today. `seen_at`: its last sign of life, if any.
+    `since`: the time it got the oldest task it holds; if it holds none, the time it completed its
+    last task of today. None: no task today. `seen_at`: its last request or task, if any.
     """
 
     worker_id: str
@@ -66,7 +66,7 @@ def read_completed(since: datetime) -> list[CompletedTask]:
 def summarize_crews(
     listed: Iterable[CrewView], holders: Iterable[CrewView], completed: Iterable[CompletedTask]
 ) -> list[CrewView]:
-    """The active crews of the roster, and all others of the day. The free ones come first."""
+    """The active crews of the roster, and all others with a task today. Free ones come first."""
     views = {view.worker_id: view for view in listed}
     for holder in holders:
         former = views.get(holder.worker_id, holder)

@@ -1,4 +1,4 @@
-"""The station feeds: the age of their data, and their trouble."""
+"""The station feeds: the age of their data, and their failures."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from ..models import FeedKind, StationFeed, StatusPoll
 
 
 class Feed(NamedTuple):
-    """`late_after`: the age of data that has missed three polls. None: too few polls to tell."""
+    """`late_after`: data older than this has missed three polls. None: too few polls so far."""
 
     system: str
     as_of: datetime | None
@@ -19,7 +19,7 @@ class Feed(NamedTuple):
 
 
 def read_feeds() -> list[Feed]:
-    """Age is taken from the feed's own timestamp: a stuck publisher still answers requests."""
+    """The age counts from the feed's own timestamp: a stuck publisher still answers requests."""
     feeds = StationFeed.objects.filter(kind=FeedKind.STATUS).order_by("system")
     as_of = Coalesce("made_at", "read_at")
     last = StatusPoll.objects.filter(system=OuterRef("system")).order_by("-at").values("at")

@@ -1,4 +1,4 @@
-"""The board's filters. The address keeps them, so the page and its refreshes show the same rows."""
+"""The board's filters. The URL keeps them, so the page and its refreshes show the same rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -15,7 +15,7 @@ from ..models.tasks import TaskQuerySet
 from ..overview.station_views import StationViews
 from ..texts import printable
 
-# Rows of a list, and of one that the dispatcher asked to see in full.
+# The most rows of a list, and of one that the dispatcher asked to see in full.
 SHOWN, ALL_SHOWN = 40, 500
 MAX_LENGTH = 100
 FITS, WARNED = "fits", "warned"
@@ -32,8 +32,8 @@ Moves = TypeVar("Moves", bound="MoveQuerySet[Any]")
 class BoardFilters:
     """An empty field does not filter.
 
-    `area`: of either end of a move. `source`: the job that proposed it. `state`: a state of
-    suggestions or of tasks; it leaves the other list alone. `show`: "all" for long lists.
+    `area`: the area of either end of a move. `source`: the job that proposed it. `state`: a state
+    of suggestions or of tasks; it does not filter the other list. `show`: "all" for long lists.
     """
 
     area: str = ""
@@ -71,7 +71,7 @@ class BoardFilters:
         return ALL_SHOWN if self.show else SHOWN
 
     def suggestions(self, stations: StationViews) -> SuggestionQuerySet:
-        """The matching suggestions. Their state is not a column: it is left out here."""
+        """The matching suggestions, of any state: their state is not a column."""
         return self.narrow(Suggestion.objects.all(), stations)
 
     def tasks(self, stations: StationViews) -> TaskQuerySet:

@@ -1,4 +1,4 @@
-"""What the map draws: the stations' places, which browsers cache, their present state, streets."""
+"""Map data: the stations' places (cacheable), their present state, and tiles."""
 
 import json
 from collections.abc import Iterable

@@ -59,7 +59,7 @@ class FilterOptions:
 class FoundSuggestions:
     """The first rows that match the filters.
 
-    `total`: how many match; if not `complete`, among the ALL_SHOWN most urgent ones only.
+    `total`: the number of matches; if not `complete`, among the ALL_SHOWN most urgent ones only.
     """
 
     rows: list[OpenSuggestion]

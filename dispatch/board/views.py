@@ -100,7 +100,7 @@ def version_for(request: HttpRequest) -> str:
 @for_viewers
 @etag(version_for)
 def state(request: HttpRequest) -> HttpResponse:
-    """The parts of the board. Unchanged: 304."""
+    """The parts of the board, or 304 if nothing has changed."""
     return JsonResponse(current_state(request))
 
 
@@ -137,7 +137,7 @@ def station(request: HttpRequest, number: int) -> HttpResponse:
 @for_viewers
 @conditional_page
 def places(_request: HttpRequest) -> HttpResponse:
-    """The places of the stations as GeoJSON. Browsers keep it and ask whether it has changed."""
+    """The places of the stations as GeoJSON. Browsers cache it and revalidate each time."""
     features = feature_collection(read_stations(timezone.now()).values())
     response = JsonResponse(
         features,

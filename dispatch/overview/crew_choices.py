@@ -15,7 +15,7 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True)
 class CrewChoice:
-    """`km`: from where its last task ended to where these begin. None: unknown."""
+    """`km`: the distance from the end of its last task to the start of these. None: unknown."""
 
     crew: Crew
     is_free: bool

@@ -1,4 +1,4 @@
-"""How full a station is, as one word that matches its colour on the map."""
+"""The fill level of a station, as one word that matches its colour on the map."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -14,10 +14,10 @@ from ..services.guard import capacities_of, limits
 
 @dataclass(frozen=True)
 class FitCheck:
-    """`shortfalls`: the guard's sentences. `feasible_qty`: how many of the bikes fit.
+    """`shortfalls`: the guard's sentences. `feasible_qty`: the number of bikes that fit.
 
-    `refused`: why the move cannot be approved as it is; empty: it can. `effect`: the bikes at both
-    ends before and after the move, such as "18 → 7, 0 → 11"; empty if they are unknown.
+    `refused`: the reason why the move cannot be approved as it is; empty: it can. `effect`: the
+    bikes at both ends before and after the move, such as "18 → 7, 0 → 11"; empty if unknown.
     """
 
     shortfalls: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ def check_fit(moves: Sequence[Move]) -> dict[int, FitCheck]:
 def warn_together(moves: Sequence[Suggestion], *, fit: bool = False) -> dict[int, list[str]]:
     """The guard's sentences on each suggestion if all are approved in this order.
 
-    Each counts for those that follow. `fit`: only as many bikes as fit.
+    Each approval counts for the suggestions after it. `fit`: approve only as many bikes as fit.
     """
     guard = settings.INVENTORY_GUARD
     if guard == "off":

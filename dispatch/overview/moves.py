@@ -22,7 +22,7 @@ class Route:
 
     source: StationView
     target: StationView
-    # The work is still to be done, so the stations' present bikes bear on it.
+    # The move is still to be made, so the stations' present bikes matter.
     is_open: ClassVar = False
 
     @property
@@ -53,7 +53,7 @@ class OpenSuggestion(Route):
 
     @property
     def refused(self) -> str:
-        """Why it can only fail to be approved as it is; empty: it can be approved."""
+        """The reason why it cannot be approved as it is; empty: it can."""
         return self.fit.refused
 
     @property
@@ -65,7 +65,7 @@ class OpenSuggestion(Route):
 class OpenTask(Route):
     """`state` is ready, assigned or overdue; `since` is when that state began.
 
-    `no_crew`: why no active crew may take it, if it is ready; empty: one may.
+    `no_crew`: for a ready task that no active crew may take, the reason; else empty.
     """
 
     task: Task
@@ -140,7 +140,7 @@ def open_task(task: Task, stations: StationViews, now: datetime, roster: Roster)
 
 
 def view_moves(moves: Sequence[Suggestion] | Sequence[Task], now: datetime) -> dict[int, Route]:
-    """Each move by its id, as the board shows it; of a task that has ended, the route alone."""
+    """Each move by its id, as the board shows it; a task that has ended has only its route."""
     ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
     stations = read_stations(now, Station.objects.filter(pk__in=ends))
     checks = check_fit([move for move in moves if isinstance(move, Suggestion)])

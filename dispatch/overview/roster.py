@@ -11,12 +11,12 @@ from ..texts import isolated
 
 @dataclass(frozen=True)
 class Roster:
-    """`crews`: the active ones. Without any, nothing is known: every task can be taken."""
+    """`crews`: the active ones. Without any, no task counts as one that no crew may take."""
 
     crews: Sequence[Crew] = ()
 
     def why_no_crew(self, area: str, qty: int) -> str:
-        """Why none of them may take such a task, in a sentence; empty: one may."""
+        """Return a sentence if none of them may take such a task, else an empty text."""
         if not self.crews:
             return ""
         where = f"in {isolated(area)}" if area else "outside the known areas"
@@ -36,7 +36,7 @@ class Roster:
 
 
 def misfits(crew: Crew, task: Task) -> Iterator[str]:
-    """Why the crew could not have claimed the task, in sentences."""
+    """Yield the reasons, as sentences, for which the crew could not have claimed the task."""
     if crew.areas and task.area not in crew.areas:
         where = isolated(task.area) if task.area else "the area of this task"
         yield f"Crew {isolated(crew.worker_id)} does not work in {where}."

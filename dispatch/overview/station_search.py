@@ -1,4 +1,5 @@
-"""Finds stations by what dispatchers type: a number, a short name, or words of name and area."""
+"""Finds stations by the text that dispatchers type: a number, a short name, or words of name and
+area."""
 
 from django.db.models import Case, F, Func, Q, QuerySet, Value, When
 from django.db.models.functions import Concat, Lower
@@ -13,9 +14,9 @@ WITHOUT_ACCENTS = str.maketrans(ACCENTED, PLAIN)
 
 
 def search_stations(stations: QuerySet[Station], text: str) -> QuerySet[Station]:
-    """The stations that contain each word, the best match first; accents do not matter.
+    """The stations that match every word, the best match first. Accents are ignored.
 
-    A number also names the station itself. Of long texts, only the beginning counts.
+    A number also matches the station with that number. Only the start of a long text counts.
     """
     words = text[:MAX_LENGTH].translate({ord("#"): " "}).split()[:MAX_WORDS]
     found = stations.annotate(
@@ -30,7 +31,7 @@ def search_stations(stations: QuerySet[Station], text: str) -> QuerySet[Station]
 
 
 def is_named(text: str) -> Q:
-    """The text is the station's number or short name."""
+    """Match stations whose number or short name is the text."""
     number = station_number(text)
     return Q(short_name__iexact=text) if number is None else Q(pk=number) | Q(short_name=text)
 
@@ -44,7 +45,7 @@ def without_accents(text: Func | F) -> Func:
 
 
 def station_number(word: str) -> int | None:
-    """None: the word is no number that a station can have."""
+    """None: the word is not a possible station number."""
     if not (word.isascii() and word.isdigit()) or len(word) > 10 or int(word) > INT4_MAX:
         return None
     return int(word)

@@ -84,7 +84,7 @@ def thresholds() -> Thresholds:
 
 
 def read_stations(now: datetime, stations: QuerySet[Station] | None = None) -> StationViews:
-    """`stations`: None: those that are in their feeds."""
+    """Without `stations`, read all that are in their feeds."""
     if stations is None:
         stations = Station.objects.present()
     open_outage = FilteredRelation("outages", condition=Q(outages__ended_at=None))

@@ -1,5 +1,5 @@
-/* Calls a dispatcher who looks elsewhere: a count in the title and, if chosen, a sound and a
-   notification for whatever is new. */
+/* Alerts a dispatcher who is looking elsewhere: a count in the title and, if enabled, a sound and a
+   notification for each new call. */
 import { onSettings, set, setting } from "./board_settings.js";
 
 const list = document.querySelector("[data-part=calls]");
@@ -13,7 +13,7 @@ function current() {
   return [...list.children].filter(({ dataset }) => !dataset.priority || Number(dataset.priority) >= least);
 }
 
-/* What is there when the page opens, or when a setting changes, is not new. */
+/* Calls that are already there when the page opens, or when a setting changes, are not new. */
 function start() {
   known = new Set(current().map((call) => call.dataset.key));
   count();

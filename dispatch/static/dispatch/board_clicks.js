@@ -1,5 +1,5 @@
-/* A control that moved under the pointer or got the focus automatically does nothing for a moment: no one
-   can have meant it. */
+/* Ignores clicks and keys on a control that just moved under the pointer or just got the focus
+   automatically: the user cannot have meant it. */
 
 const PAUSE_MS = 700;
 const BUTTONS = "button, a, summary, input[type=submit]";

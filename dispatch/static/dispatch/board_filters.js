@@ -12,7 +12,7 @@ export function watchFilters(board, reload) {
     reload();
   }
 
-  /* A part's update moves texts between options, so the browser's choice may name another one. */
+  /* An update moves texts between options, so the browser's choice may no longer match its text. */
   function showChoices() {
     for (const select of form.querySelectorAll("select")) {
       select.value = select.querySelector("[selected]")?.value ?? "";

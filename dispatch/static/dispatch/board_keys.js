@@ -14,7 +14,7 @@ function step(by) {
   rows[at]?.scrollIntoView({ block: "nearest" });
 }
 
-/* Not in a row that got the focus automatically just now, because the one before it was decided. */
+/* Skips a row that just got the focus automatically, because the row before it was decided. */
 function press(selector) {
   const row = document.activeElement.closest(".row:not([data-settling])");
   row?.querySelector(`${selector}:not([inert] *)`)?.click();

@@ -48,7 +48,7 @@ class CityMap {
     this.rows.moves = this.moves;
   }
 
-  // What the server says
+  // Data from the server
 
   async readPlaces() {
     const response = await fetch(this.board.dataset.places, { redirect: "manual" }).catch(() => null);

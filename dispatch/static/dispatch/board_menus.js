@@ -13,7 +13,7 @@ export function watchMenus(board) {
     event.preventDefault();
     items[next].focus();
   });
-  // A button of a menu has done its work.
+  // A menu closes once one of its buttons is pressed.
   board.addEventListener("click", (event) => {
     const menu = event.target.closest("button") && event.target.closest(".menu");
     if (menu?.matches(":popover-open")) menu.hidePopover();

@@ -1,7 +1,7 @@
 /* Updates a part of the page to new markup, element by element, so that selections, typed text, open
    menus, focus and scroll positions survive. Elements with the same id are the same element. */
 
-// Set by users and scripts; the server does not know about them.
+// Attributes that users and scripts set; the server does not know about them.
 const LOCAL = new Set(["open", "hidden", "tabindex", "data-settling", "aria-busy"]);
 
 export function update(part, wanted) {

@@ -1,4 +1,4 @@
-/* What a dispatcher chooses for the board, kept in this browser. */
+/* The dispatcher's settings for the board, kept in this browser. */
 
 const form = document.querySelector("#settings form");
 const STORE = "board settings";
@@ -11,7 +11,7 @@ function read() {
   }
 }
 
-/* The chosen value, or else the one that the page came with. */
+/* Returns the chosen value, or the page's default. */
 export function setting(name) {
   const field = form.elements[name];
   return field.type === "checkbox" ? field.checked : field.value;

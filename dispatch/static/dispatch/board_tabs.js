@@ -1,6 +1,6 @@
 /* On a phone, the board shows one section at a time, and only the first rows of a long list. */
 
-/* Open the tab of an element's section, if another one is open. */
+/* Opens the tab of an element's section, if another one is open. */
 export function reveal(element) {
   if (!element.checkVisibility()) document.querySelector(`.tabs a[href="#${element.closest("section").id}"]`)?.click();
 }

@@ -1,4 +1,4 @@
-/* What every page of the console has in common. */
+/* Scripts for every page of the console. */
 "use strict";
 
 // Row buttons reload the list: restore the scroll position.

@@ -1,4 +1,4 @@
-/* What the map shows first, and the buttons that zoom to an area. */
+/* The map's first view, and the buttons that zoom to an area. */
 import { fit, holds, restore } from "./map_view.js";
 import { isolate } from "./map_stations.js";
 
@@ -23,8 +23,8 @@ export class Areas {
     return [...this.stations.byId.values()].map(({ at }) => at);
   }
 
-  /* The area that the board is filtered by, else this tab's last view, else the whole city, or the
-     largest area of a wide one. */
+  /* Shows the area that the board is filtered by, else this tab's last view, else all stations if
+     they fit, else the largest area. */
   setView() {
     const filtered = new URLSearchParams(location.search).get("area");
     if (this.zoomTo(filtered) || restore(this.map)) return;
@@ -33,7 +33,7 @@ export class Areas {
     else fit(this.map, holds(this.map, all) ? all : this.groups()[0][1]);
   }
 
-  /* Returns whether there is such an area. */
+  /* Returns false if there is no such area. */
   zoomTo(area) {
     const [, points] = this.groups().find(([name]) => name && name === area) ?? [];
     if (points) fit(this.map, points);

@@ -1,4 +1,4 @@
-/* The shape of a move's arrow, in pixels. Each way has a curve of its own, and a short move swings
+/* The shape of a move's arrow, in pixels. Each direction has its own curve, and a short move swings
    out far enough to be seen. */
 
 // Shorter moves swing out, by more pixels the closer the view.
@@ -39,7 +39,7 @@ function curve(start, end, zoom) {
   });
 }
 
-/* How far the curve's control points are from its ends, along the move and beside it. */
+/* Distances of the curve's control points from its ends, along the move and beside it. */
 function reach(length, zoom) {
   if (length >= SHORT) return [length / 3, Math.min(length / 5, MOST_ASIDE)];
   const share = (zoom - SWING.zooms[0]) / (SWING.zooms[1] - SWING.zooms[0]);

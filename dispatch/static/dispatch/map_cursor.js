@@ -1,5 +1,5 @@
-/* The one Tab stop among the stations: arrow keys move it, Enter opens its station. A new button
-   for each station, so that screen readers announce the station it moves to. */
+/* The single Tab stop among the stations: arrow keys move it, Enter opens its station. Each station
+   gets a new button, so that screen readers announce it. */
 
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const ZOOMS = { "+": 1, "=": 1, "-": -1 };

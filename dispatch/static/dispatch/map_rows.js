@@ -13,7 +13,7 @@ export class Rows {
     board.addEventListener("focusin", () => this.markCurrent());
   }
 
-  /* The moves that the rows tell of, between stations on the map. */
+  /* The moves of the rows, as far as both stations are on the map. */
   read() {
     return [...this.board.querySelectorAll(`${ROW}:not(.gone, .decided)`)].map((row) => this.move(row)).filter(Boolean);
   }

@@ -1,5 +1,5 @@
-/* The stations as circles on one canvas, with names at street level. Circles take no events: the
-   nearest station to a pointer counts, also where circles overlap. */
+/* The stations as circles on one canvas, with names at street level. Circles take no events: a
+   pointer selects the nearest station, even where circles overlap. */
 import { coarse } from "./map_view.js";
 
 const REACH = coarse ? 24 : 12;
@@ -10,8 +10,8 @@ const NAME = {
   height: 16,
   options: { pane: "names", permanent: true, direction: "right", offset: [6, 0], className: "station-name" },
 };
-// In pixels, at a zoom at which a whole city is seen and at street level. The less urgent a station,
-// the more it recedes in the whole city: hundreds of calm ones would hide the others.
+// Radii in pixels, for a view of the whole city and for street level. Less urgent stations are smaller
+// in the view of the city: hundreds of calm ones would hide the others.
 const RADII = { empty: [4.2, 7], full: [4.2, 7], low: [2.4, 5.5], high: [2.4, 5.5] };
 const CALM = [1.2, 4];
 const ZOOMS = [11, 15];
@@ -37,7 +37,7 @@ export class Stations {
     map.on("moveend", () => this.showNames());
   }
 
-  /* Add the features' places, and forget what is known of others. */
+  /* Replaces all stations with these features. */
   place(features) {
     const known = this.byId;
     this.byId = new Map();
@@ -87,7 +87,7 @@ export class Stations {
     this.showNames();
   }
 
-  /* The legend's circle is the one place for a level's colours, light and dark. */
+  /* Reads a level's colours, light or dark, from the legend's circle: CSS alone defines them. */
   styleOf(level) {
     const style = getComputedStyle(this.legend.querySelector(`circle.${level}`));
     return {
@@ -99,7 +99,7 @@ export class Stations {
     };
   }
 
-  /* Names where there is room for them: of empty and full stations first, of others at street level. */
+  /* Shows names where there is room: those of empty and full stations first, others at street level. */
   showNames() {
     this.names.clearLayers();
     const zoom = this.map.getZoom();
@@ -144,7 +144,7 @@ export class Stations {
   }
 }
 
-/* Leaflet takes texts for markup: pass elements. */
+/* Wraps a text in an element: Leaflet would read a plain text as markup. */
 export function isolate(text) {
   const element = document.createElement("bdi");
   element.textContent = text;

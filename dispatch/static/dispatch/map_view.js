@@ -29,7 +29,7 @@ export function createMap(element, onShown) {
   const save = () => remember(map);
   new ResizeObserver(() => {
     const wasHidden = isHidden(map);
-    // What a map shows when its tab is opened is not a view that anyone chose.
+    // The first view of a newly opened tab is no one's choice: do not remember it.
     if (wasHidden) map.off("moveend", save);
     map.invalidateSize({ pan: false });
     map.on("moveend", save);
@@ -46,7 +46,7 @@ function addTiles(map, address, attribution) {
   L.tileLayer(address, options).addTo(map);
 }
 
-/* Whether the map can show these points and still tell stations from one another. */
+/* True if the map can show all these points at a zoom that keeps stations apart. */
 export function holds(map, points) {
   return map.getBoundsZoom(L.latLngBounds(points)) >= CITY;
 }
@@ -61,7 +61,7 @@ export function fit(map, points) {
   else map.fitBounds(bounds, { ...FIT, animate: !still.matches });
 }
 
-/* Bring a point into view, and near enough to tell it from its neighbours. */
+/* Brings a point into view, close enough to tell it from its neighbours. */
 export function show(map, point, zoom) {
   if (map.getZoom() < zoom) map.setView(point, zoom, { animate: !still.matches });
   else map.panInside(point, { padding: [40, 40], animate: !still.matches });
@@ -73,7 +73,7 @@ function remember(map) {
   sessionStorage.setItem(VIEW, JSON.stringify([lat, lng, map.getZoom()]));
 }
 
-/* The view that this tab had last. */
+/* Returns to the last view of this tab. False: there is none. */
 export function restore(map) {
   const saved = sessionStorage.getItem(VIEW);
   if (!saved) return false;

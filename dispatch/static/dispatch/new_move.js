@@ -1,4 +1,4 @@
-/* The form of a new move: its verdict is fetched while the form is filled in. */
+/* The form of a new move: fetches the guard's verdict while the form is filled in. */
 import { makeCombobox } from "./station_combobox.js";
 
 const WAIT = 250;

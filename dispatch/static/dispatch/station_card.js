@@ -21,7 +21,7 @@ export class StationCard {
     });
   }
 
-  /* `opener` gets the focus back. */
+  /* `opener` gets the focus back when the card is closed. */
   async open(number, opener) {
     if (number !== this.number) this.element.replaceChildren();
     this.number = number;
@@ -51,7 +51,7 @@ export class StationCard {
     template.innerHTML = await this.read(number).catch(() => "");
     if (number !== this.number) return;
     if (template.innerHTML) update(this.element, template.content);
-    // A card that already shows the station stays: it shows its own age.
+    // A card that already shows the station stays: its age is in it.
     else if (!this.element.hasChildNodes()) this.element.append(this.noReply.content.cloneNode(true));
     this.showAges();
   }

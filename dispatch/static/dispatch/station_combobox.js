@@ -1,5 +1,5 @@
-/* Makes a text field an editable combobox (WAI-ARIA) that offers stations while one types. The text
-   stays what the user typed until an option is chosen. */
+/* Makes a text field an editable combobox (WAI-ARIA) that offers stations while the user types. The
+   text stays as typed until an option is chosen. */
 
 const WAIT = 150;
 

@@ -1,4 +1,4 @@
-/* The list of all stations, the map's equal. Its rows are made when it is opened. */
+/* The list of all stations, an equivalent of the map. Its rows are made when it is opened. */
 import { reveal } from "./board_tabs.js";
 import { isolate } from "./map_stations.js";
 
