@@ -13,10 +13,9 @@ LOST = ("08", "57P")
 # A read-only session, which a standby's always is, and two timeouts that end the session. Django
 # would report these three as InternalError.
 UNFIT = ("25006", "25P03", "25P04")
-# A table or a column is missing: the database is not migrated, or was restored only in part.
-MISSING = ("42P01", "42703")
-# Unreadable pages or indexes.
-DAMAGED = ("XX", *MISSING)
+# Unreadable pages or indexes, and a missing table or column: the database is not migrated, or was
+# restored only in part.
+DAMAGED = ("XX", "42P01", "42703")
 
 
 def means_damage(error: BaseException | None) -> bool:

@@ -12,8 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error, InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
-
-from baywheels.database.unavailable import MISSING
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from ..exceptions import DatabaseUnavailable, Refusal
 
@@ -25,7 +24,7 @@ NOT_MIGRATED = "The database lacks tables or columns of the service. Run manage.
 def explain(error: Refusal | Error) -> str:
     if isinstance(error, OperationalError | InterfaceError):
         return str(DatabaseUnavailable(error))
-    if getattr(error.__cause__, "sqlstate", None) in MISSING:
+    if isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
         return NOT_MIGRATED
     if isinstance(error, Error):
         return f"The database refuses: {' '.join(str(error).split())}"

@@ -93,7 +93,7 @@ def how_many_set(*fields: str) -> models.Func:
 
 
 # PostgreSQL parses a table's constraints again for each statement that writes to it, which took a
-# quarter of a claim's time. Hence one short list instead of a condition for each field.
+# quarter of a claim's time. So this is one short list instead of a condition for each field.
 STATE = models.Func(
     models.Value(" "),
     "status",

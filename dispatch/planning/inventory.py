@@ -109,7 +109,7 @@ def promised(bikes: int) -> str:
 
 
 def caveats(source: StationCapacity, target: StationCapacity) -> list[str]:
-    """A sentence for each thing that a count cannot tell: missing data, or a closed station."""
+    """A sentence for each fact that counts do not show: missing data, or a closed station."""
     sentences = [sentence for station in (source, target) if (sentence := caveat(station))]
     if target.bikes is not None and target.docks is None:
         sentences.append(f"The number of free docks at {target.name_in_text} is unknown.")

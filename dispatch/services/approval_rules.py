@@ -14,7 +14,7 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class Decision:
-    """An approval of `qty` bikes, with what its approver should know and what the event keeps."""
+    """An approval of `qty` bikes. `warnings`: for its approver. `details`: for its event."""
 
     suggestion_id: int
     qty: int

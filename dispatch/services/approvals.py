@@ -123,7 +123,7 @@ def approve_all(
 def lock_and_read(
     moves: Iterable[Move], suggestion_ids: Sequence[int], *, exclusive: bool
 ) -> ApprovalContext:
-    """Wait for other approvals of these moves and stations, then read what bears on them."""
+    """Wait for other approvals of these moves and stations, then read their state."""
     pairs = sorted({(move.from_station_id, move.to_station_id) for move in moves})
     locks, capacities, related = run(
         lock_statement(pairs, exclusive=exclusive),

@@ -208,15 +208,6 @@ def reassign_task(
     if task.worker_id and not reason:
         raise Conflict(f"Task {task_id} is held by {task.worker_id}. Reassign it with a reason.")
     statement = assign_statement(LOCKED_TASK), [task.pk, task.now]
-    former = task.worker_id
-    [[row]] = run(
-        assigning(
-            statement,
-            EventKind.REASSIGNED,
-            worker_id,
-            actor,
-            former_worker_id=former,
-            reason=reason,
-        )
-    )
+    details = {"former_worker_id": task.worker_id, "reason": reason}
+    [[row]] = run(assigning(statement, EventKind.REASSIGNED, worker_id, actor, **details))
     return task_from(row)

@@ -18,7 +18,7 @@ from .suggestion_rows import SuggestionRow
 
 @dataclass(frozen=True, kw_only=True)
 class IngestResult(Doubts):
-    """Counts of moves, besides those of `Doubts`.
+    """Counts of moves, in addition to those of `Doubts`.
 
     `removed`: open suggestions that a replacing input no longer names. `repeated`: earlier rows of
     a move that the input names again. `under_way`: skipped, because a task already makes the move.

@@ -45,9 +45,9 @@ def suggest_moves(
     """Plan moves and replace the suggester's open suggestions with them, all or none.
 
     Other sources' suggestions are left alone and, like open tasks, count as promised. The new ones
-    expire after STATUS_MAX_AGE_MINUTES, in case the suggester stops running. `max_distance` is in
-    kilometres; without it and `min_qty`, MOVE_MAX_KM and MOVE_MIN_BIKES are the limits. Conflict:
-    no station has a recent status.
+    expire after STATUS_MAX_AGE_MINUTES, in case the suggester stops running.
+    `max_distance`: kilometres, by default MOVE_MAX_KM. `min_qty`: by default MOVE_MIN_BIKES.
+    Conflict: no station has a recent status.
     """
     suggested = Suggested()
     rules = Rules(
