@@ -12,6 +12,7 @@ from .moves import (
     WORKER_ID_LENGTH,
     Move,
 )
+from .phones import CrewCode, CrewDevice, CrewReport, Problem, ReportKind, WrongCode
 from .stations import (
     AREA_LENGTH,
     FIRST_OWN_NUMBER,
@@ -43,13 +44,18 @@ __all__ = [
     "ApiToken",
     "ClaimKey",
     "Crew",
+    "CrewCode",
+    "CrewDevice",
+    "CrewReport",
     "EventKind",
     "FeedKind",
     "FeedWatch",
     "Language",
     "Move",
     "OutageKind",
+    "Problem",
     "RejectionCode",
+    "ReportKind",
     "Station",
     "StationAlias",
     "StationFeed",
@@ -61,5 +67,6 @@ __all__ = [
     "TaskEvent",
     "TaskStatus",
     "User",
+    "WrongCode",
     "no_details",
 ]

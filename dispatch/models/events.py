@@ -25,6 +25,12 @@ class EventKind(models.TextChoices):
     CANCELLED = "cancelled"
     # An approval or rejection was taken back; `new_suggestion_id` is the restored suggestion.
     UNDONE = "undone"
+    # The crew reports a problem and keeps the task; `problems` are `Problem` codes.
+    PROBLEM = "problem"
+    # A dispatcher's message to the crew of the task, in `text`.
+    MESSAGE = "message"
+    # The crew's phone has shown the task, and the messages up to `message_id`.
+    SEEN = "seen"
     # A former holder reports a completion. The task is unchanged, but bikes were moved.
     LATE_REPORT = "late_report"
 
