@@ -2,10 +2,12 @@
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
 from .claims import claim_next_task, extend_lease, reassign_task, release_task
+from .crew_reports import note_problem, note_seen
 from .crews import CrewRow, RosterChange, import_crews, lock_roster
 from .doubts import doubts_about
 from .import_original import Imported, import_original
 from .ingest import IngestResult, ingest_suggestions
+from .messages import message_crew
 from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
 from .stations.feeds import FeedReading, find_known_feeds, note_trouble, note_unmodified
@@ -54,6 +56,9 @@ __all__ = [
     "import_original",
     "ingest_suggestions",
     "lock_roster",
+    "message_crew",
+    "note_problem",
+    "note_seen",
     "note_trouble",
     "note_unmodified",
     "prioritize_suggestion",

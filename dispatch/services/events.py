@@ -43,8 +43,10 @@ def task_event(
     )
 
 
-def record_task(kind: EventKind, task: Task, actor: str, **details: Any) -> None:
-    task_event(kind, task, actor, **details).save(force_insert=True)
+def record_task(kind: EventKind, task: Task, actor: str, **details: Any) -> TaskEvent:
+    event = task_event(kind, task, actor, **details)
+    event.save(force_insert=True)
+    return event
 
 
 def change_task(

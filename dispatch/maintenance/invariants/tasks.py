@@ -105,6 +105,8 @@ TASKS = [
                 'assigned extended', 'assigned released', 'assigned completed',
                 'ready prioritized', 'assigned prioritized',
                 'ready cancelled', 'assigned cancelled', 'ready undone',
+                'ready message', 'assigned message', 'assigned seen',
+                'ready problem', 'assigned problem', 'completed problem', 'cancelled problem',
                 'ready late_report', 'assigned late_report',
                 'completed late_report', 'cancelled late_report'
             )
