@@ -1,5 +1,6 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from .admin.activity import activity_page
 from .admin.kpi import kpi_page
@@ -10,6 +11,8 @@ from .api.urls import urlpatterns as api_urls
 urlpatterns = [
     # Tried first: crews' phones send most of the requests.
     *api_urls,
+    path("crew", RedirectView.as_view(pattern_name="crew:page")),
+    path("crew/", include("dispatch.crew.urls")),
     path("admin/activity/", admin.site.admin_view(activity_page), name="activity"),
     path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
     path("admin/search/", admin.site.admin_view(search_page), name="search"),
