@@ -66,6 +66,7 @@ INVENTORY_GUARD = one_of("INVENTORY_GUARD", ("off", "warn", "refuse"), "warn")
 UNKNOWN_STATIONS = one_of("UNKNOWN_STATIONS", ("warn", "refuse"), "warn")
 STATION_FEED_HEADERS = header_fields("STATION_FEED_HEADERS")
 STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
+CREW_PAGE_OFFLINE = yes_or_no("CREW_PAGE_OFFLINE", True)
 MAP_TILES = tile_address("MAP_TILES")
 MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="").strip()
 if MAP_TILES and not MAP_ATTRIBUTION:
