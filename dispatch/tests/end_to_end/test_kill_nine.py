@@ -1,8 +1,6 @@
 """kill -9 of PostgreSQL and of the service under load, on a private cluster and real gunicorn."""
 
 import os
-import select
-import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +8,6 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -19,7 +16,7 @@ import requests
 
 from baywheels.embedded.cluster import Cluster
 
-from ..support.server import ROOT, serve
+from ..support.server import ROOT, kill_nine, serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -62,20 +59,6 @@ def suggest(cluster, count):
             f" SELECT n, n + 1, 5, 'Full' FROM generate_series(1, {count}) AS n RETURNING id",
         )
     ]
-
-
-def kill_nine(parent):
-    """Kill a process and all its children at the same moment."""
-    # A stopped parent starts no further child.
-    os.kill(parent, signal.SIGSTOP)
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    ends = [os.pidfd_open(pid) for pid in [*map(int, children), parent]]
-    for end in ends:
-        signal.pidfd_send_signal(end, signal.SIGKILL)
-    for end in ends:
-        # Until it is dead, it would count as running.
-        select.select([end], [], [])
-        os.close(end)
 
 
 class Service:

@@ -1,6 +1,8 @@
 """A real gunicorn on the test database."""
 
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -82,6 +84,20 @@ def serve(
             yield server
         finally:
             server.stop()
+
+
+def kill_nine(parent: int) -> None:
+    """Kill a process and all its children at the same moment."""
+    # A stopped parent starts no further child.
+    os.kill(parent, signal.SIGSTOP)
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    ends = [os.pidfd_open(pid) for pid in [*map(int, children), parent]]
+    for end in ends:
+        signal.pidfd_send_signal(end, signal.SIGKILL)
+    for end in ends:
+        # Until it is dead, it would count as running.
+        select.select([end], [], [])
+        os.close(end)
 
 
 @contextmanager
