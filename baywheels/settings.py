@@ -40,7 +40,7 @@ ALLOWED_HOSTS = (
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Pages of these origins may call the API. Never the console: no credentials.
 CORS_ALLOWED_ORIGINS = origins("CORS_ALLOWED_ORIGINS")
-CORS_URLS_REGEX = r"^/(?!admin(/|$)|static/)"
+CORS_URLS_REGEX = r"^/(?!admin(/|$)|crew/|static/)"
 CORS_ALLOW_METHODS = ["GET", "HEAD", "OPTIONS", "POST"]
 CORS_ALLOW_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"]
 CORS_EXPOSE_HEADERS = ["Link", "Retry-After", "X-Warning", "X-Request-ID"]

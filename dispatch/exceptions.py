@@ -3,7 +3,12 @@ from contextlib import contextmanager
 
 
 class Refusal(Exception):
-    """A rule forbids the operation. The message is one sentence for the caller."""
+    """A rule forbids the operation. The message is one sentence for the caller.
+
+    `code`: by which a crew's phone chooses its own text. None: a code of the HTTP status.
+    """
+
+    code: str | None = None
 
 
 class NotFound(Refusal):
@@ -12,6 +17,22 @@ class NotFound(Refusal):
 
 class Conflict(Refusal):
     """The row exists, but its state does not allow the operation."""
+
+
+class CodeRefused(NotFound):
+    """A phone gave a code that is unknown, spent or expired. Strangers do not learn which."""
+
+    code = "wrong_code"
+
+
+class TooManyTries(Refusal):
+    """Too many wrong codes. `wait`: seconds until the next one may be tried."""
+
+    code = "too_many_tries"
+
+    def __init__(self, wait: int) -> None:
+        super().__init__("Too many wrong codes. Try again later.")
+        self.wait = wait
 
 
 class IdempotencyKeyReused(Refusal):

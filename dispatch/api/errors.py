@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,7 @@ REFUSALS = {
     exceptions.Conflict: 409,
     exceptions.IdempotencyKeyReused: 422,
     exceptions.UnknownStations: 422,
+    exceptions.TooManyTries: 429,
 }
 
 
@@ -36,16 +38,34 @@ class SchemaDamaged(APIException):
     wait = 30
 
 
+@dataclass
+class Answer:
+    """The answer to a refused request."""
+
+    status: int
+    data: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def response(self) -> JsonResponse:
+        """JsonResponse, because the documentation pages would render a DRF response as HTML."""
+        return JsonResponse(self.data, status=self.status, headers=self.headers)
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
+    answer = answer_to(error, context)
+    return None if answer is None else answer.response()
+
+
+def answer_to(error: Exception, context: dict[str, Any]) -> Answer | None:
     """Turn every refusal into `{"detail": "..."}`, with the invalid fields in `errors`.
 
     None: the error is unexpected, and Django responds with 500, or 503 if it is the database's.
-    JsonResponse, because the documentation pages would render a DRF response as HTML.
     """
     set_rollback()
     if isinstance(error, exceptions.Refusal):
         status = next((code for kind, code in REFUSALS.items() if isinstance(error, kind)), 400)
-        return JsonResponse({"detail": str(error)}, status=status)
+        wait = getattr(error, "wait", None)
+        return Answer(status, {"detail": str(error)}, {"Retry-After": str(wait)} if wait else {})
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge()
     elif isinstance(error, SuspiciousOperation):
@@ -56,11 +76,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse
     data = response.data
     if isinstance(error, ValidationError):
         data = {"detail": describe(error.detail), "errors": first_rows(error.detail)}
-    answer = JsonResponse(data, status=response.status_code)
-    for name in ("Retry-After", "WWW-Authenticate"):
-        if name in response:
-            answer[name] = response[name]
-    return answer
+    names = [name for name in ("Retry-After", "WWW-Authenticate") if name in response]
+    return Answer(response.status_code, data, {name: response[name] for name in names})
 
 
 def describe(errors: Any) -> str:

@@ -27,11 +27,21 @@ def is_from_foreign_page(request: Request | HttpRequest) -> bool:
     page = request.headers.get("Origin") or request.headers.get("Referer")
     if not page:
         return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    scheme, host = origin_of(page)
+    return not host or not (is_own(request, scheme, host) or is_listed(scheme, host))
+
+
+def is_own_origin(request: Request | HttpRequest, page: str) -> bool:
+    return is_own(request, *origin_of(page))
+
+
+def origin_of(page: str) -> tuple[str, str]:
+    """Return the scheme and the host of an address. An empty host: the address is malformed."""
     try:
         scheme, host, *_ = urlsplit(page)
     except ValueError:
-        return True
-    return not host or not (is_own(request, scheme, host) or is_listed(scheme, host))
+        return "", ""
+    return scheme, host
 
 
 def is_own(request: Request | HttpRequest, scheme: str, host: str) -> bool:

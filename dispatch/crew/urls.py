@@ -1,6 +1,7 @@
 from django.urls import path
 
 from . import pages
+from .joining import CodeView, JoinView, SignOutView
 from .worker import service_worker
 
 app_name = "crew"
@@ -11,4 +12,7 @@ urlpatterns = [
     path("sw.js", service_worker, name="worker"),
     path("texts-<slug:language>.json", pages.Texts.as_view(), name="texts"),
     path("manifest-<slug:language>.webmanifest", pages.manifest, name="manifest"),
+    path("api/code", CodeView.as_view(), name="api-code"),
+    path("api/join", JoinView.as_view(), name="api-join"),
+    path("api/signout", SignOutView.as_view(), name="api-signout"),
 ]

@@ -74,7 +74,6 @@ class Migration(migrations.Migration):
                     models.CharField(help_text="The kind of phone and browser.", max_length=100),
                 ),
                 ("digest", models.CharField(editable=False, max_length=64, unique=True)),
-                ("nonce_digest", models.CharField(editable=False, max_length=64)),
                 (
                     "created_at",
                     models.DateTimeField(
@@ -104,6 +103,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "crew_devices",
+                "verbose_name": "phone",
+                "permissions": [("revoke_crewdevice", "Can sign phones of crews out")],
             },
         ),
         migrations.CreateModel(

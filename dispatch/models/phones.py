@@ -80,8 +80,6 @@ class CrewDevice(models.Model):
     code = models.OneToOneField(CrewCode, models.SET_NULL, null=True, related_name="device")
     label = models.CharField(max_length=100, help_text="The kind of phone and browser.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    # Tells a repeated request of the phone that joined from another phone with the same code.
-    nonce_digest = models.CharField(max_length=64, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_seen_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
@@ -89,11 +87,15 @@ class CrewDevice(models.Model):
 
     # Only on rows that were read `with_age_of_sign_of_life()`.
     sign_of_life_is_old = False
+    # False if the service that returned this phone did not change it.
+    changed = True
 
     objects = CrewDeviceQuerySet.as_manager()
 
     class Meta:
         db_table = "crew_devices"
+        verbose_name = "phone"
+        permissions = [("revoke_crewdevice", "Can sign phones of crews out")]
 
     def __str__(self) -> str:
         return self.label

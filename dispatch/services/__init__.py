@@ -5,6 +5,7 @@ from .claims import claim_next_task, extend_lease, reassign_task, release_task
 from .crew_reports import note_problem, note_seen
 from .crews import CrewRow, RosterChange, import_crews, lock_roster
 from .doubts import doubts_about
+from .enrolment import create_code, enrolment_link, find_code, find_device, join, revoke_device
 from .import_original import Imported, import_original
 from .ingest import IngestResult, ingest_suggestions
 from .messages import message_crew
@@ -45,16 +46,21 @@ __all__ = [
     "claim_next_task",
     "complete_task",
     "count_prunable",
+    "create_code",
     "create_suggestion",
     "create_task",
     "create_token",
     "doubts_about",
+    "enrolment_link",
     "extend_lease",
+    "find_code",
+    "find_device",
     "find_known_feeds",
     "find_token",
     "import_crews",
     "import_original",
     "ingest_suggestions",
+    "join",
     "lock_roster",
     "message_crew",
     "note_problem",
@@ -69,6 +75,7 @@ __all__ = [
     "record_status",
     "reject_suggestion",
     "release_task",
+    "revoke_device",
     "revoke_token",
     "suggest_moves",
     "sweep",

@@ -1,0 +1,46 @@
+"""Refusals with a code: the phone shows a text of its own for it, in the crew's language."""
+
+from typing import Any
+
+from django.http import JsonResponse
+from rest_framework.exceptions import APIException
+
+from ..api.errors import answer_to
+
+# The codes of errors that have no code of their own.
+CODES = {
+    400: "invalid",
+    401: "signed_out",
+    403: "foreign_page",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported",
+    422: "id_reused",
+    429: "too_many_tries",
+    500: "error",
+    503: "unavailable",
+}
+
+
+class CrewRefusal(APIException):
+    """`values`: what the phone's text needs. `wait`: seconds until a repetition may succeed."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, wait: int | None = None, **values: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status_code, self.code, self.values = status, code, values
+        if wait is not None:
+            self.wait = wait
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
+    """The API's, with `code` and the values in the body."""
+    answer = answer_to(error, context)
+    if answer is None:
+        return None
+    code = getattr(error, "code", None) or CODES[answer.status]
+    answer.data |= {"code": code, **getattr(error, "values", {})}
+    return answer.response()
