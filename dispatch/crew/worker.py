@@ -18,7 +18,7 @@ from .pages import Texts, manifest, shell
 
 FOLDER = "dispatch/crew"
 # Static files outside of the folder that the page uses.
-SHARED = ("dispatch/colors.css", "dispatch/favicon.svg")
+SHARED = ("dispatch/favicon.svg",)
 
 
 def contents() -> dict[str, bytes]:

@@ -1,0 +1,36 @@
+/* Screens have addresses in the fragment, such as #done/12, so that the phone's back button works. */
+
+// No vowels, so that codes spell no words; none of these letters look alike.
+const CODE = /^([BCDFGHJKLMNPQRSTVWXZ]{4})-?([BCDFGHJKLMNPQRSTVWXZ]{4})$/;
+
+export function current() {
+  const [name, id] = location.hash.slice(1).split("/");
+  return { name, id: id ? Number(id) : null };
+}
+
+export function address(name, id) {
+  return `#${name}${id ? `/${id}` : ""}`;
+}
+
+export function go(name, id) {
+  location.hash = address(name, id);
+}
+
+/* Leaves a finished form: the back button does not lead to it again. */
+export function goHome() {
+  history.replaceState(null, "", "#");
+  dispatchEvent(new HashChangeEvent("hashchange"));
+}
+
+/* The code of an enrolment link, or null. Takes it out of the address bar and the history. */
+export function takeCode() {
+  const code = readCode(location.hash);
+  if (code) history.replaceState(null, "", "#join");
+  return code;
+}
+
+/* The code in its usual form, whatever its case and hyphens; null if the text is none. */
+export function readCode(text) {
+  const [, first, second] = CODE.exec(text.toUpperCase().replace(/[^A-Z]/g, "")) ?? [];
+  return first ? `${first}-${second}` : null;
+}
