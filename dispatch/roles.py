@@ -21,8 +21,15 @@ DISPATCH = [
 ]
 ROLES = {
     "dispatcher": DISPATCH,
-    # A dispatcher who also keeps the roster.
-    "lead": [*DISPATCH, "add_crew", "change_crew", "delete_crew"],
+    # A dispatcher who also keeps the roster and the crews' phones.
+    "lead": [
+        *DISPATCH,
+        "add_crew",
+        "change_crew",
+        "delete_crew",
+        "add_crewcode",
+        "revoke_crewdevice",
+    ],
     # `claim_task` covers only the tasks of the token's own worker.
     "worker": ["claim_task", "view_station"],
     "ml": [*VIEW, "add_suggestion"],

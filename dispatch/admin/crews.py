@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import pluralize
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -18,11 +18,11 @@ from .. import services
 from ..ingest.crews import COLUMNS, row_of
 from ..models import Crew, Station, Task
 from ..texts import isolated
-from .base import ConsoleAdmin
 from .crew_import import import_view
 from .csv_lists import CsvList
 from .history import activity_url
 from .moves import ago
+from .phones import PhonesAdmin, page_of
 from .routes import attach_names
 from .stations import AreaFilter
 
@@ -62,7 +62,7 @@ class WorkingAreaFilter(AreaFilter):
 
 
 @admin.register(Crew)
-class CrewAdmin(CsvList, ConsoleAdmin):
+class CrewAdmin(CsvList, PhonesAdmin):
     """The roster. A crew's id never changes: tasks and tokens name it."""
 
     LOOKUPS = {"active__exact": "[01]", "area": r"[^\0]+"}
@@ -71,7 +71,7 @@ class CrewAdmin(CsvList, ConsoleAdmin):
     fields = FIELDS
     csv_columns = tuple(COLUMNS.known)
     actions = None
-    list_display = ["worker_id", "name", "where", "van", "state", "held", "last_seen"]
+    list_display = ["worker_id", "name", "where", "van", "state", "held", "phones", "last_seen"]
     list_filter = ["active", WorkingAreaFilter]
     list_per_page = 50
     list_max_show_all = 200
@@ -90,7 +90,8 @@ class CrewAdmin(CsvList, ConsoleAdmin):
         held = Task.objects.assigned().filter(worker_id=OuterRef("worker_id"))
         counts = held.order_by().values("worker_id").annotate(count=Count("pk")).values("count")
         counted: QuerySet[Crew] = crews.with_last_seen().annotate(
-            open_tasks=Coalesce(Subquery(counts), 0)
+            open_tasks=Coalesce(Subquery(counts), 0),
+            signed_in=Count("devices", filter=Q(devices__revoked_at__isnull=True, active=True)),
         )
         return counted
 
@@ -120,6 +121,15 @@ class CrewAdmin(CsvList, ConsoleAdmin):
         # A claim may have written last_seen_at since.
         obj.save(update_fields=FIELDS if change else None)
 
+    def response_add(
+        self, request: HttpRequest, obj: Crew, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Continue on the crew's page, where its phones are added."""
+        if "_addanother" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        self.message_user(request, f"Crew {isolated(str(obj))} was added.", messages.SUCCESS)
+        return HttpResponseRedirect(page_of(obj.pk))
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
@@ -136,6 +146,7 @@ class CrewAdmin(CsvList, ConsoleAdmin):
             "title": isolated(str(crew)),
             "subtitle": "",
             "tasks": tasks,
+            **self.phone_context(request, crew),
             "seen_at": crew.seen_at,
             "day_url": activity_url(crew=crew.worker_id, day=timezone.localdate()),
         }
@@ -161,6 +172,11 @@ class CrewAdmin(CsvList, ConsoleAdmin):
         url = reverse("admin:dispatch_task_changelist", query={"worker": crew.worker_id})
         text = f"{crew.open_tasks} task{pluralize(crew.open_tasks)}"
         return format_html('<a href="{}">{}</a>', url, text)
+
+    @admin.display(description="Phones", empty_value="")
+    def phones(self, crew: Any) -> str | None:
+        number = crew.signed_in
+        return f"{number} phone{pluralize(number)}" if number else None
 
     @admin.display(description="Last seen")
     def last_seen(self, crew: Crew) -> str:
