@@ -25,10 +25,10 @@ function saved(entry) {
   return panel("info", gettext("Saved on this phone"), lines, [undo], `saved-${entry.id}`);
 }
 
-/* The form opens again as it was. */
+/* The form opens again as it was, unless the report has been sent meanwhile. */
 async function takeBack({ id, kind, task_id, values }) {
+  if (!(await engine.undo(id))) return;
   keepDraft(`${kind}/${task_id}`, values);
-  await engine.undo(id);
   go(kind, task_id);
 }
 

@@ -1,0 +1,161 @@
+/* What the phone keeps, across restarts: `reports` by id and `values` by name, in IndexedDB. Without
+   it (phones lose the connection to their storage) the same rows live in this tab's memory. */
+import { BASE } from "./server.js";
+
+const NAME = `crew ${BASE}`;
+const KEYS = { reports: "id", values: "name" };
+const DEADLINE_MS = 10_000;
+const RELOADED = `${NAME} reloaded`;
+
+let opening = null;
+let isLost = false;
+// The rows as last read and written. Once the storage is lost, they are all that this tab has.
+const known = { reports: new Map(), values: new Map() };
+// Rows that are in memory only: [store, key] by their text.
+const unsaved = new Map();
+
+export const storage = () => (isLost ? "memory" : "ok");
+
+/* Runs `work(rows)` in one transaction of both stores, and resolves once that is on the disk. `work`
+   awaits nothing but `rows`, and may run twice: the storage may fail after it has written. */
+export function write(work) {
+  return attempt("readwrite", work);
+}
+
+export function read(work) {
+  return attempt("readonly", work);
+}
+
+async function attempt(mode, work) {
+  if (isLost) return work(memoryRows());
+  try {
+    return await transact(mode, work);
+  } catch {
+    forget();
+  }
+  try {
+    return await transact(mode, work);
+  } catch {
+    isLost = true;
+    return work(memoryRows());
+  }
+}
+
+/* Tries the storage again, with what has been in memory only. If that fails, reloading the page once
+   may help, unless rows would be lost. */
+export async function recover() {
+  if (!isLost) return;
+  forget();
+  try {
+    await transact("readwrite", saveUnsaved);
+    unsaved.clear();
+    isLost = false;
+    mayReload(true);
+  } catch {
+    if (!unsaved.size && mayReload(false)) location.reload();
+  }
+}
+
+async function saveUnsaved(rows) {
+  for (const [store, key] of unsaved.values()) {
+    const row = known[store].get(key);
+    await (row ? rows.put(store, row) : rows.remove(store, key));
+  }
+}
+
+/* Once for each loss: `isSound` ends the loss. */
+function mayReload(isSound) {
+  try {
+    const hasReloaded = sessionStorage.getItem(RELOADED);
+    if (isSound) sessionStorage.removeItem(RELOADED);
+    else sessionStorage.setItem(RELOADED, "yes");
+    return !hasReloaded;
+  } catch {
+    return false;
+  }
+}
+
+function open() {
+  opening ??= new Promise((resolve, reject) => {
+    // Without a number: opens whatever version another release of the page has made.
+    const request = indexedDB.open(NAME);
+    request.onupgradeneeded = () => {
+      for (const [store, keyPath] of Object.entries(KEYS)) {
+        request.result.createObjectStore(store, { keyPath });
+      }
+    };
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      request.result.onclose = request.result.onversionchange = forget;
+      resolve(request.result);
+    };
+  });
+  return opening;
+}
+
+function forget() {
+  opening?.then((database) => database.close(), () => {});
+  opening = null;
+}
+
+/* Some phones never answer: after the deadline, the storage counts as lost. */
+function transact(mode, work) {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error("The storage does not answer.")), DEADLINE_MS);
+    run(mode, work).then(resolve, reject).finally(() => clearTimeout(late));
+  });
+}
+
+async function run(mode, work) {
+  const database = await open();
+  const transaction = database.transaction(Object.keys(KEYS), mode, { durability: "strict" });
+  const done = new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error ?? new Error("The storage failed."));
+  });
+  const changes = [];
+  const [result] = await Promise.all([work(storedRows(transaction, changes)), done]);
+  for (const change of changes) change();
+  return result;
+}
+
+function storedRows(transaction, changes) {
+  const ask = (store, operation, argument) =>
+    new Promise((resolve, reject) => {
+      const request = transaction.objectStore(store)[operation](argument);
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  return {
+    get: (store, key) => ask(store, "get", key),
+    async all(store) {
+      const rows = await ask(store, "getAll");
+      changes.push(() => (known[store] = new Map(rows.map((row) => [row[KEYS[store]], row]))));
+      return rows;
+    },
+    put(store, row) {
+      changes.push(() => known[store].set(row[KEYS[store]], row));
+      return ask(store, "put", row);
+    },
+    remove(store, key) {
+      changes.push(() => known[store].delete(key));
+      return ask(store, "delete", key);
+    },
+  };
+}
+
+function memoryRows() {
+  const note = (store, key) => unsaved.set(`${store} ${key}`, [store, key]);
+  return {
+    get: async (store, key) => structuredClone(known[store].get(key)),
+    all: async (store) => structuredClone([...known[store].values()]),
+    async put(store, row) {
+      known[store].set(row[KEYS[store]], structuredClone(row));
+      note(store, row[KEYS[store]]);
+    },
+    async remove(store, key) {
+      known[store].delete(key);
+      note(store, key);
+    },
+  };
+}
