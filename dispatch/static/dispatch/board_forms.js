@@ -39,7 +39,20 @@ export function watchForms(board, showState) {
     if (undone && messages.length) showDecision(undone, verdictOf(messages[0][1].textContent));
     showState(state);
     if (undone && messages[0]?.[0] === "success") releaseUndone(undone);
-    for (const [level, nodes] of messages) toast(withUndo(nodes), { level });
+    showMessages(messages.map(([level, nodes]) => [level, withUndo(nodes)]));
+  }
+
+  /* One toast for each level. */
+  function showMessages(messages) {
+    for (const [level, group] of Map.groupBy(messages, ([level]) => level)) {
+      toast(group.map(([, nodes]) => paragraph(nodes)), { level });
+    }
+  }
+
+  function paragraph(nodes) {
+    const block = document.createElement("div");
+    block.append(nodes);
+    return block;
   }
 
   function nodesOf(html) {
@@ -121,8 +134,6 @@ export function watchForms(board, showState) {
     if (event.key === "Enter" && event.target.matches("input[type=checkbox]")) event.preventDefault();
   });
   // Messages of a page that was opened without this script.
-  for (const each of document.querySelectorAll(".messagelist li")) {
-    toast([...each.childNodes], { level: each.className });
-  }
+  showMessages([...document.querySelectorAll(".messagelist li")].map((each) => [each.className, nodesOf(each.innerHTML)]));
   document.querySelector(".messagelist")?.remove();
 }

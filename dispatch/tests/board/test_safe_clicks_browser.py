@@ -1,11 +1,13 @@
 """Clicks on the board decide what the dispatcher saw, once, and can be undone."""
 
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from dispatch import services
-from dispatch.models import Suggestion, Task, TaskEvent
+from dispatch.models import StationFeed, Suggestion, Task, TaskEvent
 
 from ..support.cities import city
 from ..support.decisions import grow_old
@@ -251,6 +253,19 @@ def test_late_undo_says_why_not(browse, board):
     assert tab.complaints == []
 
 
+def test_all_warnings_of_an_approval_share_one_message(browse, board):
+    city(10)
+    suggestion = suggest(from_station_id=3, to_station_id=2, qty=30)
+
+    with browse(UserFactory()) as tab:
+        page = board(tab)
+        button(page, "Approve", suggestion).click()
+        page.locator("#toasts .warning").wait_for()
+        assert page.locator("#toasts > *").count() == 2
+        assert page.locator("#toasts .warning .text > *").count() == 2
+    assert tab.complaints == []
+
+
 def test_keyboard_approval_needs_a_key_for_each_suggestion(browse, board):
     city(10)
     first, second = suggest(priority=5), suggest()
@@ -398,24 +413,32 @@ def test_lost_reply_leaves_the_dialog_as_it_was(browse, board):
         assert page.locator("#confirm textarea").input_value() == "Road works"
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1024, 768), (1440, 900), (1920, 1080)])
-def test_board_fits_its_screen_and_cuts_no_name_on_small_ones(browse, board, width, height):
+@pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (1024, 768), (1440, 900), (1920, 1080)])
+def test_board_fits_its_screen_and_cuts_no_name_or_number(browse, board, width, height):
     city(40)
     for number in range(1, 30):
         suggest(from_station_id=number, to_station_id=number + 1, priority=number)
         TaskFactory(from_station_id=number, to_station_id=number + 1)
+    services.claim_next_task("van-1", actor="van-1")
+    hours = timezone.now() - timedelta(hours=11, minutes=48)
+    StationFeed.objects.update(made_at=hours)
+    Task.objects.update(created_at=hours)
+    Task.objects.filter(worker_id="van-1").update(assigned_at=hours)
     screen = {"viewport": {"width": width, "height": height}, "has_touch": width < 1200}
 
     with browse(UserFactory(), **screen) as tab:
         page = board(tab)
         over = "document.documentElement.scrollWidth - window.innerWidth"
-        cut = """[...document.querySelectorAll('.station')].filter(
-            (name) => name.checkVisibility() && name.scrollWidth > name.clientWidth + 1).length"""
+        cut = """[...document.querySelectorAll(
+            '.station, .summary :is(ul, a, span), .crews .scroll')]
+            .filter((text) => text.checkVisibility() && (text.scrollWidth > text.clientWidth + 1
+                || text.closest('.summary') && text.scrollHeight > text.clientHeight + 1))
+            .map((text) => text.outerHTML)"""
         for section in ["Suggestions", "Tasks", "Map", "Today"] if width < 900 else [None]:
             if section:
                 page.locator(".tabs").get_by_role("link", name=section).click()
             assert page.evaluate(over) <= 0
-            assert page.evaluate(cut) == 0
+            assert page.evaluate(cut) == []
         if width < 900:
             page.locator(".tabs").get_by_role("link", name="Suggestions").click()
             assert page.locator("[data-part=suggestions] > li:visible").count() == 10

@@ -80,6 +80,19 @@ def test_every_page_loads_cleanly_and_fits_the_screen(browse):
     assert {path: pixels for path, pixels in wide.items() if pixels} == {}
 
 
+def test_phone_header_has_two_lines_and_fades_where_the_navigation_goes_on(browse):
+    with browse(UserFactory(), viewport={"width": 390, "height": 844}, has_touch=True) as tab:
+        tab.open("/admin/lists/")
+        assert tab.page.locator("#header").bounding_box()["height"] < 120
+        nav = tab.page.locator("#console-nav")
+        assert nav.evaluate("nav => nav.scrollWidth > nav.clientWidth")
+        assert "gradient" in nav.evaluate("nav => getComputedStyle(nav).maskImage")
+        # At the end of the scroll, the last link is clear of the fade.
+        nav.evaluate("nav => nav.scrollTo(9999, 0)")
+        last = nav.get_by_role("link").last.bounding_box()
+        assert last["x"] + last["width"] <= 390 - 32
+
+
 def test_user_input_is_shown_verbatim_and_never_executed(browse, server):
     entered = [enter(server.url, payload, n) for n, payload in enumerate(PAYLOADS, start=1)]
     mallory, *_ = [UserFactory(username=payload) for payload in PAYLOADS]
