@@ -44,7 +44,7 @@ class PhonesAdmin(ConsoleAdmin):
     def phone_context(self, request: HttpRequest, crew: Crew) -> dict[str, Any]:
         phones = crew.devices.filter(revoked_at__isnull=True).order_by("-id")
         return {
-            "phones": [(phone, ago(phone.last_seen_at or phone.created_at)) for phone in phones],
+            "phones": [(phone, ago(phone.last_seen_at)) for phone in phones],
             "may_add_phone": request.user.has_perm(ADD),
             "may_revoke": request.user.has_perm(REVOKE),
         }

@@ -89,9 +89,8 @@ def is_from_own_page(request: Request) -> bool:
 
 
 def is_first_today(device: CrewDevice) -> bool:
-    """`last_seen_at` is that before this request. None: it has just joined."""
-    seen = device.last_seen_at
-    return seen is not None and seen.date() < timezone.now().date()
+    """`last_seen_at` is that before this request."""
+    return bool(device.last_seen_at.date() < timezone.now().date())
 
 
 def cookie_name() -> str:

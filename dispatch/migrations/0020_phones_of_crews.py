@@ -80,7 +80,12 @@ class Migration(migrations.Migration):
                         db_default=django.db.models.functions.datetime.Now(), editable=False
                     ),
                 ),
-                ("last_seen_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "last_seen_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
                 ("revoked_at", models.DateTimeField(editable=False, null=True)),
                 ("revoked_by", models.CharField(db_default="", editable=False, max_length=200)),
                 (

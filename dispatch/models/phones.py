@@ -12,9 +12,7 @@ from .moves import WORKER_ID_LENGTH
 CODE_LIFE = timedelta(minutes=15)
 # last_seen_at is at most this old while a phone is in use: a write each time would cost more.
 SIGN_OF_LIFE_PRECISION = timedelta(seconds=30)
-SIGN_OF_LIFE_IS_OLD = Q(last_seen_at__isnull=True) | Q(
-    last_seen_at__lte=Now() - SIGN_OF_LIFE_PRECISION
-)
+SIGN_OF_LIFE_IS_OLD = Q(last_seen_at__lte=Now() - SIGN_OF_LIFE_PRECISION)
 
 
 class CrewCodeQuerySet(models.QuerySet["CrewCode"]):
@@ -81,7 +79,7 @@ class CrewDevice(models.Model):
     label = models.CharField(max_length=100, help_text="The kind of phone and browser.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
-    last_seen_at = models.DateTimeField(null=True, editable=False)
+    last_seen_at = models.DateTimeField(db_default=Now(), editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
     revoked_by = models.CharField(max_length=200, db_default="", editable=False)
 

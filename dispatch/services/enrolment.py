@@ -131,6 +131,7 @@ def spend(digest: str, device_digest: str, label: str, address: str) -> CrewDevi
     if crew is None or code is None:
         return repeated(digest, device_digest)
     CrewCode.objects.filter(pk=code.pk).update(used_at=Now())
+    Crew.objects.filter(pk=crew.pk).update(last_seen_at=Now())
     WrongCode.objects.filter(address=address).delete()
     return CrewDevice.objects.create(crew=crew, code=code, label=label, digest=device_digest)
 
