@@ -37,12 +37,19 @@ def test_it_serves_the_console_and_ctrl_c_stops_everything(tmp_path):
     process = quickstart(tmp_path, "--port", str(port))
     try:
         printed = ""
-        while "ingest_suggestions" not in printed:
+        while "/complete" not in printed:
             line = process.stdout.readline()
             assert line, process.stderr.read()
             printed += line
         url = f"http://127.0.0.1:{port}"
         password = re.search(r"user dispatcher, password (\S+)", printed)[1]
+
+        code = re.search(rf"{url}/crew/join#(\S+)", printed)[1]
+        own_page = {"X-Crew": "1"}
+        answer = requests.post(
+            f"{url}/crew/api/code", json={"code": code}, headers=own_page, timeout=20
+        )
+        assert answer.json()["crew"]["worker_id"] == "van-3"
 
         browser = requests.Session()
         login = f"{url}/admin/login/?next=/admin/dispatch/suggestion/"

@@ -30,11 +30,13 @@ MOVES = [
     (113, 213, 7, -20, "Library Square fills by the afternoon; there is time"),
 ]
 
-# The simulation drives the first two. The second takes every task, so that none is left over.
+# The crew of the person who tries the service.
+YOUR_CREW = "van-3"
+# The simulation drives the first two.
 CREWS = [
     CrewRow("van-1", {"name": "Westbank van", "areas": ["Westbank"], "capacity": 20}),
     CrewRow("van-2", {"name": "Large van", "capacity": 40}),
-    CrewRow("van-3", {"name": "Eastbank van", "areas": ["Eastbank"], "capacity": 20}),
+    CrewRow(YOUR_CREW, {"name": "You"}),
 ]
 
 

@@ -12,35 +12,37 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from baywheels.embedded.cluster import DEFAULT as EMBEDDED
 from baywheels.embedded.cluster import DevDbError
+from dispatch import services
 from dispatch.demo import feed, seed
 from dispatch.demo.simulation import decision_seconds
 from dispatch.demo.smoke_client import SmokeFailure, run_the_loop, wait_until_ready
-from dispatch.models import Station, Suggestion, Task, User
+from dispatch.models import Crew, Station, Suggestion, Task, User
+from dispatch.models.phones import CODE_LIFE
 
 DISPATCHER = "dispatcher"
 SWEEP_SECONDS = "60"
 WELCOME = """
   The Bay Wheels dispatch service is running. Press Ctrl-C to stop it.
 
-  Console   {url}/admin/    user {user}, password {password}
-  API docs  {url}/docs      or {url}/redoc
+  Console    {url}/admin/    user {user}, password {password}
+  Crew page  {phone}
+  API docs   {url}/docs
 
-  As a crew's phone would, from another terminal:
+  Approve a suggestion on the board and tap "Next task" on the crew page, or in another terminal:
 
-    curl {url}/suggestions
     curl -X POST {url}/task/approve \\
       -H "Content-Type: application/json" -d '{{"suggestion_id": {id}}}'
     curl -X POST {url}/dispatch/next -H "Idempotency-Key: {key}" \\
       -H "Content-Type: application/json" -d '{{"worker_id": "worker_123"}}'
     curl -X POST {url}/task/{task}/complete     # the id from the claim's response
 
-  As an ML job would:
-
-    echo '{{"from_station_id": 100, "to_station_id": 201, "qty": 3, "reason": "Try it"}}' \\
-      | {python} manage.py ingest_suggestions - --source my-job
-
 {city}
 """
+PHONE = """\
+{link}
+             signs a browser in as {crew}, once and for {minutes} minutes. A new link:
+             {python} manage.py enrol_crew {crew}"""
+NO_PHONE = "{url}/crew/    Add a crew under Crews in the console, and show its code."
 AT_REST = """\
   The demo city is at rest: bikes move only when you complete a task. Add --simulate for riders and
   vans."""
@@ -144,10 +146,10 @@ class Command(BaseCommand):
             url=url,
             user=DISPATCHER,
             password=password,
+            phone=how_to_join(url),
             id=first or 1,
             key=secrets.token_hex(4),
             task=next_task or (last_task or 0) + 1,
-            python=sys.executable,
             city=city,
         )
         self.stdout.write(text.rstrip() + "\n")
@@ -174,6 +176,19 @@ def renew_dispatcher() -> str:
     user.set_password(password)
     user.save(update_fields=["password"])
     return password
+
+
+def how_to_join(url: str) -> str:
+    crew = Crew.objects.active().filter(worker_id=seed.YOUR_CREW).first()
+    if crew is None:
+        return NO_PHONE.format(url=url)
+    _, code = services.create_code(crew.pk, actor=seed.ACTOR)
+    return PHONE.format(
+        link=services.enrolment_link(url, code),
+        crew=crew.worker_id,
+        minutes=round(CODE_LIFE.total_seconds() / 60),
+        python=sys.executable,
+    )
 
 
 def about_the_city(has_city: bool, speed: int) -> str:
