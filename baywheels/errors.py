@@ -1,4 +1,7 @@
-"""Error responses outside of API views: HTML in the console, JSON everywhere else."""
+"""Error responses outside of API views: HTML in the console, JSON everywhere else.
+
+Crews' phones find a `code` in it, as in all refusals of theirs.
+"""
 
 import sys
 from http import HTTPStatus
@@ -8,6 +11,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from dispatch.crew.errors import CODES
+
 from .database.unavailable import means_damage
 
 
@@ -15,7 +20,10 @@ def error_response(request: HttpRequest, status: int, detail: str) -> HttpRespon
     if request.path_info.startswith("/admin/"):
         title = HTTPStatus(status).phrase
         return render(request, "error.html", {"title": title, "detail": detail}, status=status)
-    return JsonResponse({"detail": detail}, status=status)
+    data = {"detail": detail}
+    if request.path_info.startswith("/crew/api/"):
+        data["code"] = CODES[status]
+    return JsonResponse(data, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

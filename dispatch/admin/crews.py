@@ -127,7 +127,9 @@ class CrewAdmin(CsvList, PhonesAdmin):
         """Continue on the crew's page, where its phones are added."""
         if "_addanother" in request.POST:
             return super().response_add(request, obj, post_url_continue)
-        self.message_user(request, f"Crew {isolated(str(obj))} was added. Add its phone next.", messages.SUCCESS)
+        self.message_user(
+            request, f"Crew {isolated(str(obj))} was added. Add its phone next.", messages.SUCCESS
+        )
         return HttpResponseRedirect(page_of(obj.pk))
 
     def render_change_form(

@@ -1,4 +1,4 @@
-"""Release expired leases, raise waiting tasks, and remove expired suggestions, keys and sessions.
+"""Release expired leases, raise waiting tasks, remove expired suggestions, keys, sessions, codes.
 
 Each batch is a transaction of its own and skips rows that others have locked. Any number of sweeps
 can run at once, and a killed sweep leaves only whole batches behind.
@@ -6,17 +6,20 @@ can run at once, and a killed sweep leaves only whole batches behind.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from ..models import ClaimKey, EventKind, Suggestion, Task, TaskEvent
+from ..models import ClaimKey, CrewCode, EventKind, Suggestion, Task, TaskEvent, WrongCode
 from .areas import update_areas_of_open_tasks
 from .claims import UNASSIGNED
+from .enrolment import OF_ADDRESS
 from .events import suggestion_event, task_event
 from .locks import advisory_lock
 
@@ -24,18 +27,21 @@ BATCH = 500
 AGEING_STEP = 10
 # Few: claims pass over ready tasks that a sweep holds.
 AGEING_BATCH = 20
+# The console may still show what became of a code.
+CODE_KEPT = timedelta(days=1)
 WAITED = "The task has waited too long."
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Counts of released and raised tasks; of removed suggestions, keys and sessions."""
+    """Counts of released and raised tasks; of removed suggestions, keys, sessions and codes."""
 
     released: int
     raised: int
     expired: int
     forgotten: int
     sessions: int
+    codes: int
 
 
 def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepResult:
@@ -54,6 +60,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
         expired=exhaust(partial(remove_expired_suggestions, actor=actor)),
         forgotten=exhaust(forget_claim_keys),
         sessions=exhaust(remove_ended_sessions),
+        codes=exhaust(remove_old_codes) + exhaust(forget_wrong_codes),
     )
 
 
@@ -125,3 +132,21 @@ def remove_ended_sessions(*, limit: int = BATCH) -> int:
     sessions = list(due.select_for_update(skip_locked=True)[:limit])
     Session.objects.filter(pk__in=[session.pk for session in sessions]).delete()
     return len(sessions)
+
+
+@transaction.atomic(durable=True)
+def remove_old_codes(*, limit: int = BATCH) -> int:
+    """Remove codes a day after they expired. The phones that joined with one stay."""
+    due = CrewCode.objects.filter(expires_at__lt=Now() - CODE_KEPT).order_by("expires_at")
+    codes = list(due.select_for_update(skip_locked=True)[:limit])
+    CrewCode.objects.filter(pk__in=[code.pk for code in codes]).delete()
+    return len(codes)
+
+
+@transaction.atomic(durable=True)
+def forget_wrong_codes(*, limit: int = BATCH) -> int:
+    """Remove wrong tries once they no longer count."""
+    due = WrongCode.objects.filter(at__lt=Now() - OF_ADDRESS.span).order_by("at")
+    tries = list(due.select_for_update(skip_locked=True)[:limit])
+    WrongCode.objects.filter(pk__in=[each.pk for each in tries]).delete()
+    return len(tries)

@@ -413,7 +413,9 @@ def test_lost_reply_leaves_the_dialog_as_it_was(browse, board):
         assert page.locator("#confirm textarea").input_value() == "Road works"
 
 
-@pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (1024, 768), (1440, 900), (1920, 1080)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(320, 640), (390, 844), (1024, 768), (1440, 900), (1920, 1080)]
+)
 def test_board_fits_its_screen_and_cuts_no_name_or_number(browse, board, width, height):
     city(40)
     for number in range(1, 30):

@@ -36,7 +36,7 @@ def test_task_with_an_expired_lease_returns_to_its_place_in_the_queue():
 
     assert swept() == (
         "1 tasks released, 0 raised, 0 suggestions expired, "
-        "0 idempotency keys and 0 sessions deleted.\n"
+        "0 idempotency keys, 0 sessions and 0 codes of phones deleted.\n"
     )
 
     stored = Task.objects.get(id=task.id)
@@ -76,7 +76,7 @@ def test_idempotency_keys_are_forgotten_after_24_hours():
     ClaimKey.objects.update(created_at=F("created_at") - CLAIM_KEY_LIFE)
     services.claim_next_task("van-1", actor="api", key="new")
 
-    assert "1 idempotency keys and" in swept()
+    assert "1 idempotency keys" in swept()
     assert ClaimKey.objects.get().key == "new"
 
 
@@ -85,7 +85,7 @@ def test_ended_sessions_of_the_console_are_deleted():
     for key, hours in (("ended", -1), ("open", 1)):
         Session.objects.create(session_key=key, expire_date=now + timedelta(hours=hours))
 
-    assert "1 sessions deleted" in swept()
+    assert "1 sessions and" in swept()
     assert Session.objects.get().session_key == "open"
 
 
