@@ -121,6 +121,11 @@ class CrewAdmin(CsvList, PhonesAdmin):
         # A claim may have written last_seen_at since.
         obj.save(update_fields=FIELDS if change else None)
 
+    def delete_model(self, request: HttpRequest, obj: Crew) -> None:
+        # Otherwise the deletion would fail if a phone joins meanwhile.
+        Crew.objects.select_for_update().filter(pk=obj.pk).first()
+        super().delete_model(request, obj)
+
     def response_add(
         self, request: HttpRequest, obj: Crew, post_url_continue: str | None = None
     ) -> HttpResponse:

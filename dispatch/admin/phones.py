@@ -88,7 +88,7 @@ class PhonesAdmin(ConsoleAdmin):
         if "confirmed" not in request.POST:
             context = {"title": f"Sign out {phone}?", "crew": phone.crew, "phone": phone}
             return self.page(request, "admin/dispatch/phone_revoke.html", context)
-        phone = services.revoke_device(device_id, actor=request.user.get_username())
+        phone = services.revoke_device(phone.pk, actor=request.user.get_username())
         if phone.changed:
             self.log_change(request, phone.crew, f"Signed out phone {phone.pk}, {phone}.")
         self.message_user(request, f"{phone} is signed out.", messages.SUCCESS)

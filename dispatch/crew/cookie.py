@@ -36,8 +36,8 @@ class CrewCookie(BaseAuthentication):
     """`request.auth` is the device, and `request.user` its crew."""
 
     def authenticate(self, request: Request) -> tuple[Crew, CrewDevice]:
-        secret = request.COOKIES.get(cookie_name(), "")
-        device = services.find_device(secret[:LONGEST_SECRET]) if secret else None
+        secret = secret_in(request)
+        device = services.find_device(secret) if secret else None
         if device is None:
             raise SignedOut
         return device.crew, device
@@ -69,7 +69,7 @@ class CrewView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         name = cookie_name()
         if self.renewed is not None and name not in response.cookies:
-            set_cookie(response, request.COOKIES[name])
+            set_cookie(response, secret_in(request))
         return response
 
 
@@ -95,6 +95,11 @@ def is_first_today(device: CrewDevice) -> bool:
 
 def cookie_name() -> str:
     return "__Secure-crew" if settings.HTTPS_ONLY else "crew"
+
+
+def secret_in(request: Request) -> str:
+    """The secret in the request's cookie; empty without one."""
+    return request.COOKIES.get(cookie_name(), "")[:LONGEST_SECRET]
 
 
 def cookie_path() -> str:

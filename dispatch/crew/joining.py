@@ -13,7 +13,7 @@ from .. import services
 from ..api.fields import StrictCharField
 from ..api.serializers.requests import valid
 from ..models import Crew
-from .cookie import CrewView, delete_cookie, set_cookie
+from .cookie import CrewView, delete_cookie, secret_in, set_cookie
 
 KINDS = {
     "iPhone": "iPhone",
@@ -63,6 +63,7 @@ class JoinView(CrewView):
             data["nonce"],
             label=label_of(request.headers.get("User-Agent", "")),
             address=address_of(request),
+            former_secret=secret_in(request),
         )
         phone = {"id": device.pk, "label": device.label}
         response = Response({"crew": described(device.crew), "device": phone})
@@ -73,7 +74,7 @@ class JoinView(CrewView):
 class SignOutView(CrewView):
     def post(self, request: Request) -> Response:
         device: Any = request.auth
-        services.revoke_device(device.pk, actor=f"crew {device.crew.worker_id}")
+        services.revoke_device(device.pk, actor=device.crew.actor)
         response = Response({})
         delete_cookie(response)
         return response

@@ -19,6 +19,7 @@ class Language(models.TextChoices):
     SPANISH = "es", "Español"
 
 
+ACTOR_LENGTH = 200
 # While a crew keeps asking, last_seen_at lags by at most this: a write each time would cost more.
 LAST_SEEN_PRECISION = timedelta(seconds=30)
 LAST_SEEN_IS_OLD = Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=Now() - LAST_SEEN_PRECISION)
@@ -139,3 +140,8 @@ class Crew(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.worker_id
+
+    @property
+    def actor(self) -> str:
+        """The actor of what its phones do, cut to the length of an event's column."""
+        return f"crew {self.worker_id}"[:ACTOR_LENGTH]

@@ -105,16 +105,27 @@ def find_code(text: str, *, address: str) -> CrewCode:
     return attempt(address, lambda: codes.filter(digest=digest_of_typed(text)).first())
 
 
-def join(text: str, nonce: str, *, label: str, address: str) -> tuple[CrewDevice, str]:
+def join(
+    text: str, nonce: str, *, label: str, address: str, former_secret: str = ""
+) -> tuple[CrewDevice, str]:
     """Spend the code. Return the phone and the secret for its cookie.
 
     A phone that repeats its `nonce` within a minute gets the same phone and secret again.
+    `former_secret`: that of the phone's former cookie, which ends.
     CodeRefused: the code is unknown, spent or expired. TooManyTries: wait.
     """
     secret = secret_of(ungrouped(text), nonce)
     digest, device_digest = digest_of_typed(text), digest_of(secret)
-    device = attempt(address, lambda: spend(digest, device_digest, label, address))
-    return device, secret
+
+    def spend_or_repeat() -> CrewDevice | None:
+        code = lock_usable(digest)
+        if code is None:
+            return repeated(digest, device_digest)
+        WrongCode.objects.filter(address=address).delete()
+        replace_device(digest_of(former_secret), actor=code.crew.actor)
+        return spend(code, device_digest, label)
+
+    return attempt(address, spend_or_repeat), secret
 
 
 def digest_of_typed(text: str) -> str:
@@ -123,17 +134,23 @@ def digest_of_typed(text: str) -> str:
     return keyed_digest(code) if CODE.fullmatch(code) else ""
 
 
-def spend(digest: str, device_digest: str, label: str, address: str) -> CrewDevice | None:
+def lock_usable(digest: str) -> CrewCode | None:
     # Of two phones with one code, the second waits here and then finds the code used.
     crews = Crew.objects.filter(codes__digest=digest)
-    crew = crews.select_for_update(no_key=True, of=("self",)).first()
-    code = CrewCode.objects.usable().filter(digest=digest).first()
-    if crew is None or code is None:
-        return repeated(digest, device_digest)
+    if crews.select_for_update(no_key=True, of=("self",)).first() is None:
+        return None
+    return CrewCode.objects.usable().select_related("crew").filter(digest=digest).first()
+
+
+def replace_device(digest: str, *, actor: str) -> None:
+    former = CrewDevice.objects.filter(digest=digest, revoked_at__isnull=True)
+    former.update(revoked_at=Now(), revoked_by=actor)
+
+
+def spend(code: CrewCode, device_digest: str, label: str) -> CrewDevice:
     CrewCode.objects.filter(pk=code.pk).update(used_at=Now())
-    Crew.objects.filter(pk=crew.pk).update(last_seen_at=Now())
-    WrongCode.objects.filter(address=address).delete()
-    return CrewDevice.objects.create(crew=crew, code=code, label=label, digest=device_digest)
+    Crew.objects.filter(pk=code.crew_id).update(last_seen_at=Now())
+    return CrewDevice.objects.create(crew=code.crew, code=code, label=label, digest=device_digest)
 
 
 def repeated(digest: str, device_digest: str) -> CrewDevice | None:
