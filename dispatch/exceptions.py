@@ -35,6 +35,12 @@ class TooManyTries(Refusal):
         self.wait = wait
 
 
+class InactiveCrew(Conflict):
+    """The roster says that the crew gets no tasks."""
+
+    code = "inactive"
+
+
 class IdempotencyKeyReused(Refusal):
     """An idempotency key was sent again with a different request."""
 

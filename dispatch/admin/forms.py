@@ -9,7 +9,7 @@ from django.template.defaultfilters import pluralize
 
 from ..models import TEXT_LENGTH, RejectionCode
 from ..services import Report
-from ..services.tasks import most_bikes
+from ..services.reported import most_bikes
 
 
 class DateTimeInput(forms.DateTimeInput):

@@ -35,6 +35,9 @@ class EventKind(models.TextChoices):
     LATE_REPORT = "late_report"
 
 
+CLAIMS = [EventKind.CLAIMED, EventKind.REASSIGNED]
+
+
 class RejectionCode(models.TextChoices):
     STATION_CLOSED = "station_closed", "Station closed"
     NO_CREW = "no_crew", "No crew"
@@ -52,6 +55,10 @@ def no_details() -> dict[str, Any]:
 class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
     def late_reports(self) -> "TaskEventQuerySet":
         return self.filter(kind=EventKind.LATE_REPORT)
+
+    def claims(self) -> "TaskEventQuerySet":
+        """The events with which crews got tasks."""
+        return self.filter(kind__in=CLAIMS)
 
     def not_undone(self) -> "TaskEventQuerySet":
         """Leave out the decisions on suggestions that were undone."""

@@ -131,7 +131,6 @@ class CrewReport(models.Model):
     # The SHA-256 of the values: the same id with other values is refused.
     digest = models.CharField(max_length=64)
     received_at = models.DateTimeField(db_default=Now())
-    status = models.PositiveSmallIntegerField()
     answer = models.JSONField()
 
     class Meta:

@@ -1,16 +1,17 @@
 """Every operation that changes state. Each locks, checks, writes, records one event and commits."""
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
-from .claims import claim_next_task, extend_lease, reassign_task, release_task
-from .crew_reports import note_problem, note_seen
+from .claims import claim_next_task, extend_held, extend_lease, reassign_task, release_task
+from .crew_reports import PhoneReport, actor_of, apply_crew_report
 from .crews import CrewRow, RosterChange, import_crews, lock_roster
 from .doubts import doubts_about
 from .enrolment import create_code, enrolment_link, find_code, find_device, join, revoke_device
 from .import_original import Imported, import_original
 from .ingest import IngestResult, ingest_suggestions
-from .messages import message_crew
+from .messages import message_crew, note_seen
 from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
+from .reported import Report
 from .stations.feeds import FeedReading, find_known_feeds, note_trouble, note_unmodified
 from .stations.status import StatusResult, record_status
 from .stations.sync import SyncResult, sync_stations
@@ -18,7 +19,7 @@ from .suggester import Suggested, suggest_moves
 from .suggestion_rows import SuggestionRow
 from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
 from .sweep import SweepResult, sweep
-from .tasks import Report, cancel_task, complete_task, prioritize_task
+from .tasks import cancel_task, complete_task, prioritize_task
 from .tokens import create_token, find_token, revoke_token
 from .undo import UNDO_SECONDS, undo_approval, undo_rejection
 
@@ -30,6 +31,7 @@ __all__ = [
     "Imported",
     "IngestResult",
     "Outcome",
+    "PhoneReport",
     "Proposal",
     "ProposalResult",
     "Pruned",
@@ -40,6 +42,8 @@ __all__ = [
     "SuggestionRow",
     "SweepResult",
     "SyncResult",
+    "actor_of",
+    "apply_crew_report",
     "approve_suggestion",
     "approve_suggestions",
     "cancel_task",
@@ -52,6 +56,7 @@ __all__ = [
     "create_token",
     "doubts_about",
     "enrolment_link",
+    "extend_held",
     "extend_lease",
     "find_code",
     "find_device",
@@ -63,7 +68,6 @@ __all__ = [
     "join",
     "lock_roster",
     "message_crew",
-    "note_problem",
     "note_seen",
     "note_trouble",
     "note_unmodified",

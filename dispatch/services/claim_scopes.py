@@ -5,16 +5,20 @@ scope is the crew's, so a claim need not read the roster first.
 """
 
 import re
+from datetime import datetime
 from enum import Enum
+from functools import cache
 
+from django.db import connection
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from ..exceptions import Conflict
+from ..exceptions import Conflict, InactiveCrew
 from ..models import Crew, Task
 from ..models.crews import LAST_SEEN_IS_OLD
 from ..models.tasks import TaskQuerySet
+from .rows import run
 
 # A van whose capacity is unknown takes any number.
 ROOM = "qty <= coalesce((SELECT capacity FROM crews WHERE worker_id = {worker}), 2147483647)"
@@ -92,13 +96,15 @@ def scope_of(worker_id: str, area: str | None) -> Scope:
     crews = Crew.objects.filter(worker_id=worker_id)
     crew = crews.with_age_of_last_seen().first() or Crew()
     if not crew.active:
-        raise Conflict(f"Crew {worker_id} is not active.")
+        raise InactiveCrew(f"Crew {worker_id} is not active.")
     if area is not None and crew.areas and area not in crew.areas:
         raise Conflict(f"Crew {worker_id} does not work in {area}.")
     if crew.last_seen_is_old:
         crews.filter(LAST_SEEN_IS_OLD).update(last_seen_at=Now())
-    if area is not None:
-        return Scope.NAMED_AREA
+    return Scope.NAMED_AREA if area is not None else scope_without_area(crew)
+
+
+def scope_without_area(crew: Crew) -> Scope:
     if crew.areas:
         return Scope.ONE_AREA if len(crew.areas) == 1 else Scope.AREAS
     return Scope.CAPACITY if crew.capacity is not None else Scope.EVERYTHING
@@ -110,3 +116,22 @@ def note_served(worker_id: str, scope: Scope) -> None:
         served.pop(worker_id, None)
     elif scope is not Scope.NAMED_AREA:
         served[worker_id] = scope
+
+
+def count_claimable(crew: Crew, *, most: int) -> tuple[int, datetime]:
+    """Count the ready tasks that the crew may take, up to `most`. Returns the database's time, too.
+
+    It costs what a claim costs that finds no task.
+    """
+    scope = scope_without_area(crew)
+    [[(count, now)]] = run((count_statement(scope, most), scope.parameters(crew.worker_id, None)))
+    return count, now
+
+
+@cache
+def count_statement(scope: Scope, most: int) -> str:
+    tasks = scope.tasks()
+    queue = (tasks if tasks.ordered else tasks.dispatch_order()).ready().values("id")[:most]
+    with connection.cursor() as cursor:
+        text = cursor.mogrify(*queue.query.sql_with_params())
+    return f"SELECT count(*), clock_timestamp() FROM ({text}) AS task"  # noqa: S608

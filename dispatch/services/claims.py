@@ -1,6 +1,7 @@
 """Claim, extend, release and reassign tasks."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache, partial
 from typing import Any
@@ -9,10 +10,17 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from ..exceptions import Conflict, IdempotencyKeyReused, NotFound
-from ..models import ClaimKey, EventKind, Task, TaskStatus
+from ..models import ClaimKey, EventKind, Task, TaskEvent, TaskStatus
 from .claim_scopes import Scope, likely_scope, note_served, scope_of
-from .events import change_task
-from .locks import advisory_lock, claimed_again, lock_held_task, lock_open_task
+from .events import change_task, task_event
+from .locks import (
+    advisory_lock,
+    claimed_again,
+    holder_refusal,
+    lock_held_task,
+    lock_open_task,
+    lock_task,
+)
 from .rows import TASK_COLUMNS, Statement, run, task_from
 
 # Assigns one task and records the event, in one round trip. {task}: a query of its id and `now`.
@@ -34,6 +42,7 @@ ASSIGN = """
     SELECT {columns} FROM assigned
 """
 LOCKED_TASK = "SELECT %s::bigint AS id, %s::timestamptz AS now"
+Details = Mapping[str, Any]
 # The columns that a release sets. The attempt stays: it counts the claims.
 UNASSIGNED: dict[str, Any] = {
     "status": TaskStatus.READY,
@@ -45,7 +54,12 @@ UNASSIGNED: dict[str, Any] = {
 
 @transaction.atomic(durable=True)
 def claim_next_task(
-    worker_id: str, *, actor: str, key: str | None = None, area: str | None = None
+    worker_id: str,
+    *,
+    actor: str,
+    key: str | None = None,
+    area: str | None = None,
+    **details: Any,
 ) -> Task | None:
     """Assign the first ready task that the crew may take. None: there is none.
 
@@ -55,13 +69,13 @@ def claim_next_task(
 
     `key`: for 24 hours the same key returns the same task, in its present state.
     IdempotencyKeyReused: another crew used the key, or it was for another area. A claim that finds
-    no task does not use up its key.
+    no task does not use up its key. `details`: of the event.
     Conflict: the crew is not active, or does not work in `area`.
     """
     if key is not None and (task := find_earlier_claim(key, worker_id, area, actor)):
         return task
     task = oldest_task_at_limit(worker_id) or claim_head_of_queue(
-        worker_id, area, actor, last=key is None
+        worker_id, area, actor, details, last=key is None
     )
     if key is not None and task is not None:
         remember_claim(key, worker_id, area, actor, task)
@@ -103,13 +117,16 @@ def oldest_task_at_limit(worker_id: str) -> Task | None:
     return tasks[0] if len(tasks) == limit else None
 
 
-def claim_head_of_queue(worker_id: str, area: str | None, actor: str, *, last: bool) -> Task | None:
+def claim_head_of_queue(
+    worker_id: str, area: str | None, actor: str, details: Details, *, last: bool
+) -> Task | None:
     """`last`: send the COMMIT with the claim, which saves a tenth of its time.
 
     A wrong guess at the crew's scope changes nothing, so the second try may be a transaction of its
     own. TASKS_PER_WORKER rules this out: it holds a lock on the crew until the end.
     """
-    claim = partial(claim_in_scope, worker_id, area, actor, last and not settings.TASKS_PER_WORKER)
+    last = last and not settings.TASKS_PER_WORKER
+    claim = partial(claim_in_scope, worker_id, area, actor, details, last)
     guess = likely_scope(worker_id, area)
     task = claim(guess)
     if task is None and (scope := scope_of(worker_id, area)) is not guess:
@@ -118,10 +135,10 @@ def claim_head_of_queue(worker_id: str, area: str | None, actor: str, *, last: b
 
 
 def claim_in_scope(
-    worker_id: str, area: str | None, actor: str, last: bool, scope: Scope
+    worker_id: str, area: str | None, actor: str, details: Details, last: bool, scope: Scope
 ) -> Task | None:
     statement = claim_statement(scope), scope.parameters(worker_id, area)
-    [rows] = run(assigning(statement, EventKind.CLAIMED, worker_id, actor), last=last)
+    [rows] = run(assigning(statement, EventKind.CLAIMED, worker_id, actor, **details), last=last)
     if not rows:
         return None
     note_served(worker_id, scope)
@@ -171,6 +188,22 @@ def extend_lease(task_id: int, *, actor: str, worker_id: str | None = None) -> T
 
 
 @transaction.atomic(durable=True)
+def extend_held(worker_id: str, *, actor: str, **details: Any) -> list[Task]:
+    """Renew the leases of all tasks that the worker holds, with an event for each."""
+    held = Task.objects.assigned().filter(worker_id=worker_id).order_by("id").with_now()
+    tasks = list(held.select_for_update(no_key=True))
+    duration = lease()
+    for task in tasks:
+        now = max(task.now, task.assigned_at or task.now)
+        task.lease_expires_at = now + duration if duration else None
+    Task.objects.bulk_update(tasks, ["lease_expires_at"])
+    TaskEvent.objects.bulk_create(
+        task_event(EventKind.EXTENDED, task, actor, **details) for task in tasks
+    )
+    return tasks
+
+
+@transaction.atomic(durable=True)
 def release_task(
     task_id: int,
     *,
@@ -183,9 +216,20 @@ def release_task(
 
     Conflict: the task is not assigned, or not to `worker_id` or in this `attempt` if given.
     """
-    task = lock_held_task(task_id, worker_id, attempt)
-    change_task(task, UNASSIGNED, EventKind.RELEASED, actor, reason=reason)
+    task = lock_task(task_id)
+    if refusal := release_or_refuse(task, actor, worker_id, attempt, reason=reason):
+        raise Conflict(refusal)
     return task
+
+
+def release_or_refuse(
+    task: Task, actor: str, worker_id: str | None, attempt: int | None, **details: Any
+) -> str | None:
+    """Release a locked task, with these details of its event. Return the refusal, if any."""
+    if refusal := holder_refusal(task, worker_id, attempt):
+        return refusal
+    change_task(task, UNASSIGNED, EventKind.RELEASED, actor, **details)
+    return None
 
 
 @transaction.atomic(durable=True)

@@ -54,13 +54,20 @@ def lock_held_task(task_id: int, worker_id: str | None, attempt: int | None = No
     """None: any worker, any attempt. Conflict: the task is not assigned, or not to this worker,
     or it has been claimed again since this attempt."""
     task = lock_task(task_id)
-    if task.status != TaskStatus.ASSIGNED:
-        raise Conflict(f"Task {task_id} is {task.status}, not assigned.")
-    if worker_id is not None and worker_id != task.worker_id:
-        raise Conflict(f"Task {task_id} is not held by {worker_id}.")
-    if attempt is not None and attempt != task.attempt:
-        raise Conflict(claimed_again(task))
+    if refusal := holder_refusal(task, worker_id, attempt):
+        raise Conflict(refusal)
     return task
+
+
+def holder_refusal(task: Task, worker_id: str | None, attempt: int | None) -> str | None:
+    """Return a sentence if this worker does not hold the task in this attempt. None: any."""
+    if task.status != TaskStatus.ASSIGNED:
+        return f"Task {task.pk} is {task.status}, not assigned."
+    if worker_id is not None and worker_id != task.worker_id:
+        return f"Task {task.pk} is not held by {worker_id}."
+    if attempt is not None and attempt != task.attempt:
+        return claimed_again(task)
+    return None
 
 
 def claimed_again(task: Task) -> str:

@@ -1,32 +1,12 @@
 """Complete, cancel and prioritize tasks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from django.conf import settings
 from django.db import transaction
 
 from ..exceptions import Conflict
 from ..models import EventKind, Task, TaskEvent, TaskStatus
 from .events import change_task, task_event
 from .locks import claimed_again, lock_open_task, lock_task
-
-
-@dataclass(frozen=True)
-class Report:
-    """A worker's report of a completed task.
-
-    `worker_id` None: the holder reports. `moved_qty` None: all bikes were moved. `completed_at`:
-    the time of the work by the crew's clock, if it is reported later. None: now.
-    """
-
-    worker_id: str | None = None
-    moved_qty: int | None = None
-    note: str = ""
-    completed_at: datetime | None = None
-
+from .reported import Report, believe_count, details_of, time_of
 
 ALL_MOVED = Report()
 
@@ -42,14 +22,23 @@ def complete_task(
     """
     with transaction.atomic(durable=True):
         task = lock_task(task_id)
-        refusal = completion_refusal(task, report, attempt)
+        refusal = complete_or_refuse(task, report, actor, attempt)
         if refusal is None:
-            task.changed = task.status == TaskStatus.ASSIGNED
-            if task.changed:
-                complete(task, report, actor)
             return task
         keep_late_report(task, report, actor)
     raise Conflict(refusal)
+
+
+def complete_or_refuse(
+    task: Task, report: Report, actor: str, attempt: int | None = None
+) -> str | None:
+    """Complete a locked task, unless it is completed already. Return the refusal, if any."""
+    if refusal := completion_refusal(task, report, attempt):
+        return refusal
+    task.changed = task.status == TaskStatus.ASSIGNED
+    if task.changed:
+        complete(task, report, actor)
+    return None
 
 
 def completion_refusal(task: Task, report: Report, attempt: int | None) -> str | None:
@@ -64,7 +53,7 @@ def completion_refusal(task: Task, report: Report, attempt: int | None) -> str |
 
 def complete(task: Task, report: Report, actor: str) -> None:
     moved = believe_count(task.qty if report.moved_qty is None else report.moved_qty, task)
-    done = believe_time(report.completed_at, task.assigned_at, task.now)
+    done = time_of(report, task.assigned_at, task.now)
     task.warnings = [*moved.warnings, *done.warnings]
     changes = {
         "status": TaskStatus.COMPLETED,
@@ -78,89 +67,22 @@ def complete(task: Task, report: Report, actor: str) -> None:
     change_task(task, changes, EventKind.COMPLETED, actor, **details)
 
 
-def most_bikes(task: Task) -> int:
-    """The bikes of the task, or a van's load if that is more."""
-    return max(task.qty, settings.VAN_CAPACITY)
-
-
-@dataclass(frozen=True)
-class ReportedCount:
-    """`qty`: the bikes to count. None: all. `said`: the count as reported, if it differs."""
-
-    qty: int | None = None
-    said: int | None = None
-    warnings: Sequence[str] = ()
-
-
-def believe_count(said: int | None, task: Task) -> ReportedCount:
-    """Cap a count at a van's load.
-
-    A mistyped count must not empty or fill a station for the guard, nor keep a crew from finishing
-    its task.
-    """
-    if said is None or said <= task.qty:
-        return ReportedCount(said)
-    odd = f"Task {task.pk} was about {task.qty} bikes, and {said} were reported"
-    most = most_bikes(task)
-    if said <= most:
-        return ReportedCount(said, warnings=[f"{odd}."])
-    return ReportedCount(most, said, [f"{odd}: {most} were recorded, the most that a van takes."])
-
-
-@dataclass(frozen=True)
-class ReportedTime:
-    """`at`: the time to record. None: only the server's. `said`: the time as reported, if it
-    differs."""
-
-    at: datetime | None = None
-    said: str | None = None
-    warnings: Sequence[str] = ()
-
-
-def believe_time(said: datetime | None, claimed_at: datetime | None, now: datetime) -> ReportedTime:
-    """Correct or discard a wrong time: it must not keep a crew from finishing its task.
-
-    A time up to COMPLETION_GRACE_MINUTES before the claim or after now becomes that of the claim or
-    now. A time further off, or without a zone, is discarded. `claimed_at` None: unknown.
-    """
-    if said is None:
-        return ReportedTime()
-    if said.tzinfo is None:
-        why = "has no time zone"
-    else:
-        nearest = min(max(said, claimed_at or said), now)
-        if said == nearest:
-            # PostgreSQL refuses offsets of 16 hours and more.
-            return ReportedTime(at=said.astimezone(UTC))
-        if abs(said - nearest) <= timedelta(minutes=settings.COMPLETION_GRACE_MINUTES):
-            return ReportedTime(at=nearest, said=said.isoformat())
-        why = "is in the future" if said > now else "is before the claim"
-    warning = f"completed_at {said.isoformat()} {why}: the server's time was recorded."
-    return ReportedTime(said=said.isoformat(), warnings=[warning])
-
-
-def details_of(report: Report, moved: ReportedCount, done: ReportedTime) -> dict[str, Any]:
-    details = {
-        "moved_qty": moved.qty,
-        "crew_count": moved.said,
-        "note": report.note or None,
-        "completed_at": done.at and done.at.isoformat(),
-        "crew_clock": done.said,
-    }
-    return {name: value for name, value in details.items() if value is not None}
-
-
 def keep_late_report(task: Task, report: Report, actor: str) -> None:
-    """Record a former holder's report, once for each claim: phones repeat unanswered requests."""
-    of_worker = TaskEvent.objects.filter(task_id=task.pk, worker_id=report.worker_id)
-    claims = of_worker.filter(kind__in=[EventKind.CLAIMED, EventKind.REASSIGNED])
-    last = claims.order_by("id").last()
-    if last is None or of_worker.late_reports().filter(attempt=last.attempt).exists():
+    """Record a former holder's report about its last claim."""
+    claims = TaskEvent.objects.claims().filter(task_id=task.pk, worker_id=report.worker_id)
+    if last := claims.order_by("id").last():
+        record_late_report(task, last, report, actor)
+
+
+def record_late_report(task: Task, claim: TaskEvent, report: Report, actor: str) -> None:
+    """Record a report once for each claim: phones repeat unanswered requests."""
+    of_claim = {"task_id": task.pk, "worker_id": claim.worker_id, "attempt": claim.attempt}
+    if TaskEvent.objects.late_reports().filter(**of_claim).exists():
         return
     moved = believe_count(report.moved_qty, task)
-    details = details_of(report, moved, believe_time(report.completed_at, last.at, task.now))
-    event = task_event(EventKind.LATE_REPORT, task, actor, worker_id=report.worker_id, **details)
-    event.attempt = last.attempt
+    details = details_of(report, moved, time_of(report, claim.at, task.now))
+    event = task_event(EventKind.LATE_REPORT, task, actor, worker_id=claim.worker_id, **details)
+    event.attempt = claim.attempt
     event.save(force_insert=True)
 
 

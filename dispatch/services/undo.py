@@ -20,7 +20,6 @@ from .suggestions import describe_undo, lock_suggestion
 UNDO_SECONDS = 60
 # Decisions recorded by earlier versions lack the values that an undo restores.
 KEEPS_PROPOSAL = {"details__has_key": "suggested_at"}
-CLAIMS = [EventKind.CLAIMED, EventKind.REASSIGNED]
 
 
 @transaction.atomic(durable=True)
@@ -108,8 +107,7 @@ def is_too_old(decision: TaskEvent, now: datetime) -> bool:
 
 
 def describe_claim(task: Task) -> str:
-    claims = TaskEvent.objects.filter(task_id=task.pk, kind__in=CLAIMS)
-    claim = claims.order_by("id").first()
+    claim = TaskEvent.objects.claims().filter(task_id=task.pk).order_by("id").first()
     if claim is None:
         return "a crew claimed it"
     at = f"{localtime(claim.at):%H:%M}"

@@ -3,6 +3,7 @@
 import io
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -59,6 +60,12 @@ def report_late(task_id, worker_id):
         services.complete_task(task_id, actor="api", report=services.Report(worker_id=worker_id))
 
 
+def report(task_id, attempt, kind, worker_id):
+    """Send a phone's report. Returns the code of the answer."""
+    report = services.PhoneReport(uuid4(), kind, task_id, attempt, age=1, problems=["blocked"])
+    return services.apply_crew_report(report, worker_id=worker_id, device_id=1)["code"]
+
+
 def run_every_operation():
     """Run every operation in every state that allows it; leave a task in each state."""
     run(
@@ -72,24 +79,29 @@ def run_every_operation():
     services.note_seen(2, 1, None, worker_id="van-2", actor="crew van-2")
     message = services.message_crew(2, "Use the back door", actor="maria")
     services.note_seen(2, 1, message.id, worker_id="van-2", actor="crew van-2")
-    services.note_problem(2, ["station_full"], worker_id="van-2", actor="crew van-2")
+    report(2, 1, "problem", "van-2")
     services.extend_lease(2, actor="api")
     services.release_task(2, actor="maria", reason="Flat tyre")
     services.reassign_task(2, "van-3", actor="maria", reason="Nearer")
     services.prioritize_task(2, actor="maria", by=1)
     report_late(2, "van-2")
+    assert report(2, 1, "problem", "van-2") == "released"
     claimed("van-3")
     services.reassign_task(3, "van-4", actor="maria", reason="Nearer")
     services.complete_task(3, actor="api")
     report_late(3, "van-3")
+    assert report(3, 1, "problem", "van-3") == "done_by_other"
+    assert report(3, 2, "problem", "van-4") == "already_done"
     claimed("van-5")
     Task.objects.filter(pk=4).update(lease_expires_at=Now())
     services.sweep(actor="sweep")
     report_late(4, "van-5")
+    assert report(4, 1, "problem", "van-5") == "released"
     services.cancel_task(4, actor="maria", reason="Road works")
     claimed("van-6")
     services.cancel_task(5, actor="maria", reason="Road works")
     report_late(5, "van-6")
+    assert report(5, 1, "give_back", "van-6") == "cancelled"
     services.create_task(TaskFactory.build(), actor="maria")
     services.cancel_task(6, actor="maria", reason="Written twice")
     services.reject_suggestion(SuggestionFactory().id, actor="maria", reason="No")

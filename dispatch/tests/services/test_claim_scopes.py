@@ -152,7 +152,7 @@ def test_statement_of_a_scope_that_is_not_the_crews_takes_and_locks_nothing(scop
     tasks_from(1, 2, 3)
     CrewFactory(worker_id="van-1", active=False)
 
-    assert claim_in_scope("van-1", "East Bay", "api", False, scope) is None
+    assert claim_in_scope("van-1", "East Bay", "api", {}, False, scope) is None
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM tasks WHERE xmax <> 0")
         assert cursor.fetchone() == (0,)

@@ -1,0 +1,81 @@
+"""The requests of the crews' page about tasks. docs/crews.md describes them."""
+
+from typing import Any, cast
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .. import services
+from ..api.errors import NoTaskReady
+from ..api.serializers.requests import valid, valid_query
+from ..api.views.dispatch import KEY_HEADER, idempotency_key
+from ..models import CrewDevice, TaskStatus
+from ..services import PhoneReport
+from .cookie import CrewView
+from .errors import CrewRefusal
+from .serializers import ReportSerializer, SeenSerializer, StateSerializer
+from .state import describe_tasks, read_state
+
+STATUSES = {"done": 200, "given_back": 200, "problem_noted": 200, "unknown_task": 404}
+
+
+class PhoneView(CrewView):
+    @property
+    def device(self) -> CrewDevice:
+        device: Any = self.request.auth
+        return cast(CrewDevice, device)
+
+    @property
+    def worker_id(self) -> str:
+        return self.device.crew.worker_id
+
+    def state(self) -> Response:
+        asked = valid_query(self.request, StateSerializer)["tasks"]
+        return Response(read_state(self.device, asked))
+
+
+class StateView(PhoneView):
+    def get(self, request: Request) -> Response:
+        return self.state()
+
+
+class NextView(PhoneView):
+    def post(self, request: Request) -> Response:
+        key = idempotency_key(request)
+        if key is None:
+            raise ValidationError({KEY_HEADER: ["This header is required."]})
+        actor = services.actor_of(self.worker_id)
+        task = services.claim_next_task(self.worker_id, actor=actor, key=key, device=self.device.pk)
+        if task is None:
+            wait = NoTaskReady.wait
+            detail = NoTaskReady.default_detail
+            raise CrewRefusal(404, "no_task", detail, wait=wait, retry_after=wait)
+        if task.worker_id != self.worker_id or task.status != TaskStatus.ASSIGNED:
+            raise CrewRefusal(409, "claim_ended", "This claim has ended.", task_id=task.pk)
+        [described] = describe_tasks([task])
+        return Response(described)
+
+
+class ReportsView(PhoneView):
+    def post(self, request: Request) -> Response:
+        report = PhoneReport(**valid(ReportSerializer, request.data))
+        answer = services.apply_crew_report(
+            report, worker_id=self.worker_id, device_id=self.device.pk
+        )
+        return Response(answer, status=STATUSES.get(answer["code"], 409))
+
+
+class HereView(PhoneView):
+    def post(self, request: Request) -> Response:
+        actor = services.actor_of(self.worker_id)
+        services.extend_held(self.worker_id, actor=actor, device=self.device.pk)
+        return self.state()
+
+
+class SeenView(PhoneView):
+    def post(self, request: Request) -> Response:
+        data = valid(SeenSerializer, request.data)
+        actor = services.actor_of(self.worker_id)
+        services.note_seen(**data, worker_id=self.worker_id, actor=actor, device=self.device.pk)
+        return Response({})
