@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -42,7 +43,6 @@ ASSIGN = """
     SELECT {columns} FROM assigned
 """
 LOCKED_TASK = "SELECT %s::bigint AS id, %s::timestamptz AS now"
-Details = Mapping[str, Any]
 # The columns that a release sets. The attempt stays: it counts the claims.
 UNASSIGNED: dict[str, Any] = {
     "status": TaskStatus.READY,
@@ -50,6 +50,16 @@ UNASSIGNED: dict[str, Any] = {
     "assigned_at": None,
     "lease_expires_at": None,
 }
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`area` None: any of the crew's. `details`: of the event."""
+
+    worker_id: str
+    area: str | None
+    actor: str
+    details: Mapping[str, Any]
 
 
 @transaction.atomic(durable=True)
@@ -72,36 +82,39 @@ def claim_next_task(
     no task does not use up its key. `details`: of the event.
     Conflict: the crew is not active, or does not work in `area`.
     """
-    if key is not None and (task := find_earlier_claim(key, worker_id, area, actor)):
+    claim = Claim(worker_id, area, actor, details)
+    if key is not None and (task := find_earlier_claim(key, claim)):
         return task
-    task = oldest_task_at_limit(worker_id) or claim_head_of_queue(
-        worker_id, area, actor, details, last=key is None
-    )
+    task = oldest_task_at_limit(worker_id) or claim_head_of_queue(claim, last=key is None)
     if key is not None and task is not None:
-        remember_claim(key, worker_id, area, actor, task)
+        remember_claim(key, claim, task)
     return task
 
 
-def find_earlier_claim(key: str, worker_id: str, area: str | None, actor: str) -> Task | None:
-    advisory_lock(f"claim {actor} {key}")
-    claim = ClaimKey.objects.live().filter(actor=actor, key=key).first()
-    if claim is None:
+def find_earlier_claim(key: str, claim: Claim) -> Task | None:
+    advisory_lock(f"claim {claim.actor} {key}")
+    earlier = ClaimKey.objects.live().filter(actor=claim.actor, key=key).first()
+    if earlier is None:
         return None
-    if claim.worker_id != worker_id:
+    if earlier.worker_id != claim.worker_id:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another worker_id.")
-    if claim.area != (area or ""):
+    if earlier.area != (claim.area or ""):
         raise IdempotencyKeyReused("This Idempotency-Key was used for another area.")
-    task = Task.objects.filter(pk=claim.task_id).first()
+    task = Task.objects.filter(pk=earlier.task_id).first()
     if task is None:
-        raise NotFound(f"Task {claim.task_id}, which this key was given, is no longer kept.")
+        raise NotFound(f"Task {earlier.task_id}, which this key was given, is no longer kept.")
     return task
 
 
-def remember_claim(key: str, worker_id: str, area: str | None, actor: str, task: Task) -> None:
+def remember_claim(key: str, claim: Claim, task: Task) -> None:
     # The sweep may not have removed an expired use of this key yet.
-    ClaimKey.objects.expired().filter(actor=actor, key=key).delete()
+    ClaimKey.objects.expired().filter(actor=claim.actor, key=key).delete()
     ClaimKey.objects.create(
-        key=key, worker_id=worker_id, area=area or "", actor=actor, task_id=task.pk
+        key=key,
+        worker_id=claim.worker_id,
+        area=claim.area or "",
+        actor=claim.actor,
+        task_id=task.pk,
     )
 
 
@@ -117,31 +130,27 @@ def oldest_task_at_limit(worker_id: str) -> Task | None:
     return tasks[0] if len(tasks) == limit else None
 
 
-def claim_head_of_queue(
-    worker_id: str, area: str | None, actor: str, details: Details, *, last: bool
-) -> Task | None:
+def claim_head_of_queue(claim: Claim, *, last: bool) -> Task | None:
     """`last`: send the COMMIT with the claim, which saves a tenth of its time.
 
     A wrong guess at the crew's scope changes nothing, so the second try may be a transaction of its
     own. TASKS_PER_WORKER rules this out: it holds a lock on the crew until the end.
     """
     last = last and not settings.TASKS_PER_WORKER
-    claim = partial(claim_in_scope, worker_id, area, actor, details, last)
-    guess = likely_scope(worker_id, area)
-    task = claim(guess)
-    if task is None and (scope := scope_of(worker_id, area)) is not guess:
-        task = claim(scope)
+    guess = likely_scope(claim.worker_id, claim.area)
+    task = claim_in_scope(claim, guess, last=last)
+    if task is None and (scope := scope_of(claim.worker_id, claim.area)) is not guess:
+        task = claim_in_scope(claim, scope, last=last)
     return task
 
 
-def claim_in_scope(
-    worker_id: str, area: str | None, actor: str, details: Details, last: bool, scope: Scope
-) -> Task | None:
-    statement = claim_statement(scope), scope.parameters(worker_id, area)
-    [rows] = run(assigning(statement, EventKind.CLAIMED, worker_id, actor, **details), last=last)
+def claim_in_scope(claim: Claim, scope: Scope, *, last: bool) -> Task | None:
+    statement = claim_statement(scope), scope.parameters(claim.worker_id, claim.area)
+    event = assigning(statement, EventKind.CLAIMED, claim.worker_id, claim.actor, **claim.details)
+    [rows] = run(event, last=last)
     if not rows:
         return None
-    note_served(worker_id, scope)
+    note_served(claim.worker_id, scope)
     return task_from(rows[0])
 
 

@@ -1,19 +1,9 @@
 """What the service tells a phone."""
 
-from datetime import timedelta
-
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
-
-from dispatch import services
-from dispatch.models import Task
 
 from ..support.crew_phone import Phone
 from ..support.factories import (
-    MORNING,
-    CrewFactory,
     StationFactory,
     StationStatusFactory,
     TaskFactory,

@@ -10,7 +10,7 @@ from dispatch.exceptions import Conflict, IdempotencyKeyReused
 from dispatch.models import Crew, EventKind, Task
 from dispatch.services import claim_scopes
 from dispatch.services.claim_scopes import Scope
-from dispatch.services.claims import assigning, claim_in_scope, claim_statement
+from dispatch.services.claims import Claim, assigning, claim_in_scope, claim_statement
 
 from ..support.factories import CrewFactory, StationFactory, TaskFactory
 
@@ -152,7 +152,8 @@ def test_statement_of_a_scope_that_is_not_the_crews_takes_and_locks_nothing(scop
     tasks_from(1, 2, 3)
     CrewFactory(worker_id="van-1", active=False)
 
-    assert claim_in_scope("van-1", "East Bay", "api", {}, False, scope) is None
+    claim = Claim("van-1", "East Bay", "api", {})
+    assert claim_in_scope(claim, scope, last=False) is None
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM tasks WHERE xmax <> 0")
         assert cursor.fetchone() == (0,)
