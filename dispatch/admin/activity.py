@@ -15,7 +15,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from ..models import Task, TaskEvent
+from ..models import EventKind, Task, TaskEvent
+from ..services.events import MOVE_FIELDS
+from ..texts import isolated
 from .activity_filter import NEWEST, ActivityFilter
 from .csv_lists import csv_file
 from .history import LINKED, describe_event
@@ -29,12 +31,13 @@ COLUMNS = ["id", "at", "kind", "actor", "worker_id", "source", "task_id", "sugge
 
 @dataclass(frozen=True)
 class Entry:
-    """`route`: the stations of the event's move. None: it has no move, or the move was deleted."""
+    """`qty` and `route`: of the event's move. None: it has no move, or the move was deleted."""
 
     event: TaskEvent
     day: date
     summary: str
     details: list[str]
+    qty: int | None
     route: SafeString | None
 
 
@@ -104,27 +107,34 @@ def url_with(request: HttpRequest, **changes: Any) -> str:
 def entries_of(events: list[TaskEvent]) -> list[Entry]:
     moves = moves_of(events)
     attach_names(list(moves.values()))
-    return [
-        Entry(
-            event,
-            timezone.localtime(event.at).date(),
-            *describe_event(event, LINKED),
-            route_of(moves[event.pk]) if event.pk in moves else None,
-        )
-        for event in events
-    ]
+    return [entry_of(event, moves.get(event.pk)) for event in events]
+
+
+def entry_of(event: TaskEvent, move: Task | None) -> Entry:
+    summary, details = describe_event(event, LINKED)
+    if move and event.kind == EventKind.CREATED:
+        details.append(f"Reason: {isolated(move.reason)}")
+    return Entry(
+        event,
+        timezone.localtime(event.at).date(),
+        summary,
+        details,
+        move and move.qty,
+        move and route_of(move),
+    )
 
 
 def moves_of(events: list[TaskEvent]) -> dict[int, Task]:
     """The move of each event, by the event's id."""
-    tasks = Task.objects.only("from_station_id", "to_station_id").in_bulk(
+    tasks = Task.objects.only(*MOVE_FIELDS).in_bulk(
         {event.task_id for event in events if event.task_id}
     )
     moves = {event.pk: tasks[event.task_id] for event in events if event.task_id in tasks}
     for event in events:
-        ends = {name: event.details.get(name) for name in ("from_station_id", "to_station_id")}
-        if event.pk not in moves and all(isinstance(end, int) for end in ends.values()):
-            moves[event.pk] = Task(**ends)
+        values = {name: event.details.get(name) for name in MOVE_FIELDS}
+        ends = (values["from_station_id"], values["to_station_id"])
+        if event.pk not in moves and all(isinstance(end, int) for end in ends):
+            moves[event.pk] = Task(**values)
     return moves
 
 

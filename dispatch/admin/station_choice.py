@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from ..models import Station, Suggestion
+from ..overview.fit_checks import moves_under_way
 from ..overview.moves import view_moves
 from ..overview.station_search import search_stations, station_number
 from ..overview.station_views import StationView, read_stations
@@ -69,6 +70,7 @@ def move_verdict(request: HttpRequest) -> HttpResponse:
         qty = station_number(request.GET.get("qty", "")) or 0
         move = Suggestion(from_station_id=source, to_station_id=target, qty=qty)
         context["item"] = view_moves([move], timezone.now())[move.pk]
+        context["under_way"] = moves_under_way(move)
     return render(request, "admin/dispatch/move_verdict.html", context)
 
 

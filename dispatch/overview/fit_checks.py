@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from ..models import Move, Suggestion
+from ..models import Move, Suggestion, Task
 from ..planning.inventory import StationCapacity, effect
 from ..planning.verdicts import judge
-from ..services.approval_rules import ApprovalContext
+from ..services.approval_rules import MOST_NAMED, ApprovalContext, warnings_about
 from ..services.guard import capacities_of, limits
 
 
@@ -63,6 +63,16 @@ def warn_together(moves: Sequence[Suggestion], *, fit: bool = False) -> dict[int
         if not verdict.refusal(fit=fit, strict=guard == "refuse"):
             context.commit_bikes(move, verdict.feasible_qty if fit else move.qty)
     return warnings
+
+
+def moves_under_way(move: Move) -> list[str]:
+    """A sentence for each open task that already makes the move, as its approval would warn."""
+    context = ApprovalContext("off", limits(), read_capacities([move]))
+    source, target = move.from_station_id, move.to_station_id
+    tasks = Task.objects.open().filter(from_station_id=source, to_station_id=target)
+    for task in tasks.order_by("id")[:MOST_NAMED]:
+        context.add_carrier(source, target, f"Task {task.pk} ({task.status})")
+    return warnings_about(context, move)
 
 
 def read_capacities(moves: Sequence[Move]) -> dict[int, StationCapacity]:

@@ -33,6 +33,8 @@ from ..fields import (
     one_line,
 )
 
+ENDS = ("from_station_id", "to_station_id")
+SAME_STATION = {"to_station_id": ["The two stations must differ."]}
 STANDARD_REJECTIONS = [code.value for code in RejectionCode if code != RejectionCode.OTHER]
 
 
@@ -147,7 +149,14 @@ class ProposalSerializer(serializers.Serializer[None]):
         if isinstance(data, Mapping):
             optional = {name for name, field in self.fields.items() if not field.required}
             data = {n: v for n, v in data.items() if n not in optional or v not in (None, "")}
-        return super().to_internal_value(data)
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            # DRF calls `validate` only if all fields are valid, but one answer reports all errors.
+            if not {"non_field_errors", *ENDS} & error.detail.keys():
+                ends = {self.fields[end].run_validation(data[end]) for end in ENDS}
+                error.detail.update(SAME_STATION if len(ends) == 1 else {})
+            raise
 
     def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
         if expires_at is not None and expires_at.year not in EXPIRY_YEARS:
@@ -157,7 +166,7 @@ class ProposalSerializer(serializers.Serializer[None]):
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if data["from_station_id"] == data["to_station_id"]:
-            raise serializers.ValidationError({"to_station_id": ["The two stations must differ."]})
+            raise serializers.ValidationError(SAME_STATION)
         return data
 
 

@@ -76,6 +76,24 @@ def test_events_show_the_stations_of_their_move(show):
     assert "Rejected because: No crew" in rejected
 
 
+def test_events_show_the_bikes_of_their_move(show):
+    approve(SuggestionFactory(qty=1))
+    services.reject_suggestion(SuggestionFactory(qty=7).id, actor="tom", code="no_crew")
+
+    rejected, approved = lines(show())
+
+    assert "7 bikes · " in rejected
+    assert "1 bike · " in approved
+
+
+def test_manual_task_shows_its_reason(show):
+    services.create_task(TaskFactory.build(reason="Concert in the park"), actor="maria")
+
+    [created] = lines(show())
+
+    assert "Reason: Concert in the park" in created
+
+
 @pytest.mark.parametrize(
     ("filters", "found"),
     [

@@ -196,6 +196,18 @@ def test_verdict_counts_bikes_that_open_tasks_promise(dispatcher, stations):
     )
 
 
+def test_verdict_names_open_tasks_that_already_make_the_move(dispatcher, stations):
+    task = TaskFactory(from_station_id=3, to_station_id=58, qty=1)
+    TaskFactory(from_station_id=3, to_station_id=58, qty=1, completed=True)
+
+    shown = verdict(dispatcher, from_station_id="3", to_station_id="58", qty="1")
+
+    sentence = "already moves bikes from Ferry Pier to Old Market."
+    assert f"Task {task.pk} (ready) {sentence}" in shown
+    assert shown.count(sentence) == 1
+    assert "No warnings" not in shown
+
+
 @pytest.mark.parametrize(
     "half", [{"from_station_id": "Ferr"}, {"to_station_id": ""}, {"to_station_id": "3"}]
 )

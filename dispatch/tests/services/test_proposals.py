@@ -156,6 +156,13 @@ def test_all_invalid_fields_of_a_proposal_are_named(propose):
     )
 
 
+def test_same_station_twice_is_named_beside_other_invalid_fields(propose):
+    status, answer = propose([{"from_station_id": "100", "to_station_id": 100, "qty": 0}])
+
+    assert (status, set(answer["errors"]["0"])) == (400, {"to_station_id", "qty", "reason"})
+    assert "to_station_id: The two stations must differ." in answer["detail"]
+
+
 def test_the_detail_of_many_proposals_names_the_first_bad_row(propose):
     status, answer = propose([MOVE, *({**MOVE, "qty": 0} for _ in range(30))])
 
