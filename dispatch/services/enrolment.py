@@ -72,9 +72,10 @@ def secret_of(text: str, nonce: str) -> str:
     return urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
 
 
-def ungrouped(text: str) -> str:
-    """Return the code as typed, in upper case and without spaces and hyphens."""
-    return re.sub(r"[\s\-\u2010-\u2015]", "", text).upper()
+def typed_code(text: str) -> str:
+    """Return the code in upper case, without spaces and hyphens. Empty: the text is no code."""
+    code = re.sub(r"[\s\-\u2010-\u2015]", "", text).upper()
+    return code if CODE.fullmatch(code) else ""
 
 
 @transaction.atomic(durable=True)
@@ -102,7 +103,8 @@ def find_code(text: str, *, address: str) -> CrewCode:
     CodeRefused: it is unknown, spent or expired. TooManyTries: wait.
     """
     codes = CrewCode.objects.usable().select_related("crew")
-    return attempt(address, lambda: codes.filter(digest=digest_of_typed(text)).first())
+    digest = keyed_digest(typed_code(text))
+    return attempt(address, lambda: codes.filter(digest=digest).first())
 
 
 def join(
@@ -114,8 +116,9 @@ def join(
     `former_secret`: that of the phone's former cookie, which ends.
     CodeRefused: the code is unknown, spent or expired. TooManyTries: wait.
     """
-    secret = secret_of(ungrouped(text), nonce)
-    digest, device_digest = digest_of_typed(text), digest_of(secret)
+    typed = typed_code(text)
+    secret = secret_of(typed, nonce)
+    digest, device_digest = keyed_digest(typed), digest_of(secret)
 
     def spend_or_repeat() -> CrewDevice | None:
         code = lock_usable(digest)
@@ -126,12 +129,6 @@ def join(
         return spend(code, device_digest, label)
 
     return attempt(address, spend_or_repeat), secret
-
-
-def digest_of_typed(text: str) -> str:
-    """Empty, which no code has, if the text is no code."""
-    code = ungrouped(text)
-    return keyed_digest(code) if CODE.fullmatch(code) else ""
 
 
 def lock_usable(digest: str) -> CrewCode | None:

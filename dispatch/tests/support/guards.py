@@ -13,7 +13,7 @@ from django.db.backends.signals import connection_created
 
 from dispatch.services import tasks
 
-ROW_LOCK = re.compile(r"\bFOR (NO KEY )?UPDATE( OF \w+)?( SKIP LOCKED)?")
+ROW_LOCK = re.compile(r'\bFOR (NO KEY )?UPDATE( OF "?\w+"?)?( SKIP LOCKED)?')
 ADVISORY_LOCK = re.compile(r"\bpg_advisory_xact_lock(_shared)?")
 
 
