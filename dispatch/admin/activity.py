@@ -112,15 +112,15 @@ def entries_of(events: list[TaskEvent]) -> list[Entry]:
 
 def entry_of(event: TaskEvent, move: Task | None) -> Entry:
     summary, details = describe_event(event, LINKED)
-    if move and event.kind == EventKind.CREATED:
+    if move and move.reason and event.kind == EventKind.CREATED:
         details.append(f"Reason: {isolated(move.reason)}")
     return Entry(
         event,
         timezone.localtime(event.at).date(),
         summary,
         details,
-        move and move.qty,
-        move and route_of(move),
+        move.qty if move else None,
+        route_of(move) if move else None,
     )
 
 

@@ -153,9 +153,11 @@ class ProposalSerializer(serializers.Serializer[None]):
             return super().to_internal_value(data)
         except serializers.ValidationError as error:
             # DRF calls `validate` only if all fields are valid, but one answer reports all errors.
-            if not {"non_field_errors", *ENDS} & error.detail.keys():
+            errors: Any = error.detail
+            if not {"non_field_errors", *ENDS} & errors.keys():
                 ends = {self.fields[end].run_validation(data[end]) for end in ENDS}
-                error.detail.update(SAME_STATION if len(ends) == 1 else {})
+                if len(ends) == 1:
+                    raise serializers.ValidationError({**errors, **SAME_STATION}) from None
             raise
 
     def validate_expires_at(self, expires_at: datetime | None) -> datetime | None:
