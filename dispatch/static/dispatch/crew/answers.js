@@ -31,7 +31,7 @@ export function endOf({ code, at, worker_id }) {
     case "cancelled": return gettext("Dispatch cancelled this task at %(time)s.", values);
     case "released": return gettext("This task went back to the queue at %(time)s.", values);
     case "done_by_other": return gettext("%(crew)s completed this task at %(time)s.", values);
-    case "done": return gettext("This task is completed.");
+    case "done": return gettext("Your crew completed this task at %(time)s.", values);
     default: return gettext("Dispatch no longer has this task.");
   }
 }

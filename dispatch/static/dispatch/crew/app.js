@@ -18,6 +18,7 @@ import { gettext, languageOfBrowser, languages, speak } from "./texts.js";
 // Ages on the screen are renewed this often; seconds only while something counts them.
 const TICK_MS = 1000;
 const TICKS = 15;
+const SAID_MS = 6000;
 
 const page = document.getElementById("page");
 const said = document.getElementById("said");
@@ -28,7 +29,7 @@ async function show(next) {
   setClock(view);
   const code = memory.language ?? view.crew?.language;
   await speak(languages[code] ? code : languageOfBrowser());
-  if (noteChanges(view)) say(gettext("There is news from dispatch."));
+  if (noteChanges(view)) announce(gettext("There is news from dispatch."));
   for (const task of openTasks(view)) tellShown(task);
   draw();
 }
@@ -80,9 +81,15 @@ async function iAmHere() {
 
 /* Shows a short message, and lets screen readers say it. */
 function say(words) {
+  announce(words, "shown");
+}
+
+/* For screen readers alone: the page shows it already. */
+function announce(words, look = "visually-hidden") {
+  said.className = look;
   said.textContent = words;
-  clearTimeout(say.timer);
-  say.timer = setTimeout(() => (said.textContent = ""), 6000);
+  clearTimeout(said.timer);
+  said.timer = setTimeout(() => (said.textContent = ""), SAID_MS);
 }
 
 /* A new screen begins at its title. */

@@ -28,22 +28,26 @@ export function onServer(ms) {
   return ms + clockOffset;
 }
 
-/* "14:30", or "Nov 27, 14:30" on another day. */
+/* "14:30", or "14:30 on Nov 27" if that is another day. */
 export function clock(ms) {
-  const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  const day = dayOf(ms) === dayOf(now()) ? {} : { month: "short", day: "numeric" };
-  return new Intl.DateTimeFormat(locale, { ...time, ...day, timeZone: zone }).format(ms);
+  const time = format(ms, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  if (dayOf(ms) === dayOf(now())) return time;
+  return gettext("%(time)s on %(day)s", { time, day: format(ms, { month: "short", day: "numeric" }) });
+}
+
+function format(ms, options) {
+  return new Intl.DateTimeFormat(locale, { ...options, timeZone: zone }).format(ms);
 }
 
 function dayOf(ms) {
   return new Intl.DateTimeFormat("en", { dateStyle: "short", timeZone: zone }).format(ms);
 }
 
-/* "5 minutes ago" */
+/* "5 min. ago" */
 export function ago(ms) {
   const age = now() - ms;
   if (age < MINUTE) return gettext("just now");
-  const words = new Intl.RelativeTimeFormat(locale, { numeric: "always" });
+  const words = new Intl.RelativeTimeFormat(locale, { numeric: "always", style: "short" });
   const [number, unit] = inUnits(age);
   return words.format(-number, unit);
 }

@@ -49,10 +49,11 @@ function moreThanAsked(task, moved, report, change) {
     "The task asks for %(n)s bikes. Did you really move %(moved)s?",
     { n: task.qty, moved },
   );
-  return panel("warning", gettext("More than asked"), [words], [
-    button(gettext("Yes, %(bikes)s", { bikes: bikes(moved) }), report, { style: "primary" }),
+  const question = panel("warning", gettext("More than asked"), [words], [
+    button(gettext("Yes, %(bikes)s", { bikes: bikes(moved) }), report, { style: "primary", id: "yes" }),
     button(gettext("Change"), change, { style: "quiet" }),
   ]);
+  return h("div.dock", null, question);
 }
 
 function problem(_task, { note, problems }, set, save) {

@@ -12,7 +12,7 @@ export function header(view) {
   return h(
     "header",
     null,
-    h("div.bar", null, current().name ? back() : whose(view), view.crew && menu()),
+    h("div.bar", null, current().name && view.crew ? back() : whose(view), view.crew && menu()),
     strips(view),
   );
 }

@@ -25,10 +25,16 @@ export function help(view, choose, redraw) {
       "div.actions",
       null,
       button(gettext("Reload the page"), () => location.reload(), { style: "quiet" }),
-      !leaving && button(gettext("Sign this phone out"), () => redraw((leaving = true)), { style: "quiet" }),
+      !leaving && button(gettext("Sign this phone out"), () => ask(redraw), { style: "quiet", id: "sign-out" }),
     ),
     leaving && farewell(view, redraw),
   );
+}
+
+function ask(redraw) {
+  leaving = true;
+  redraw();
+  document.getElementById("farewell").scrollIntoView({ block: "end" });
 }
 
 function languageChoice(choose) {
@@ -82,8 +88,9 @@ function farewell(view, redraw) {
         { n },
       )
     : gettext("To use this phone again, you need a new code from dispatch.");
-  return panel(n ? "alarm" : "warning", gettext("Sign out?"), [warning], [
+  const tone = n ? "alarm" : "warning";
+  return panel(tone, gettext("Sign out?"), [warning], [
     button(gettext("Sign out"), () => engine.signOut(redraw((leaving = false))), { style: "danger" }),
     button(gettext("Stay"), () => redraw((leaving = false)), { style: "quiet" }),
-  ]);
+  ], "farewell");
 }

@@ -10,9 +10,10 @@ import { gettext } from "./texts.js";
 
 /* `redraw` shows the page again after a change that the engine does not see. */
 export function notices(view, redraw) {
+  const reports = current().name === "outbox" ? [] : view.outbox;
   return [
-    ...view.outbox.filter(({ status }) => status === "held").map(saved),
-    ...view.outbox.filter(isSurprising).map(answered),
+    ...reports.filter(({ status }) => status === "held").map(saved),
+    ...reports.filter(isSurprising).map(answered),
     ...view.ended.filter(({ task_id }) => !answeredAbout(view, task_id)).map(ended),
     ...changes(view, redraw),
     ...view.tasks.filter((task) => unread(task).length > 0).map((task) => message(task, redraw)),
@@ -59,7 +60,16 @@ function ended(end) {
     task && end.code !== "done" && current().name !== "done" &&
       screenLink(gettext("I moved bikes"), ["done", task_id], { style: "quiet" }),
   ];
-  return panel("alarm", gettext("Task taken from you"), lines, actions.filter(Boolean), `ended-${task_id}`);
+  const tone = end.code === "done" ? "info" : "alarm";
+  return panel(tone, endName(end), lines, actions.filter(Boolean), `ended-${task_id}`);
+}
+
+function endName({ code }) {
+  switch (code) {
+    case "cancelled": return gettext("Task cancelled");
+    case "done": return gettext("Task completed");
+    default: return gettext("No longer your task");
+  }
 }
 
 function changes(view, redraw) {

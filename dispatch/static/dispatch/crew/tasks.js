@@ -15,7 +15,7 @@ export function taskCard(task, iAmHere) {
   return h(
     "article.task",
     { id: `task-${task.id}` },
-    h("p.quantity", null, h("strong", null, String(task.qty)), " ", h("span", null, unit(task.qty))),
+    quantity(task),
     h("ol.stops", null, origin(task), destination(task)),
     task.reason && h("p.reason", null, task.reason),
     h("p.facts", null, facts(task).join(" · ")),
@@ -25,20 +25,36 @@ export function taskCard(task, iAmHere) {
   );
 }
 
-function unit(n) {
-  return ngettext("bike to move", "bikes to move", { n });
+function quantity({ qty: n, priority }) {
+  const unit = ngettext("bike to move", "bikes to move", { n });
+  return h(
+    "p.quantity",
+    null,
+    h("strong", null, String(n)),
+    " ",
+    h("span", null, unit),
+    priority > 0 && h("em.badge", null, gettext("Urgent")),
+  );
 }
 
 function origin({ from: station, qty }) {
-  const warning = station.bikes !== null && station.bikes < qty &&
-    ngettext("Only %(n)s bike is there.", "Only %(n)s bikes are there.", { n: station.bikes });
-  return stop(gettext("From"), station, warning);
+  return stop(gettext("From"), station, station.bikes < qty && fewBikes(station.bikes));
 }
 
 function destination({ to: station, qty }) {
-  const warning = station.docks !== null && station.docks < qty &&
-    ngettext("Only %(n)s dock is free.", "Only %(n)s docks are free.", { n: station.docks });
-  return stop(gettext("To"), station, warning);
+  return stop(gettext("To"), station, station.docks < qty && fewDocks(station.docks));
+}
+
+function fewBikes(n) {
+  if (n === null) return null;
+  if (n === 0) return gettext("No bike is there.");
+  return ngettext("Only %(n)s bike is there.", "Only %(n)s bikes are there.", { n });
+}
+
+function fewDocks(n) {
+  if (n === null) return null;
+  if (n === 0) return gettext("No dock is free.");
+  return ngettext("Only %(n)s dock is free.", "Only %(n)s docks are free.", { n });
 }
 
 function stop(label, station, warning) {
@@ -66,7 +82,6 @@ function facts(task) {
   return [
     task.km !== null && distance(task.km),
     gettext("Waiting since %(time)s", { time: clock(instant(task.created_at)) }),
-    task.priority > 0 && gettext("Urgent"),
     gettext("Task %(id)s", { id: task.id }),
   ].filter(Boolean);
 }
