@@ -283,9 +283,9 @@ SCREENS: dict[str, Screen] = {
     "join-limited": Screen(
         STRANGER,
         "/crew/join#BCDF-GHJK",
-        script="fake.refusal = {code: 'too_many_tries', retry_after: 300};",
+        script="fake.refusal = {code: 'too_many_tries', retryAfter: 300};",
     ),
-    "join-lost": Screen(STRANGER, "/crew/join#BCDF-GHJK", script="fake.refusal = {};"),
+    "join-lost": Screen(STRANGER, "/crew/join#BCDF-GHJK", script="fake.refusal = {code: 'no_network'};"),
     "join-confirm": Screen(STRANGER, "/crew/join#BCDF-GHJK"),
     "join-other": Screen({"crew": CREW | {"worker_id": "van-7"}}, "/crew/join#BCDF-GHJK"),
     "join-iphone": Screen(STRANGER, "/crew/join#BCDF-GHJK", user_agent=IPHONE),

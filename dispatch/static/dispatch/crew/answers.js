@@ -83,15 +83,17 @@ export function statusName(status) {
 }
 
 /* Why a code could not be checked or used. */
-export function joinError({ code, retry_after }) {
+export function joinError({ code, retryAfter }) {
   switch (code) {
     case "wrong_code":
       return gettext("This code is wrong, has expired or was used before. Ask dispatch for a new one.");
     case "too_many_tries":
       return gettext("Too many wrong codes. Try again at %(time)s.", {
-        time: clock(Date.now() + 1000 * (retry_after ?? 60)),
+        time: clock(Date.now() + 1000 * (retryAfter ?? 60)),
       });
     case "inactive": return gettext("Your crew is not active. Call dispatch.");
-    default: return gettext("No answer. Check the connection and try again. The code is not used up.");
+    case "no_network":
+      return gettext("No answer. Check the connection and try again. The code is not used up.");
+    default: return gettext("Dispatch cannot take the code now. Try again later.");
   }
 }

@@ -54,7 +54,7 @@ function signedOut({ signedIn, crew, unsent: n }) {
 function connection({ connection: state, stateAt }) {
   if (state !== "lost") return null;
   const words = stateAt
-    ? gettext("No connection since %(time)s. Work on: reports are saved on this phone.", {
+    ? gettext("No connection since %(time)s. Reports are saved on this phone.", {
         time: clock(onServer(stateAt)),
       })
     : gettext("No connection.");

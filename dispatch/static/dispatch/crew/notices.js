@@ -14,7 +14,7 @@ export function notices(view, redraw) {
   return [
     ...reports.filter(({ status }) => status === "held").map(saved),
     ...reports.filter(isSurprising).map(answered),
-    ...view.ended.filter(({ task_id }) => !answeredAbout(view, task_id)).map(ended),
+    ...view.ended.filter(({ task_id }) => !reports.some((entry) => explains(entry, task_id))).map(ended),
     ...changes(view, redraw),
     ...view.tasks.filter((task) => unread(task).length > 0).map((task) => message(task, redraw)),
   ];
@@ -43,9 +43,9 @@ function answered(entry) {
   return panel(refused ? "alarm" : "warning", heading, lines, [action], `answer-${entry.id}`);
 }
 
-/* The answer to a report says what became of the task. */
-function answeredAbout({ outbox }, id) {
-  return outbox.some((entry) => entry.task_id === id && entry.status === "settled");
+/* The answer to a report says what became of its task. */
+function explains(entry, id) {
+  return entry.task_id === id && entry.status === "settled" && isSurprising(entry);
 }
 
 function ended(end) {
