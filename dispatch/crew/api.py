@@ -10,7 +10,7 @@ from .. import services
 from ..api.errors import NoTaskReady
 from ..api.serializers.requests import valid, valid_query
 from ..api.views.dispatch import KEY_HEADER, idempotency_key
-from ..models import CrewDevice, TaskStatus
+from ..models import Crew, CrewDevice, TaskStatus
 from ..services import PhoneReport
 from .cookie import CrewView
 from .errors import CrewRefusal
@@ -27,8 +27,8 @@ class PhoneView(CrewView):
         return cast(CrewDevice, device)
 
     @property
-    def worker_id(self) -> str:
-        return self.device.crew.worker_id
+    def crew(self) -> Crew:
+        return self.device.crew
 
     def state(self) -> Response:
         asked = valid_query(self.request, StateSerializer)["tasks"]
@@ -45,13 +45,14 @@ class NextView(PhoneView):
         key = idempotency_key(request)
         if key is None:
             raise ValidationError({KEY_HEADER: ["This header is required."]})
-        actor = services.actor_of(self.worker_id)
-        task = services.claim_next_task(self.worker_id, actor=actor, key=key, device=self.device.pk)
+        task = services.claim_next_task(
+            self.crew.worker_id, actor=self.crew.actor, key=key, device=self.device.pk
+        )
         if task is None:
             wait = NoTaskReady.wait
             detail = NoTaskReady.default_detail
             raise CrewRefusal(404, "no_task", detail, wait=wait, retry_after=wait)
-        if task.worker_id != self.worker_id or task.status != TaskStatus.ASSIGNED:
+        if task.worker_id != self.crew.worker_id or task.status != TaskStatus.ASSIGNED:
             raise CrewRefusal(409, "claim_ended", "This claim has ended.", task_id=task.pk)
         [described] = describe_tasks([task])
         return Response(described)
@@ -61,21 +62,21 @@ class ReportsView(PhoneView):
     def post(self, request: Request) -> Response:
         report = PhoneReport(**valid(ReportSerializer, request.data))
         answer = services.apply_crew_report(
-            report, worker_id=self.worker_id, device_id=self.device.pk
+            report, worker_id=self.crew.worker_id, device_id=self.device.pk
         )
         return Response(answer, status=STATUSES.get(answer["code"], 409))
 
 
 class HereView(PhoneView):
     def post(self, request: Request) -> Response:
-        actor = services.actor_of(self.worker_id)
-        services.extend_held(self.worker_id, actor=actor, device=self.device.pk)
+        services.extend_held(self.crew.worker_id, actor=self.crew.actor, device=self.device.pk)
         return self.state()
 
 
 class SeenView(PhoneView):
     def post(self, request: Request) -> Response:
         data = valid(SeenSerializer, request.data)
-        actor = services.actor_of(self.worker_id)
-        services.note_seen(**data, worker_id=self.worker_id, actor=actor, device=self.device.pk)
+        services.note_seen(
+            **data, worker_id=self.crew.worker_id, actor=self.crew.actor, device=self.device.pk
+        )
         return Response({})

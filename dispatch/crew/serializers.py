@@ -1,7 +1,6 @@
 """What phones send: forgiving about forms of numbers and missing values, strict about the rest."""
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 from rest_framework import serializers
@@ -13,6 +12,8 @@ from .errors import CrewRefusal
 
 VERSION = 1
 TAPPED_AT_LENGTH = 100
+# Far more than any clock is wrong by. JSON could not give larger numbers back.
+LARGEST_AGE = 1e15
 # More than a phone remembers.
 MOST_TASKS = 100
 
@@ -34,7 +35,7 @@ class AgeField(serializers.Field[Any, Any, Any, Any]):
             age = None if isinstance(data, bool) else float(data)
         except (TypeError, ValueError, OverflowError):
             return None
-        return age if age is not None and isfinite(age) else None
+        return age if age is not None and abs(age) < LARGEST_AGE else None
 
 
 class RawTimeField(serializers.Field[Any, Any, Any, Any]):

@@ -10,6 +10,8 @@ from .crews import Crew
 from .moves import WORKER_ID_LENGTH
 
 CODE_LIFE = timedelta(minutes=15)
+# A phone may lie in a drawer for weeks before it sends a report again.
+REPORT_LIFE = timedelta(days=90)
 # last_seen_at is at most this old while a phone is in use: a write each time would cost more.
 SIGN_OF_LIFE_PRECISION = timedelta(seconds=30)
 SIGN_OF_LIFE_IS_OLD = Q(last_seen_at__lte=Now() - SIGN_OF_LIFE_PRECISION)
@@ -116,6 +118,12 @@ class Problem(models.TextChoices):
     OTHER = "other"
 
 
+class CrewReportQuerySet(models.QuerySet["CrewReport"]):
+    def old(self) -> "CrewReportQuerySet":
+        """Reports that no phone repeats any more."""
+        return self.filter(received_at__lte=Now() - REPORT_LIFE)
+
+
 class CrewReport(models.Model):
     """A report of a phone and the answer to it: a repeated report gets the same answer.
 
@@ -132,6 +140,8 @@ class CrewReport(models.Model):
     digest = models.CharField(max_length=64)
     received_at = models.DateTimeField(db_default=Now())
     answer = models.JSONField()
+
+    objects = CrewReportQuerySet.as_manager()
 
     class Meta:
         db_table = "crew_reports"

@@ -2,7 +2,7 @@
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
 from .claims import claim_next_task, extend_held, extend_lease, reassign_task, release_task
-from .crew_reports import PhoneReport, actor_of, apply_crew_report
+from .crew_reports import PhoneReport, apply_crew_report
 from .crews import CrewRow, RosterChange, import_crews, lock_roster
 from .doubts import doubts_about
 from .enrolment import create_code, enrolment_link, find_code, find_device, join, revoke_device
@@ -42,7 +42,6 @@ __all__ = [
     "SuggestionRow",
     "SweepResult",
     "SyncResult",
-    "actor_of",
     "apply_crew_report",
     "approve_suggestion",
     "approve_suggestions",

@@ -17,7 +17,7 @@ from django.template.defaultfilters import pluralize
 from django.utils.timezone import localtime
 
 from ..exceptions import IdempotencyKeyReused, NotFound
-from ..models import CrewReport, EventKind, Problem, ReportKind, Task
+from ..models import Crew, CrewReport, EventKind, Problem, ReportKind, Task
 from .claims import release_or_refuse
 from .endings import End, Ending, read_endings
 from .events import record_task, task_event
@@ -64,12 +64,7 @@ class Sender:
 
     @property
     def actor(self) -> str:
-        return actor_of(self.worker_id)
-
-
-def actor_of(worker_id: str) -> str:
-    """A crew's name in events that its phones cause."""
-    return f"crew {worker_id}"
+        return Crew(worker_id=self.worker_id).actor
 
 
 @transaction.atomic(durable=True)

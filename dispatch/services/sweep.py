@@ -1,4 +1,4 @@
-"""Release expired leases, raise waiting tasks, remove expired suggestions, keys, sessions, codes.
+"""Release expired leases, raise waiting tasks, and remove rows that have served their time.
 
 Each batch is a transaction of its own and skips rows that others have locked. Any number of sweeps
 can run at once, and a killed sweep leaves only whole batches behind.
@@ -16,7 +16,16 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from ..models import ClaimKey, CrewCode, EventKind, Suggestion, Task, TaskEvent, WrongCode
+from ..models import (
+    ClaimKey,
+    CrewCode,
+    CrewReport,
+    EventKind,
+    Suggestion,
+    Task,
+    TaskEvent,
+    WrongCode,
+)
 from .areas import update_areas_of_open_tasks
 from .claims import UNASSIGNED
 from .enrolment import OF_ADDRESS
@@ -34,7 +43,8 @@ WAITED = "The task has waited too long."
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Counts of released and raised tasks; of removed suggestions, keys, sessions and codes."""
+    """Counts of released and raised tasks, and of removed rows: suggestions, claim keys, sessions,
+    codes of phones, and reports of phones."""
 
     released: int
     raised: int
@@ -42,6 +52,7 @@ class SweepResult:
     forgotten: int
     sessions: int
     codes: int
+    reports: int
 
 
 def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepResult:
@@ -61,6 +72,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
         forgotten=exhaust(forget_claim_keys),
         sessions=exhaust(remove_ended_sessions),
         codes=exhaust(remove_old_codes) + exhaust(forget_wrong_codes),
+        reports=exhaust(forget_crew_reports),
     )
 
 
@@ -150,3 +162,11 @@ def forget_wrong_codes(*, limit: int = BATCH) -> int:
     tries = list(due.select_for_update(skip_locked=True)[:limit])
     WrongCode.objects.filter(pk__in=[each.pk for each in tries]).delete()
     return len(tries)
+
+
+@transaction.atomic(durable=True)
+def forget_crew_reports(*, limit: int = BATCH) -> int:
+    due = CrewReport.objects.old().order_by("received_at")
+    reports = list(due.select_for_update(skip_locked=True)[:limit])
+    CrewReport.objects.filter(pk__in=[report.pk for report in reports]).delete()
+    return len(reports)

@@ -39,6 +39,15 @@ RECORDS = [
         """,
     ),
     Invariant(
+        "report_was_applied_once",
+        "A phone's report was applied several times.",
+        """
+        SELECT details->>'report' AS report_id, count(*) AS events, min(task_id) AS task_id
+        FROM task_events WHERE details ? 'report'
+        GROUP BY details->>'report' HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
         "sequence_is_not_behind",
         "Ids were written that their sequence has not given yet. The next insert makes up for it;"
         " the statement under `fix` does so now.",

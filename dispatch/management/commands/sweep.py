@@ -10,8 +10,8 @@ ACTOR = "sweep"
 class Command(PeriodicCommand):
     help = (
         "Releases tasks with an expired lease, raises waiting tasks (TASK_AGEING_MINUTES), and "
-        "deletes expired suggestions, old idempotency keys, ended sessions of the console and old "
-        "codes of phones. Several sweeps may run at once."
+        "deletes expired suggestions, old idempotency keys, ended sessions of the console, and old "
+        "codes and reports of phones. Several sweeps may run at once."
     )
 
     def run_once(self, options: dict[str, Any]) -> None:
@@ -20,6 +20,6 @@ class Command(PeriodicCommand):
             self.report(
                 f"{result.released:,} tasks released, {result.raised:,} raised, "
                 f"{result.expired:,} suggestions expired, "
-                f"{result.forgotten:,} idempotency keys, {result.sessions:,} sessions and "
-                f"{result.codes:,} codes of phones deleted."
+                f"{result.forgotten:,} idempotency keys, {result.sessions:,} sessions, "
+                f"{result.codes:,} codes and {result.reports:,} reports of phones deleted."
             )

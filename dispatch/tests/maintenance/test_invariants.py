@@ -298,6 +298,13 @@ VIOLATIONS = {
         "another worker": "UPDATE claim_keys SET worker_id = 'van-9'",
         "another task": "UPDATE claim_keys SET task_id = 1",
     },
+    "report_was_applied_once": {
+        "two": (
+            "INSERT INTO task_events (kind, task_id, worker_id, attempt, actor, details)"
+            " SELECT kind, task_id, worker_id, attempt, actor, details FROM task_events"
+            " WHERE kind = 'problem' AND task_id = 2 LIMIT 1"
+        ),
+    },
     "sequence_is_not_behind": {
         "suggestions": (
             "INSERT INTO suggestions (id, from_station_id, to_station_id, qty, reason)"

@@ -3,6 +3,7 @@
 import io
 import signal
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -12,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from dispatch import services
-from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
+from dispatch.models import ClaimKey, CrewReport, Suggestion, Task, TaskEvent
 from dispatch.models.claim_keys import CLAIM_KEY_LIFE
 from dispatch.services.sweep import BATCH, release_expired_tasks
 
@@ -36,7 +37,7 @@ def test_task_with_an_expired_lease_returns_to_its_place_in_the_queue():
 
     assert swept() == (
         "1 tasks released, 0 raised, 0 suggestions expired, "
-        "0 idempotency keys, 0 sessions and 0 codes of phones deleted.\n"
+        "0 idempotency keys, 0 sessions, 0 codes and 0 reports of phones deleted.\n"
     )
 
     stored = Task.objects.get(id=task.id)
@@ -85,8 +86,18 @@ def test_ended_sessions_of_the_console_are_deleted():
     for key, hours in (("ended", -1), ("open", 1)):
         Session.objects.create(session_key=key, expire_date=now + timedelta(hours=hours))
 
-    assert "1 sessions and" in swept()
+    assert "1 sessions," in swept()
     assert Session.objects.get().session_key == "open"
+
+
+def test_reports_of_phones_are_forgotten_after_90_days():
+    for age in (89, 90):
+        report = services.PhoneReport(uuid4(), "done", task_id=age, attempt=1)
+        services.apply_crew_report(report, worker_id="van-1", device_id=1)
+    CrewReport.objects.update(received_at=F("received_at") - timedelta(days=1) * F("task_id"))
+
+    assert "1 reports of phones deleted" in swept()
+    assert CrewReport.objects.get().task_id == 89
 
 
 def test_one_run_sweeps_more_than_one_batch():
