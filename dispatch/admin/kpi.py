@@ -1,5 +1,6 @@
 """The page of reports."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_safe
 from ..exceptions import Refusal
 from ..kpi import KpiReport, Period, build_report, period_of
 from ..kpi.charts import charts_by_hour
-from ..kpi.document import to_csv
+from ..kpi.document import area_table, crew_table, table_to_csv, to_csv
 from ..kpi.periods import to_date
 from ..kpi.stockouts import Episode
 
@@ -21,6 +22,12 @@ CLUSTERS_SHOWN = 20
 # A year would keep a server thread busy for most of a minute.
 MAX_DAYS = 31
 HOURS = [f"{hour:02}:00" for hour in range(24)]
+# The files by the value of `as`, each with the beginning of its name.
+FILES: dict[str, tuple[str, Callable[[KpiReport], str]]] = {
+    "csv": ("figures", to_csv),
+    "crews": ("crews", lambda found: table_to_csv(crew_table(found))),
+    "areas": ("areas", lambda found: table_to_csv(area_table(found))),
+}
 
 
 @require_safe
@@ -38,9 +45,9 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
     except Refusal as error:
         context["error"] = str(error)
         return TemplateResponse(request, "admin/dispatch/kpi.html", context, status=400)
-    found = build_report(period, timezone.now())
-    if request.GET.get("as") == "csv":
-        return as_file(found)
+    found = build_report(period, timezone.now(), request.GET.get("area"))
+    if (form := request.GET.get("as")) in FILES:
+        return as_file(found, *FILES[form])
     context |= {
         "first": str(period.first),
         "last": str(period.last),
@@ -60,10 +67,10 @@ def requested_period(request: HttpRequest) -> Period:
     return period_of(first, last, timezone.localdate(), zone, MAX_DAYS)
 
 
-def as_file(found: KpiReport) -> HttpResponse:
-    name = f"figures-{found.period.first}-{found.period.last}.csv"
+def as_file(found: KpiReport, kind: str, write: Callable[[KpiReport], str]) -> HttpResponse:
+    name = f"{kind}-{found.period.first}-{found.period.last}.csv"
     return HttpResponse(
-        to_csv(found),
+        write(found),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

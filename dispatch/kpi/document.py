@@ -1,13 +1,17 @@
-"""Writes a report as JSON and as CSV."""
+"""Writes a report as JSON and as CSV, and its tables as CSV."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple, fields
 from datetime import datetime
 from typing import Any
 
 from ..tables import csv_text
+from .breakdown import WorkFigures
 from .report import KpiReport
+
+WORK_COLUMNS = [field.name for field in fields(WorkFigures)]
+Table = Iterable[Sequence[Any]]
 
 
 def to_document(report: KpiReport) -> dict[str, Any]:
@@ -24,6 +28,9 @@ def to_document(report: KpiReport) -> dict[str, Any]:
         "stockouts": stockouts,
         "clusters": {**asdict(report.clusters), "outages": list(cluster_outages(report))},
         "work": work,
+        "total": asdict(report.total),
+        "crews": as_dicts(crew_table(report)),
+        "areas": as_dicts(area_table(report)),
         "sources": [asdict(source) for source in report.sources],
     }
     plain_document: dict[str, Any] = plain(document)
@@ -37,6 +44,23 @@ def cluster_outages(report: KpiReport) -> Iterator[dict[str, Any]]:
             **asdict(outage),
             "minutes": outage.minutes,
         }
+
+
+def crew_table(report: KpiReport) -> Table:
+    yield ["worker_id", "name", *WORK_COLUMNS]
+    for crew in report.crews:
+        yield [crew.worker_id, crew.name, *astuple(crew.work)]
+
+
+def area_table(report: KpiReport) -> Table:
+    yield ["area", *WORK_COLUMNS, "ready", "oldest_ready"]
+    for area in report.areas:
+        yield [area.area, *astuple(area.work), area.ready, area.oldest_ready]
+
+
+def as_dicts(table: Table) -> list[dict[str, Any]]:
+    head, *rows = table
+    return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def numbered(hours: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -64,6 +88,10 @@ def to_json(report: KpiReport) -> str:
 def to_csv(report: KpiReport) -> str:
     """Return one line a figure, under its name in JSON."""
     return "".join(csv_text([("figure", "value"), *figures(to_document(report))]))
+
+
+def table_to_csv(table: Table) -> str:
+    return "".join(csv_text(map(plain, table)))
 
 
 def figures(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

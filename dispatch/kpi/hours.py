@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from . import queries
 from .intervals import HOURS
 from .stockouts import Share, share_of
-from .work import HourOfWork, hour_by_hour
+from .work import HourOfWork, all_hours
 
 HOUR = timedelta(hours=1)
 
@@ -23,10 +23,7 @@ class Hour:
 def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:
     """Return 24 hours, oldest first, also on days when the clock changes."""
     starts = starts_of_hours(now, zone)
-    work = hour_by_hour(
-        queries.completions_between(starts[0], starts[-1] + HOUR),
-        lambda at: (at - starts[0]) // HOUR,
-    )
+    work = all_hours(queries.completed_by_hour(starts[0], starts[-1] + HOUR))
     polls = queries.hourly_polls(starts[0], starts[-1] + HOUR)
     return [
         Hour(

@@ -1,27 +1,30 @@
 """Reads the data behind the figures."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from django.db.models import (
     Case,
     Count,
     Exists,
     FloatField,
+    Func,
+    IntegerField,
     Max,
+    Min,
     OuterRef,
     Q,
     QuerySet,
-    Subquery,
     Sum,
     TextField,
     Value,
     When,
 )
 from django.db.models.fields.json import KT
-from django.db.models.functions import Coalesce, Extract, Floor
+from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, Floor
 
 from ..models import (
+    Crew,
     EventKind,
     FeedWatch,
     OutageKind,
@@ -29,18 +32,20 @@ from ..models import (
     Station,
     StationOutage,
     StatusPoll,
+    Task,
     TaskEvent,
 )
 from ..models.events import TaskEventQuerySet
 from ..stations import Outage, Poll
-from .intervals import Interval
-from .work import Completion, Decision
+from .breakdown import ReadyTasks
+from .work import Decision, HourOfWork
 
-ASSIGNED = [EventKind.CLAIMED, EventKind.REASSIGNED]
-ENTERED = [EventKind.APPROVED, EventKind.CREATED]
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 # Earlier versions recorded rejections without a code.
 OTHER = Value(RejectionCode.OTHER.value, TextField())
+BIKES = Coalesce(Sum(Cast(KT("details__moved_qty"), IntegerField())), 0)
+
+WorkByHour = dict[int, HourOfWork]
 
 
 def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
@@ -53,11 +58,15 @@ def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
 
 def hourly_polls(start: datetime, end: datetime) -> dict[int, Poll]:
     """Return the sum of the polls in each hour after `start`. Hours are numbered from 0."""
-    seconds = Extract("at", "epoch", tzinfo=UTC, output_field=FloatField()) - start.timestamp()
     polls = StatusPoll.objects.filter(at__gte=start, at__lt=end).order_by()
     sums = (Max("at"), Sum("in_service"), Sum("empty"), Sum("full"))
-    rows = polls.values_list(Floor(seconds / 3600)).annotate(*sums)
+    rows = polls.values_list(hours_after(start)).annotate(*sums)
     return {int(hour): Poll(*of) for hour, *of in rows}
+
+
+def hours_after(start: datetime) -> Func:
+    seconds = Extract("at", "epoch", tzinfo=UTC, output_field=FloatField()) - start.timestamp()
+    return Floor(seconds / 3600)
 
 
 def last_polls() -> dict[str, datetime]:
@@ -101,30 +110,30 @@ def events_between(start: datetime, end: datetime) -> TaskEventQuerySet:
     return TaskEvent.objects.filter(at__gte=start, at__lt=end)
 
 
-def completions_between(start: datetime, end: datetime) -> Iterator[Completion]:
-    claim = TaskEvent.objects.filter(
-        task_id=OuterRef("task_id"), attempt=OuterRef("attempt"), kind__in=ASSIGNED
-    ).order_by("id")
-    done = events_between(start, end).filter(kind=EventKind.COMPLETED).order_by("id")
-    rows = done.annotate(claimed_at=Subquery(claim.values("at")[:1]))
-    for heard_at, details, claimed_at in rows.values_list("at", "details", "claimed_at"):
-        said = details.get("completed_at")
-        yield Completion(
-            heard_at,
-            details.get("moved_qty", 0),
-            claimed_at,
-            datetime.fromisoformat(said) if said else None,
-        )
+def completed_by_hour_of_day(start: datetime, end: datetime, zone: tzinfo) -> WorkByHour:
+    return completed_by(ExtractHour("at", tzinfo=zone), start, end)
 
 
-def first_claims_between(start: datetime, end: datetime) -> Iterator[Interval]:
-    """Yield the wait of each task first claimed in that time, from its approval or creation."""
-    entry = TaskEvent.objects.filter(task_id=OuterRef("task_id"), kind__in=ENTERED).order_by("id")
-    claims = events_between(start, end).filter(kind__in=ASSIGNED, attempt=1)
-    rows = claims.annotate(entered_at=Subquery(entry.values("at")[:1])).order_by("id")
-    for entered_at, claimed_at in rows.values_list("entered_at", "at"):
-        if entered_at is not None:
-            yield entered_at, claimed_at
+def completed_by_hour(start: datetime, end: datetime) -> WorkByHour:
+    """Return the work of each hour after `start`. Hours are numbered from 0."""
+    return completed_by(hours_after(start), start, end)
+
+
+def completed_by(hour: Func, start: datetime, end: datetime) -> WorkByHour:
+    done = events_between(start, end).filter(kind=EventKind.COMPLETED).order_by()
+    rows = done.values_list(hour).annotate(Count("id"), bikes=BIKES)
+    return {int(number): HourOfWork(*of) for number, *of in rows}
+
+
+def ready_now() -> dict[str, ReadyTasks]:
+    """Return the ready tasks by area."""
+    rows = Task.objects.ready().order_by().values_list("area")
+    return {area: ReadyTasks(*of) for area, *of in rows.annotate(Count("id"), Min("created_at"))}
+
+
+def crew_names() -> dict[str, str]:
+    """Return the names on the roster by the ids of crews."""
+    return dict(Crew.objects.order_by().values_list("worker_id", "name"))
 
 
 def decisions_between(start: datetime, end: datetime) -> Iterator[Decision]:

@@ -8,7 +8,9 @@ from itertools import pairwise
 from ..models import OutageKind, Station
 from ..stations import LONGEST_GAP, Outage, Poll
 from . import queries
+from .breakdown import AreaFigures, CrewFigures, WorkFigures, by_area, by_crew, summarize
 from .clusters import ClusterFigures, StationPoint, cluster_outages, clusters_of, figures_of
+from .crew_work import read_crew_work
 from .intervals import minutes
 from .periods import Period
 from .stockouts import Episode, Stockouts, closures, episodes, stockout_figures, within
@@ -19,6 +21,7 @@ from .work import SourceFigures, Work, by_source, work_figures
 class KpiReport:
     """`polls`: the number of status polls. `coverage`: percent of the past part of the period in
     which polls came without a gap, for the system with the least; None: no system was polled.
+    `total`: the work of all crews. `area`: `crews` count only its tasks; None: of all areas.
     `names`: the names of stations."""
 
     period: Period
@@ -28,8 +31,21 @@ class KpiReport:
     clusters: ClusterFigures
     cluster_outages: list[Episode]
     work: Work
+    total: WorkFigures
+    crews: list[CrewFigures]
+    areas: list[AreaFigures]
+    area: str | None
     sources: list[SourceFigures]
     names: dict[int, str]
+
+    @property
+    def ready(self) -> int:
+        return sum(area.ready for area in self.areas)
+
+    @property
+    def oldest_ready(self) -> float | None:
+        ages = [area.oldest_ready for area in self.areas if area.oldest_ready is not None]
+        return max(ages, default=None)
 
 
 @dataclass
@@ -42,8 +58,9 @@ class System:
     stations: list[Station] = field(default_factory=list)
 
 
-def build_report(period: Period, now: datetime) -> KpiReport:
+def build_report(period: Period, now: datetime, area: str | None = None) -> KpiReport:
     span = (period.start, period.end)
+    works = read_crew_work(*span)
     systems = read_systems(*span)
     names = {station.pk: station.name for system in systems for station in system.stations}
     clusters, out = clusters_in(systems, period)
@@ -54,12 +71,11 @@ def build_report(period: Period, now: datetime) -> KpiReport:
         stockouts=stockouts_in(systems, period, names),
         clusters=clusters,
         cluster_outages=out,
-        work=work_figures(
-            period,
-            list(queries.completions_between(*span)),
-            queries.first_claims_between(*span),
-            now,
-        ),
+        work=work_figures(period, works, queries.completed_by_hour_of_day(*span, period.zone), now),
+        total=summarize(works),
+        crews=by_crew((w for w in works if area in (None, w.area)), queries.crew_names()),
+        areas=by_area(works, queries.ready_now(), now),
+        area=area,
         sources=list(by_source(queries.decisions_between(*span))),
         names=names,
     )

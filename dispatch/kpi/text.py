@@ -6,11 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..models import RejectionCode
 from ..tables import aligned
 from ..texts import printable
+from .breakdown import CrewFigures, WorkFigures
 from .report import KpiReport
 from .work import Wait
 
-NAME_WIDTH = 40
+# Beside the columns of the work, a longer name would not fit into 100 columns.
+NAME_WIDTH, LABEL_WIDTH = 40, 30
+NONE = "(none)"
 Row = Sequence[str]
+WORK_COLUMNS = ("claimed", "done", "bikes", "to claim", "to done", "released", "back", "late")
 
 
 def to_text(report: KpiReport) -> str:
@@ -30,6 +34,8 @@ def lines(report: KpiReport) -> Iterator[str]:
     else:
         yield "No station status was polled in this period."
     yield from work(report)
+    yield from crews(report)
+    yield from areas(report)
     yield from sources(report)
     yield from rejections(report)
 
@@ -123,13 +129,58 @@ def wait(label: str, of: Wait) -> Row:
     return label, f"{of.count:,}", number(of.median, 1), number(of.ninetieth, 1)
 
 
+def crews(report: KpiReport) -> Iterator[str]:
+    yield from work_table("Crew", [(crew_label(crew), crew.work) for crew in report.crews], report)
+
+
+def crew_label(crew: CrewFigures) -> str:
+    return f"{crew.name} ({crew.worker_id})" if crew.name else crew.worker_id
+
+
+def areas(report: KpiReport) -> Iterator[str]:
+    yield from work_table("Area", [(area.area, area.work) for area in report.areas], report)
+    waiting = [area for area in report.areas if area.ready]
+    if waiting:
+        rows = [(a.area, f"{a.ready:,}", number(a.oldest_ready)) for a in waiting]
+        yield from table(
+            ("Ready now", "tasks", "oldest, min."),
+            [(shown(area) or NONE, *cells) for area, *cells in rows],
+        )
+
+
+def work_table(
+    label: str, rows: Sequence[tuple[str, WorkFigures]], report: KpiReport
+) -> Iterator[str]:
+    if rows:
+        yield from table(
+            (label, *WORK_COLUMNS),
+            [
+                (shown(name, LABEL_WIDTH) or NONE, *work_cells(work))
+                for name, work in (*rows, ("all", report.total))
+            ],
+        )
+
+
+def work_cells(work: WorkFigures) -> Row:
+    return (
+        f"{work.claimed:,}",
+        f"{work.completed:,}",
+        f"{work.bikes:,}",
+        number(work.ready_to_claim, 1),
+        number(work.claim_to_completion, 1),
+        f"{work.released:,}",
+        percent(work.given_back_percent, 0),
+        f"{work.late_reports:,}",
+    )
+
+
 def sources(report: KpiReport) -> Iterator[str]:
     if report.sources:
         yield from table(
             ("Suggestions by source", "approved", "rejected", "expired", "approved of decided"),
             [
                 (
-                    shown(s.source) or "(none)",
+                    shown(s.source) or NONE,
                     f"{s.approved:,}",
                     f"{s.rejected:,}",
                     f"{s.expired:,}",
@@ -165,7 +216,7 @@ def percent(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f} %"
 
 
-def shown(text: str) -> str:
+def shown(text: str, width: int = NAME_WIDTH) -> str:
     """Return the text cut to size and without control characters, which terminals obey."""
     plain = printable(text)
-    return plain if len(plain) <= NAME_WIDTH else f"{plain[: NAME_WIDTH - 1]}…"
+    return plain if len(plain) <= width else f"{plain[: width - 1]}…"

@@ -1,25 +1,16 @@
 """Figures of the work: waits, durations and bikes moved. No database."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from statistics import median, quantiles
 
 from ..models import EventKind, RejectionCode
-from .intervals import HOURS, Interval, minutes
+from .crew_work import CrewWork
+from .intervals import HOURS
 from .periods import Period
-
-
-@dataclass(frozen=True)
-class Completion:
-    """`heard_at`: when the report arrived. `done_at`: when the task was done, as the crew says."""
-
-    heard_at: datetime
-    bikes: int
-    claimed_at: datetime | None = None
-    done_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -81,50 +72,34 @@ class SourceFigures:
         return ", ".join(f"{RejectionCode(code).label} {count:,}" for code, count in ordered)
 
 
-def wait_of(intervals: Iterable[Interval]) -> Wait:
-    lengths = [minutes(start, end) for start, end in intervals]
-    if not lengths:
+def wait_of(lengths: Iterable[float]) -> Wait:
+    values = list(lengths)
+    if not values:
         return Wait(0, None, None)
     # Python 3.11 and 3.12 have no quantiles of a single value.
-    values = lengths * 2 if len(lengths) == 1 else lengths
-    *_, ninetieth = quantiles(values, n=10, method="inclusive")
-    return Wait(len(lengths), median(lengths), ninetieth)
+    several = values * 2 if len(values) == 1 else values
+    *_, ninetieth = quantiles(several, n=10, method="inclusive")
+    return Wait(len(values), median(values), ninetieth)
 
 
 def work_figures(
-    period: Period,
-    completions: Sequence[Completion],
-    first_claims: Iterable[Interval],
-    now: datetime,
+    period: Period, works: Collection[CrewWork], by_hour: Mapping[int, HourOfWork], now: datetime
 ) -> Work:
-    """Return the figures of events in the period. `first_claims`: from approval to first claim."""
-    bikes = sum(done.bikes for done in completions)
+    """`by_hour`: the hours of the day with completed tasks."""
+    bikes = sum(work.bikes for work in works)
     past = (min(now, period.end) - period.start) / timedelta(hours=1)
     return Work(
-        tasks_done=len(completions),
+        tasks_done=sum(work.completed for work in works),
         bikes_moved=bikes,
         bikes_per_hour=bikes / past if past > 0 else None,
-        approval_to_claim=wait_of(first_claims),
-        claim_to_completion=wait_of(
-            (done.claimed_at, done.done_at or done.heard_at)
-            for done in completions
-            if done.claimed_at is not None
-        ),
-        by_hour=hour_by_hour(completions, period.hour_of),
+        approval_to_claim=wait_of(wait for work in works for wait in work.from_approval),
+        claim_to_completion=wait_of(time for work in works for time in work.working),
+        by_hour=all_hours(by_hour),
     )
 
 
-def hour_by_hour(
-    completions: Iterable[Completion], hour_of: Callable[[datetime], int]
-) -> list[HourOfWork]:
-    """Return 24 hours. `hour_of` gives the number of the hour for `heard_at`."""
-    tasks: Counter[int] = Counter()
-    bikes: Counter[int] = Counter()
-    for done in completions:
-        hour = hour_of(done.heard_at)
-        tasks[hour] += 1
-        bikes[hour] += done.bikes
-    return [HourOfWork(tasks[hour], bikes[hour]) for hour in HOURS]
+def all_hours(known: Mapping[int, HourOfWork]) -> list[HourOfWork]:
+    return [known.get(hour, HourOfWork(0, 0)) for hour in HOURS]
 
 
 def by_source(decisions: Iterable[Decision]) -> Iterator[SourceFigures]:

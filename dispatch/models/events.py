@@ -36,6 +36,8 @@ class EventKind(models.TextChoices):
 
 
 CLAIMS = [EventKind.CLAIMED, EventKind.REASSIGNED]
+# The reason in `released` events of the sweep.
+LEASE_EXPIRED = "The lease has expired."
 
 
 class RejectionCode(models.TextChoices):

@@ -56,6 +56,7 @@ APPROVE = """
         SELECT 'approved', task.id, task.suggestion_id, task.attempt, %s, task.source,
                details || jsonb_build_object(
                    'suggested_at', decided.created_at, 'expires_at', expires_at)
+               || jsonb_strip_nulls(jsonb_build_object('area', nullif(task.area, '')))
         FROM approved AS task JOIN decided ON decided.id = task.suggestion_id
         ORDER BY task.id
     )
@@ -167,6 +168,8 @@ def create_task(task: Task, *, actor: str) -> Approval:
     context = lock_and_read([task], [], exclusive=True)
     warnings = warnings_about(context, task)
     task.save(force_insert=True)
-    details = {"warnings": warnings} if warnings else {}
-    record_task(EventKind.CREATED, task, actor, **details)
+    task.refresh_from_db(fields=["area"])
+    details = {"warnings": warnings, "area": task.area}
+    known = {name: value for name, value in details.items() if value}
+    record_task(EventKind.CREATED, task, actor, **known)
     return Approval(task, warnings)

@@ -26,6 +26,7 @@ from ..models import (
     TaskEvent,
     WrongCode,
 )
+from ..models.events import LEASE_EXPIRED
 from .areas import update_areas_of_open_tasks
 from .claims import UNASSIGNED
 from .enrolment import OF_ADDRESS
@@ -89,8 +90,7 @@ def release_expired_tasks(*, actor: str, limit: int = BATCH) -> int:
     tasks = list(due.select_for_update(skip_locked=True, no_key=True)[:limit])
     Task.objects.filter(pk__in=[task.pk for task in tasks]).update(**UNASSIGNED)
     TaskEvent.objects.bulk_create(
-        task_event(EventKind.RELEASED, task, actor, reason="The lease has expired.")
-        for task in tasks
+        task_event(EventKind.RELEASED, task, actor, reason=LEASE_EXPIRED) for task in tasks
     )
     return len(tasks)
 

@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 
 from dispatch import services
 from dispatch.kpi import Period, build_report, last_24_hours
+from dispatch.kpi.crew_work import CrewWork
 from dispatch.kpi.queries import decisions_between
 from dispatch.kpi.stockouts import Share
 from dispatch.kpi.work import (
-    Completion,
     Decision,
     HourOfWork,
     SourceFigures,
@@ -38,45 +38,33 @@ def at(minutes):
 
 
 def test_percentile_between_two_values_is_interpolated():
-    def wait(*minutes):
-        return wait_of([(at(0), at(minute)) for minute in minutes])
-
-    assert wait(50, 10, 40, 20, 30) == Wait(5, median=30, ninetieth=pytest.approx(46))
-    assert wait(10, 20) == Wait(2, median=15, ninetieth=pytest.approx(19))
-    assert wait(7) == Wait(1, median=7, ninetieth=7)
-
-
-def test_wait_is_in_minutes():
-    intervals = [(at(0), at(minutes)) for minutes in (5, 1, 3)]
-
-    assert wait_of(intervals) == Wait(3, median=3, ninetieth=pytest.approx(4.6))
+    assert wait_of([50, 10, 40, 20, 30]) == Wait(5, median=30, ninetieth=pytest.approx(46))
+    assert wait_of([10, 20]) == Wait(2, median=15, ninetieth=pytest.approx(19))
+    assert wait_of([7]) == Wait(1, median=7, ninetieth=7)
     assert wait_of([]) == Wait(0, None, None)
 
 
-def test_tasks_and_bikes_are_summed_by_hour_of_the_report():
-    completions = [
-        Completion(at(10), 5, claimed_at=at(0)),
-        Completion(at(50), 3, claimed_at=at(20), done_at=at(40)),
-        Completion(at(70), 4),
+def test_work_of_all_crews_is_summed():
+    works = [
+        CrewWork("van-1", "East", completed=2, bikes=8, from_approval=[30], working=[10]),
+        CrewWork("van-2", "", completed=1, bikes=4, from_release=[90], working=[20]),
     ]
 
-    found = work_figures(DAY, completions, [(at(0), at(30))], now=EVENING)
+    found = work_figures(DAY, works, {8: HourOfWork(3, 12)}, now=EVENING)
 
     assert (found.tasks_done, found.bikes_moved) == (3, 12)
     assert found.bikes_per_hour == 12 / 20, "of the 20 hours of the day that are past"
-    assert found.approval_to_claim == Wait(1, 30, 30)
+    assert found.approval_to_claim == Wait(1, 30, 30), "only first claims"
     assert found.claim_to_completion == Wait(2, median=15, ninetieth=pytest.approx(19))
-    assert {h: (w.tasks, w.bikes) for h, w in enumerate(found.by_hour) if w.tasks} == {
-        8: (2, 8),
-        9: (1, 4),
-    }
+    assert len(found.by_hour) == 24
+    assert found.by_hour[8:10] == [HourOfWork(3, 12), HourOfWork(0, 0)]
 
 
 def test_future_period_has_no_hourly_mean():
-    found = work_figures(DAY, [], [], now=DAY.start)
+    found = work_figures(DAY, [], {}, now=DAY.start)
 
     assert found.bikes_per_hour is None
-    assert work_figures(DAY, [], [], now=DAY.end + timedelta(days=9)).bikes_per_hour == 0
+    assert work_figures(DAY, [], {}, now=DAY.end + timedelta(days=9)).bikes_per_hour == 0
 
 
 def test_rates_are_of_approved_and_rejected_suggestions():
