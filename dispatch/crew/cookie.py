@@ -25,6 +25,8 @@ LONGEST_SECRET = 200
 class SignedOut(APIException):
     status_code = 401
     default_detail = "This phone is signed out."
+    # HTTP requires a challenge in every 401.
+    auth_header = 'Cookie realm="crew"'
 
 
 class ForeignPage(APIException):

@@ -35,7 +35,9 @@ def tapped(minutes: float) -> float:
     return datetime.now().timestamp() * 1000 - minutes * 60_000
 
 
-def station(number: int, name: str | None, bikes: int | None, docks: int | None, **more: Any) -> Any:
+def station(
+    number: int, name: str | None, bikes: int | None, docks: int | None, **more: Any
+) -> Any:
     return {
         "id": number,
         "name": name,
@@ -241,17 +243,23 @@ SCREENS: dict[str, Screen] = {
     "ended-unknown": Screen(
         {"tasks": [], "ended": [ended("unknown", 4820, at=None, task=None, reason="Obras")]}
     ),
-    "offline": Screen({"connection": "lost", "outbox": WAITING, "unsent": 2, "stateAt": tapped(31)}),
+    "offline": Screen(
+        {"connection": "lost", "outbox": WAITING, "unsent": 2, "stateAt": tapped(31)}
+    ),
     "offline-new": Screen({"connection": "lost", "stateAt": None}),
     "memory": Screen({"storage": "memory"}),
     "update": Screen({"updateReady": True}),
-    "foreign": Screen({"foreign": [{"worker_id": "van-9", "count": 1}, {"worker_id": "van-8", "count": 3}]}),
+    "foreign": Screen(
+        {"foreign": [{"worker_id": "van-9", "count": 1}, {"worker_id": "van-8", "count": 3}]}
+    ),
     "signed-out": Screen({"signedIn": False, "outbox": WAITING, "unsent": 2}),
     "signed-out-one": Screen({"signedIn": False, "outbox": WAITING[:1], "unsent": 1}),
     "signed-out-sent": Screen({"signedIn": False}),
     "saved": Screen(FREE | {"outbox": [entry("held", minutes=0)]}),
     "done": Screen(path="/crew/#done/4812"),
-    "done-less": Screen(path="/crew/#done/4812", taps=(".step", ".chip >> nth=2", ".chip >> nth=5")),
+    "done-less": Screen(
+        path="/crew/#done/4812", taps=(".step", ".chip >> nth=2", ".chip >> nth=5")
+    ),
     "done-more": Screen(path="/crew/#done/4812", taps=(".step >> nth=1", "#save")),
     "done-more-than-one": Screen(
         {"tasks": [task(qty=1)]}, "/crew/#done/4812", (".step >> nth=1", "#save")
@@ -285,7 +293,9 @@ SCREENS: dict[str, Screen] = {
         "/crew/join#BCDF-GHJK",
         script="fake.refusal = {code: 'too_many_tries', retryAfter: 300};",
     ),
-    "join-lost": Screen(STRANGER, "/crew/join#BCDF-GHJK", script="fake.refusal = {code: 'no_network'};"),
+    "join-lost": Screen(
+        STRANGER, "/crew/join#BCDF-GHJK", script="fake.refusal = {code: 'no_network'};"
+    ),
     "join-confirm": Screen(STRANGER, "/crew/join#BCDF-GHJK"),
     "join-other": Screen({"crew": CREW | {"worker_id": "van-7"}}, "/crew/join#BCDF-GHJK"),
     "join-iphone": Screen(STRANGER, "/crew/join#BCDF-GHJK", user_agent=IPHONE),
