@@ -147,17 +147,8 @@ def pgbench(url: str, seconds: int) -> dict[str, Any]:
     script = claim_statement(url)
     done = subprocess.run(
         [
-            *(
-                str(programs() / "pgbench"),
-                "-n",
-                "-c",
-                str(CONNECTIONS),
-                "-j",
-                "1",
-                "-M",
-                "prepared",
-            ),
-            *("-T", str(seconds), "-f", "/dev/stdin", url),
+            *(str(programs() / "pgbench"), "-n", "-c", str(CONNECTIONS), "-j", "1"),
+            *("-M", "prepared", "-T", str(seconds), "-f", "/dev/stdin", url),
         ],
         input=script,
         capture_output=True,

@@ -115,6 +115,10 @@ def complete(rows):
     return services.complete_task(rows[0].id, actor="api", report=Report("van-1"))
 
 
+def cancel(rows):
+    return services.cancel_task(rows[0].id, actor="maria", reason="Closed")
+
+
 def undo_approval(rows):
     return services.undo_approval(rows[0].id, actor="tom")
 
@@ -149,12 +153,17 @@ RESTORED = "5 bikes proposed; rejected; undone"
 PROPOSED_TWICE = "5 bikes proposed; 7 bikes proposed; rejected; undone; ingested"
 CLAIMED_TWICE = "violated: task_history_is_legal"
 
+
+def either_order(first, second, state):
+    return {(first, second, state), (second, first, state)}
+
+
 PAIRS = {
     "approve and approve": Pair(
         suggestions(1),
         approve("maria"),
         approve("tom"),
-        {("approved", "NotFound", APPROVED), ("NotFound", "approved", APPROVED)},
+        either_order("approved", "NotFound", APPROVED),
     ),
     "approve and reject": Pair(
         suggestions(1),
@@ -166,10 +175,7 @@ PAIRS = {
         suggestions(2),
         approve("maria", 0),
         approve("tom", 1),
-        {
-            ("approved", "approved, warned", f"{APPROVED}; {APPROVED}"),
-            ("approved, warned", "approved", f"{APPROVED}; {APPROVED}"),
-        },
+        either_order("approved", "approved, warned", f"{APPROVED}; {APPROVED}"),
         stops_at=touches_moves,
     ),
     "approve and ingest the move again": Pair(
@@ -206,10 +212,7 @@ PAIRS = {
         suggestions(0),
         propose,
         propose,
-        {
-            ("created", "refreshed", "7 bikes proposed; ingested; ingested"),
-            ("refreshed", "created", "7 bikes proposed; ingested; ingested"),
-        },
+        either_order("created", "refreshed", "7 bikes proposed; ingested; ingested"),
     ),
     "claim and claim two tasks": Pair(
         ready(2),
@@ -240,7 +243,7 @@ PAIRS = {
         held,
         complete,
         complete,
-        {("task 1", "task 1 unchanged", COMPLETED), ("task 1 unchanged", "task 1", COMPLETED)},
+        either_order("task 1", "task 1 unchanged", COMPLETED),
     ),
     "complete and release": Pair(
         held,
@@ -268,7 +271,7 @@ PAIRS = {
     ),
     "cancel and claim": Pair(
         ready(1),
-        lambda rows: services.cancel_task(rows[0].id, actor="maria", reason="Closed"),
+        cancel,
         claim("van-1"),
         {
             ("task 1", "nothing", CANCELLED),
@@ -288,12 +291,12 @@ PAIRS = {
         approved,
         undo_approval,
         undo_approval,
-        {("restored", "Conflict", UNDONE), ("Conflict", "restored", UNDONE)},
+        either_order("restored", "Conflict", UNDONE),
     ),
     "undo and cancel": Pair(
         approved,
         undo_approval,
-        lambda rows: services.cancel_task(rows[0].id, actor="maria", reason="Closed"),
+        cancel,
         {
             ("restored", "Conflict", UNDONE),
             ("Conflict", "task 1", "5 bikes cancelled: approved, cancelled"),
@@ -321,10 +324,7 @@ PAIRS = {
         rejected,
         undo_rejection,
         undo_rejection,
-        {
-            ("restored", "Conflict", RESTORED),
-            ("Conflict", "restored", RESTORED),
-        },
+        either_order("restored", "Conflict", RESTORED),
     ),
     "undo of a rejection and ingest the move again": Pair(
         rejected,
