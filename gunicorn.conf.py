@@ -1,8 +1,11 @@
 """How production serves. The environment or the command line can override each value."""
 
 import multiprocessing
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from baywheels.environment import env, whole_number
@@ -26,9 +29,23 @@ graceful_timeout = 20
 control_socket_disable = True
 
 
+# The workers add up their figures in files. The folder is this server's own: another would make the
+# sums fall. SIGHUP runs this file again and must keep it.
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+if env.str("METRICS_TOKEN", default="") and METRICS not in os.environ:
+    os.environ[METRICS] = tempfile.mkdtemp("", "metrics-", os.environ.get("RUNTIME_DIRECTORY"))
+
+
 def on_starting(_: object) -> None:
     """Refuse to start without a database or on an old schema, with one line of explanation."""
     manage = Path(__file__).with_name("manage.py")
-    checked = subprocess.run([sys.executable, manage, "preflight"], check=False)
+    # It is no worker, so its figures do not belong in the sums.
+    environment = {name: value for name, value in os.environ.items() if name != METRICS}
+    checked = subprocess.run([sys.executable, manage, "preflight"], env=environment, check=False)
     if checked.returncode:
         raise SystemExit(1)
+
+
+def on_exit(_: object) -> None:
+    if folder := os.environ.get(METRICS):
+        shutil.rmtree(folder, ignore_errors=True)

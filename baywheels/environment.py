@@ -17,6 +17,7 @@ from baywheels.embedded import cluster
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 SHORTEST_SECRET_KEY = 50
+SHORTEST_TOKEN = 16
 # Ten years in minutes. With much longer leases, dates would overflow and every claim would fail.
 HIGHEST_NUMBER = 5_256_000
 
@@ -177,6 +178,14 @@ def production_secret_key() -> str:
             f"SECRET_KEY must be {SHORTEST_SECRET_KEY} characters or more, without spaces."
         )
     return value
+
+
+def token(name: str) -> str | None:
+    """Return the secret, or None if the variable is unset or empty."""
+    value: str = env.str(name, default="")
+    if value and not re.fullmatch(f"[!-~]{{{SHORTEST_TOKEN},}}", value):
+        raise refuse(f"{name} must be {SHORTEST_TOKEN} ASCII characters or more, without spaces.")
+    return value or None
 
 
 def time_zone() -> str:

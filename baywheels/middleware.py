@@ -122,7 +122,7 @@ class ChunkedBodyMiddleware:
 class PathMiddleware(CommonMiddleware):
     """Accept any Host on the paths that platforms probe, and a trailing slash on API paths."""
 
-    PROBES = ("/healthz", "/readyz")
+    PROBES = ("/healthz", "/readyz", "/metrics")
     CONSOLE = "/admin"
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:

@@ -23,6 +23,7 @@ from baywheels.environment import (
     required,
     tile_address,
     time_zone,
+    token,
     whole_number,
     yes_or_no,
 )
@@ -67,6 +68,8 @@ UNKNOWN_STATIONS = one_of("UNKNOWN_STATIONS", ("warn", "refuse"), "warn")
 STATION_FEED_HEADERS = header_fields("STATION_FEED_HEADERS")
 STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
 CREW_PAGE_OFFLINE = yes_or_no("CREW_PAGE_OFFLINE", True)
+# Prometheus reads /metrics with it. None: there is no such page.
+METRICS_TOKEN = token("METRICS_TOKEN")
 MAP_TILES = tile_address("MAP_TILES")
 MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="").strip()
 if MAP_TILES and not MAP_ATTRIBUTION:
@@ -114,9 +117,12 @@ MIDDLEWARE = [
     "baywheels.middleware.DatabaseUnavailableMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
+if METRICS_TOKEN:
+    MIDDLEWARE.insert(0, "baywheels.metrics.MetricsMiddleware")
 if CORS_ALLOWED_ORIGINS:
     # After the request log and the headers for browsers.
-    MIDDLEWARE.insert(2, "corsheaders.middleware.CorsMiddleware")
+    position = MIDDLEWARE.index("baywheels.middleware.BrowserHeadersMiddleware") + 1
+    MIDDLEWARE.insert(position, "corsheaders.middleware.CorsMiddleware")
 ROOT_URLCONF = "baywheels.urls"
 WSGI_APPLICATION = "baywheels.wsgi.application"
 # A redirect to the path with a slash would lose the body of a POST.
@@ -209,7 +215,9 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 # Browsers must use HTTPS in production, unless HTTPS_ONLY=false (closed networks without TLS).
 HTTPS_ONLY = yes_or_no("HTTPS_ONLY", PRODUCTION)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
-SECURE_REDIRECT_EXEMPT = [rf"^{BASE_PATH.lstrip('/')}/?{name}$" for name in ("healthz", "readyz")]
+SECURE_REDIRECT_EXEMPT = [
+    rf"^{BASE_PATH.lstrip('/')}/?{name}$" for name in ("healthz", "readyz", "metrics")
+]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
 SECURE_HSTS_PRELOAD = HTTPS_ONLY

@@ -53,6 +53,7 @@ WRONG = [
     ({"TIME_ZONE": "Mars/Base"}, "TIME_ZONE must be a name like Europe/Berlin"),
     ({"CORS_ALLOWED_ORIGINS": "https://a.example/"}, "must be origins like https://dashboard"),
     ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS must be origins like"),
+    ({"METRICS_TOKEN": "short"}, "METRICS_TOKEN must be 16 ASCII characters or more"),
     ({"STATION_FEED_HEADERS": "x-api-key"}, 'must be lines like "Name: value" or a JSON object'),
     ({"BASE_PATH": "bikes"}, "BASE_PATH must be a path like /bikes, not 'bikes'"),
     ({"MAP_TILES": "http://tiles.example/{z}/{x}/{y}.png"}, "MAP_TILES must be like https://tiles"),

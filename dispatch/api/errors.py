@@ -9,7 +9,7 @@ from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.views import exception_handler as rest_exception_handler
 from rest_framework.views import set_rollback
 
-from .. import exceptions
+from .. import exceptions, metrics
 from .parsers import BodyTooLarge
 
 # Seconds after which a crew may ask an empty queue again.
@@ -63,6 +63,7 @@ def answer_to(error: Exception, context: dict[str, Any]) -> Answer | None:
     """
     set_rollback()
     if isinstance(error, exceptions.Refusal):
+        count_refusal(error)
         status = next((code for kind, code in REFUSALS.items() if isinstance(error, kind)), 400)
         wait = getattr(error, "wait", None)
         return Answer(status, {"detail": str(error)}, {"Retry-After": str(wait)} if wait else {})
@@ -73,11 +74,16 @@ def answer_to(error: Exception, context: dict[str, Any]) -> Answer | None:
     response = rest_exception_handler(error, context)
     if response is None:
         return None
+    count_refusal(error)
     data = response.data
     if isinstance(error, ValidationError):
         data = {"detail": describe(error.detail), "errors": first_rows(error.detail)}
     names = [name for name in ("Retry-After", "WWW-Authenticate") if name in response]
     return Answer(response.status_code, data, {name: response[name] for name in names})
+
+
+def count_refusal(error: Exception) -> None:
+    metrics.REFUSALS.labels(type(error).__name__).inc()
 
 
 def describe(errors: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error, connection
 
+from .. import services
 from ..exceptions import Refusal
 from .base import DispatchCommand, explain
 
@@ -56,6 +57,9 @@ def interruptible_sleep(seconds: float, is_over: Callable[[], bool] = lambda: Fa
 class PeriodicCommand(DispatchCommand):
     """Runs once or, with `--every`, until SIGTERM or Ctrl-C. Then a failure is not the end."""
 
+    # Each success is recorded, so that a command that has stopped is noticed.
+    beats = True
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--every",
@@ -68,6 +72,7 @@ class PeriodicCommand(DispatchCommand):
         self.stopped = StopFlag()
         if every is None:
             self.run_once(options)
+            self.beat()
             return
         if not 1 <= every <= 86_400:
             raise CommandError("--every takes 1 to 86400 seconds.")
@@ -82,9 +87,14 @@ class PeriodicCommand(DispatchCommand):
     def run_once(self, options: dict[str, Any]) -> None:
         raise NotImplementedError
 
+    def beat(self) -> None:
+        if self.beats:
+            services.note_success(type(self).__module__.rpartition(".")[2])
+
     def succeeds(self, options: dict[str, Any]) -> bool:
         try:
             self.run_once(options)
+            self.beat()
         except (Refusal, Error) as error:
             self.stderr.write(explain(error))
             return False

@@ -3,6 +3,7 @@
 from .claim_keys import ClaimKey
 from .crews import Crew, Language
 from .events import EventKind, RejectionCode, TaskEvent, no_details
+from .heartbeats import Heartbeat
 from .moves import (
     INT4_MAX,
     PRIORITY_MAX,
@@ -50,6 +51,7 @@ __all__ = [
     "EventKind",
     "FeedKind",
     "FeedWatch",
+    "Heartbeat",
     "Language",
     "Move",
     "OutageKind",

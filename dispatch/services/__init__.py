@@ -6,6 +6,7 @@ from .crew_reports import PhoneReport, apply_crew_report
 from .crews import CrewRow, RosterChange, import_crews, lock_roster
 from .doubts import doubts_about
 from .enrolment import create_code, enrolment_link, find_code, find_device, join, revoke_device
+from .heartbeats import note_success
 from .import_original import Imported, import_original
 from .ingest import IngestResult, ingest_suggestions
 from .messages import message_crew, note_seen
@@ -68,6 +69,7 @@ __all__ = [
     "lock_roster",
     "message_crew",
     "note_seen",
+    "note_success",
     "note_trouble",
     "note_unmodified",
     "prioritize_suggestion",

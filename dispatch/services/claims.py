@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from ..exceptions import Conflict, IdempotencyKeyReused, NotFound
+from ..metrics import CLAIM_WAIT
 from ..models import ClaimKey, EventKind, Task, TaskEvent, TaskStatus
 from .claim_scopes import Scope, likely_scope, note_served, scope_of
 from .events import change_task, task_event
@@ -151,7 +152,10 @@ def claim_in_scope(claim: Claim, scope: Scope, *, last: bool) -> Task | None:
     if not rows:
         return None
     note_served(claim.worker_id, scope)
-    return task_from(rows[0])
+    task = task_from(rows[0])
+    if task.assigned_at:
+        CLAIM_WAIT.observe((task.assigned_at - task.created_at).total_seconds())
+    return task
 
 
 @cache

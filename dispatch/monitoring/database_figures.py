@@ -1,0 +1,68 @@
+"""PostgreSQL, as far as the service depends on it."""
+
+from collections.abc import Iterator
+
+from django.db import connection
+from prometheus_client.metrics_core import Metric
+
+from .samples import gauge
+
+SESSIONS = """
+    SELECT coalesce(state, 'unknown'), coalesce(wait_event_type, '') = 'Lock', count(*),
+           min(xact_start)
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend'
+      AND pid <> pg_backend_pid()
+    GROUP BY 1, 2
+"""
+TABLES = """
+    SELECT relname, n_dead_tup, n_live_tup FROM pg_stat_user_tables
+    WHERE relname IN ('tasks', 'suggestions', 'task_events', 'claim_keys')
+"""
+# 0 for a standby that is up to date: replay_lag is null when there is nothing to replay.
+STANDBYS = """
+    SELECT application_name, coalesce(extract(epoch FROM replay_lag), 0) FROM pg_stat_replication
+"""
+
+
+def fetch(query: str) -> list[tuple]:  # type: ignore[type-arg]
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def database() -> Iterator[Metric]:
+    sessions = fetch(SESSIONS)
+    states = sorted({state for state, *_ in sessions} | {"active", "idle", "idle in transaction"})
+    yield gauge(
+        "dispatch_database_connections",
+        "Connections of clients to the database, by state.",
+        (([each], sum(n for state, _, n, _ in sessions if state == each)) for each in states),
+        ["state"],
+    )
+    [[most]] = fetch("SELECT current_setting('max_connections')::int")
+    yield gauge("dispatch_database_max_connections", "Connections allowed.", [((), most)])
+    waiting = sum(number for _, waits, number, _ in sessions if waits)
+    yield gauge(
+        "dispatch_database_lock_waits", "Connections that wait for a lock.", [((), waiting)]
+    )
+    oldest = min((start for *_, start in sessions if start), default=None)
+    yield gauge(
+        "dispatch_database_oldest_transaction_timestamp_seconds",
+        "Start of the longest open transaction.",
+        [((), oldest)],
+    )
+    tables = fetch(TABLES)
+    for name, column, text in (("dead", 1, "Dead"), ("live", 2, "Live")):
+        yield gauge(
+            f"dispatch_database_{name}_rows",
+            f"{text} rows of the busiest tables, as PostgreSQL estimates.",
+            (([row[0]], row[column]) for row in tables),
+            ["table"],
+        )
+    yield gauge(
+        "dispatch_database_replication_lag_seconds",
+        "How far each standby lags behind.",
+        (([name], lag) for name, lag in fetch(STANDBYS)),
+        ["standby"],
+    )
