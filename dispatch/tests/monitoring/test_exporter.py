@@ -1,0 +1,158 @@
+"""The figures that Prometheus reads from the tables."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+from prometheus_client import CollectorRegistry
+
+from dispatch import services
+from dispatch.models import EventKind, Heartbeat, StationFeed, StatusPoll, Task
+from dispatch.monitoring import Exporter, exporter
+
+from ..support.factories import CrewFactory, StationFactory, SuggestionFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def read():
+    """Read the tables, and return a function that gives the value of a series, or None."""
+    reader, registry = Exporter(), CollectorRegistry()
+    registry.register(reader)
+
+    def sample():
+        reader.read()
+        return lambda name, **labels: registry.get_sample_value(f"dispatch_{name}", labels)
+
+    return sample
+
+
+def test_ready_tasks_are_counted_by_area_with_the_age_of_the_oldest(read):
+    StationFactory(id=1, area="East Bay")
+    created = timezone.now() - timedelta(hours=3)
+    TaskFactory(from_station_id=1, created_at=created)
+    TaskFactory(from_station_id=1)
+    TaskFactory(from_station_id=9)
+
+    value = read()
+
+    assert value("ready_tasks", area="East Bay") == 2
+    assert value("ready_tasks", area="") == 1
+    oldest = value("ready_oldest_timestamp_seconds", area="East Bay")
+    assert oldest == pytest.approx(created.timestamp())
+
+
+def test_empty_queue_has_no_oldest_task(read):
+    assert read()("ready_oldest_timestamp_seconds", area="") is None
+
+
+def test_tasks_that_no_crew_may_take_are_counted(read):
+    CrewFactory(areas=[], capacity=4)
+    TaskFactory(qty=4)
+    TaskFactory(qty=5)
+
+    value = read()
+
+    assert value("tasks_without_crew") == 1
+    assert value("tasks_without_crew_oldest_timestamp_seconds") is not None
+
+
+def test_crews_are_free_or_busy_and_overdue_tasks_count(read):
+    CrewFactory(worker_id="van-1")
+    CrewFactory(worker_id="van-2")
+    CrewFactory(worker_id="van-3", active=False)
+    TaskFactory()
+    services.claim_next_task("van-1", actor="api")
+    long_ago = Now() - timedelta(days=1)
+    Task.objects.update(created_at=long_ago, assigned_at=long_ago)
+
+    value = read()
+
+    assert value("crews", state="busy") == value("crews", state="free") == 1
+    assert value("assigned_tasks") == value("overdue_tasks") == 1
+
+
+def test_events_and_decisions_of_today_are_counted_by_kind_and_source(read):
+    approved, rejected, _ = (SuggestionFactory(source="nightly").id for _ in range(3))
+    services.approve_suggestion(approved, actor="maria")
+    services.reject_suggestion(rejected, actor="maria", reason="No")
+
+    value = read()
+
+    assert value("events_total", kind="approved") == 1
+    assert value("events_total", kind="claimed") == 0
+    assert value("decided_suggestions_total", source="nightly", outcome="rejected") == 1
+    assert value("open_suggestions", source="nightly") == 1
+
+
+def test_every_kind_of_event_has_a_series(read):
+    value = read()
+
+    assert {value("events_total", kind=kind) for kind in EventKind.values} == {0}
+
+
+def test_many_sources_share_one_label(read):
+    for number in range(25):
+        SuggestionFactory(source=f"job {number:02}")
+
+    value = read()
+
+    assert value("open_suggestions", source="job 19") == 1
+    assert value("open_suggestions", source="job 20") is None
+    assert value("open_suggestions", source="other") == 5
+
+
+def test_stations_and_feeds_are_reported_by_system(read):
+    now = timezone.now()
+    StatusPoll.objects.create(system="sf", at=now, in_service=8, empty=2, full=1)
+    StatusPoll.objects.create(
+        system="sf", at=now - timedelta(minutes=1), in_service=8, empty=8, full=0
+    )
+    StationFeed.objects.create(system="sf", kind="status", read_at=now, trouble="404")
+
+    value = read()
+
+    assert value("empty_stations_ratio", system="sf") == 0.25
+    assert value("full_stations_ratio", system="sf") == 0.125
+    labels = {"system": "sf", "kind": "status"}
+    assert value("feed_failing", **labels) == 1
+    assert value("feed_last_success_timestamp_seconds", **labels) == pytest.approx(now.timestamp())
+
+
+def test_periodic_command_records_its_success(read):
+    call_command("sweep")
+
+    value = read()
+
+    assert value("command_last_success_timestamp_seconds", command="sweep") == pytest.approx(
+        Heartbeat.objects.get(name="sweep").at.timestamp()
+    )
+
+
+def test_group_that_fails_leaves_the_others_and_is_counted(read, monkeypatch):
+    def broken():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(9)")
+        return []
+
+    monkeypatch.setattr(exporter, "GROUPS", [broken, *exporter.GROUPS])
+    monkeypatch.setattr(exporter, "LIMITS", exporter.LIMITS.replace("2s", "10ms"))
+    reader, registry = Exporter(), CollectorRegistry()
+    registry.register(reader)
+
+    reader.read()
+
+    errors = registry.get_sample_value("dispatch_exporter_errors_total", {"group": "broken"})
+    assert errors == 1
+    assert registry.get_sample_value("dispatch_database_up") == 1
+    assert registry.get_sample_value("dispatch_assigned_tasks") == 0
+
+
+def test_command_prints_the_figures_once(capsys):
+    call_command("export_metrics")
+
+    assert "\ndispatch_database_up 1.0\n" in capsys.readouterr().out
