@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("dispatch", "0020_phones_of_crews"),
+        ("dispatch", "0021_crew_reports_without_status"),
     ]
 
     operations = [
