@@ -64,14 +64,15 @@ async function ask(key) {
   }
 }
 
-/* An open claim is shown as lost. */
+/* An open claim is shown as lost. The task of a repeated claim may be somebody else's by now. */
 async function judge(key, status, data, retryAfter) {
   const isUnknown = status === 401 || status === 429 || status >= 500;
   if (!isUnknown) await close(key, status === 200 ? data : null);
+  if (data.code === "claim_ended") return ask(await openKey());
   const wait = data.retry_after ?? retryAfter;
   const retryAt = wait === null ? null : Date.now() + 1000 * wait;
   set({ claim: OUTCOMES[data.code] ?? "idle", retryAt });
-  refresh();
+  return refresh();
 }
 
 /* Forgets the key, and in the same transaction remembers the task, unless the phone has changed its

@@ -20,21 +20,27 @@ export { checkCode, join, signOut } from "./joining.js";
 export async function start(onChange) {
   onDraw(() => onChange(view()));
   await load();
-  await recover();
   document.addEventListener("visibilitychange", () => (isVisible() ? wake() : leave()));
   addEventListener("pageshow", wake);
   addEventListener("online", wake);
   setInterval(() => isVisible() && refresh(), REFRESH_MS);
-  setInterval(() => isVisible() && recover().then(send), SEND_MS);
-  wake();
+  setInterval(() => isVisible() && recoverAndSend(), SEND_MS);
+  await wake();
 }
 
 const isVisible = () => document.visibilityState === "visible";
 
-function wake() {
-  send();
+/* A frozen page has missed what other tabs wrote. */
+async function wake() {
+  await recoverAndSend();
   refresh();
   checkForUpdate();
+}
+
+async function recoverAndSend() {
+  await recover();
+  await load();
+  send();
 }
 
 /* In a pocket nothing is sent: the last chance comes before. */

@@ -27,7 +27,7 @@ function isSignOfLifeDue() {
 async function ask(here) {
   try {
     for (let tries = 0; tries < 3; tries += 1) {
-      if (await askOnce(here)) break;
+      if (await askOnce(here && tries === 0)) break;
     }
     set({ connection: "ok" });
     return true;
