@@ -3,6 +3,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from .admin.activity import activity_page
+from .admin.crew_day import crew_day_page
 from .admin.kpi import kpi_page
 from .admin.search import search_page
 from .admin.station_choice import move_verdict, station_choices
@@ -14,6 +15,7 @@ urlpatterns = [
     path("crew", RedirectView.as_view(pattern_name="crew:page")),
     path("crew/", include("dispatch.crew.urls")),
     path("admin/activity/", admin.site.admin_view(activity_page), name="activity"),
+    path("admin/crew-day/", admin.site.admin_view(crew_day_page), name="crew-day"),
     path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
     path("admin/search/", admin.site.admin_view(search_page), name="search"),
     path("admin/stations.json", admin.site.admin_view(station_choices), name="station-choices"),

@@ -7,6 +7,7 @@ from django import forms
 
 from ..models import TEXT_LENGTH, WORKER_ID_LENGTH
 from ..overview.crew_choices import CrewChoice, crew_choices
+from ..overview.fit_checks import check_fit
 from ..texts import validate_single_line
 from .forms import OperationForm
 
@@ -62,6 +63,20 @@ class AssignForm(OperationForm):
         elif other and not is_unlisted:
             self.add_error("unlisted", "Tick this to assign a crew that is not on the roster.")
         return {**answers, "worker_id": answers["worker_id"] or other}
+
+
+class ApproveAndAssignForm(AssignForm):
+    """Offers to approve only as many bikes as fit; ticked if the guard refuses all of them."""
+
+    fit = forms.BooleanField(label="Only as many bikes as fit", required=False)
+
+    def __init__(self, data: Any = None, *, rows: Sequence[Any] = ()) -> None:
+        super().__init__(data, rows=rows)
+        checks = [check for check in check_fit(rows).values() if check.can_reduce]
+        if checks:
+            self.fields["fit"].initial = any(check.refused for check in checks)
+        else:
+            del self.fields["fit"]
 
 
 class ReassignForm(AssignForm):

@@ -10,6 +10,10 @@ from django.template.defaultfilters import pluralize
 from ..models import TEXT_LENGTH, RejectionCode
 from ..services import Report
 from ..services.reported import most_bikes
+from ..texts import validate_single_line
+
+# A phone shows it whole beside the task.
+MESSAGE_LENGTH = 300
 
 
 class DateTimeInput(forms.DateTimeInput):
@@ -27,6 +31,22 @@ class OperationForm(forms.Form):
     def __init__(self, data: Any = None, *, rows: Sequence[Any] = ()) -> None:
         super().__init__(data)
         self.rows = rows
+
+
+class MessageForm(OperationForm):
+    """A short text for the crew's phone."""
+
+    text = forms.CharField(
+        label="Message",
+        max_length=MESSAGE_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+        help_text="The phone of the crew shows it with the task.",
+    )
+
+    def clean_text(self) -> str:
+        text = " ".join(self.cleaned_data["text"].split())
+        validate_single_line(text)
+        return text
 
 
 class ReasonForm(OperationForm):

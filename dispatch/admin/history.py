@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ..models import EventKind, TaskEvent
+from ..overview.exchanges import problem_labels
 from ..texts import isolated
 
 SUMMARIES = {
@@ -31,6 +32,9 @@ SUMMARIES = {
         " {new_suggestion_id} now"
     ),
     EventKind.PRIORITIZED: "{actor} changed the priority from {former_priority} to {priority}",
+    EventKind.PROBLEM: "{worker} reported a problem and keeps the task",
+    EventKind.MESSAGE: "{actor} sent a message to {recipient}",
+    EventKind.SEEN: "The phone of {worker} showed the task{and_messages}",
     EventKind.LATE_REPORT: "{worker} reported the task completed after losing it: {moved} moved",
 }
 # Events whose reason is the suggestion's. Other events keep that reason only for the job.
@@ -87,6 +91,8 @@ def words_of(event: TaskEvent, wording: Wording) -> dict[str, Any]:
         "former_worker": (
             wording.formatted(" instead of {}", wording.crew(former)) if former else ""
         ),
+        "recipient": wording.crew(event.worker_id) if event.worker_id else "the next crew",
+        "and_messages": " and its messages" if details.get("message_id") else "",
         "moved": bikes(details.get("moved_qty")),
         "counts": counts(details),
         "priority": details.get("priority"),
@@ -113,6 +119,10 @@ def counts(details: dict[str, Any]) -> str:
 def event_details(event: TaskEvent) -> Iterator[str]:
     details = event.details
     yield from details.get("warnings", [])
+    if labels := problem_labels(details):
+        yield f"Problem{pluralize(labels)}: {', '.join(labels)}"
+    if event.kind == EventKind.MESSAGE:
+        yield f"“{isolated(details.get('text', ''))}”"
     if rejection := details.get("rejection"):
         yield f"Rejected because: {isolated(rejection)}"
     reason = details.get("reason")

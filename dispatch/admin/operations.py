@@ -41,6 +41,14 @@ def board_url(request: HttpRequest) -> str:
     return f"{address}?{filters}" if "=" in filters else address
 
 
+def posted_ids(request: HttpRequest) -> set[int]:
+    """The ids of the rows that the form names. BadRequest: one of them is no id."""
+    texts = request.POST.getlist(ACTION_CHECKBOX_NAME)
+    if not all(map(ID.fullmatch, texts)):
+        raise BadRequest("Selected rows must be given by id.")
+    return {int(text) for text in texts}
+
+
 @dataclass(frozen=True)
 class Operation:
     """A service offered in the console.
@@ -52,9 +60,9 @@ class Operation:
     form, `asks` decides from the rows whether the user must confirm; by default, if there are many.
     `claim_bound`: `run` takes the `attempt` that the page showed, so that it fails if the task has
     been claimed again since.
-    `permission` is the verb of the required permission, or its full codename if it is about another
-    model. `possible` decides which rows get a button; operations with `in_list` have a button in
-    the list too.
+    `permission` names the verbs of the required permissions, or full codenames if they are about
+    another model. `possible` decides which rows get a button; operations with `in_list` have a
+    button in the list too.
     `done` follows a row's name in a message. `question` is the form's title, without its "?".
     `cautions` returns sentences about each row, by its id, for the confirmation form.
     `note` names the result, as markup, after `done` and `joint`; `warnings` are shown beside it.
@@ -97,10 +105,13 @@ class OperationsAdmin(ConsoleAdmin):
         return False
 
     def may(self, request: HttpRequest, operation: Operation) -> bool:
-        codename = operation.permission
-        if "_" not in codename:
-            codename = f"{codename}_{self.opts.model_name}"
-        return self.has_view_permission(request) and request.user.has_perm(f"dispatch.{codename}")
+        codenames = [
+            each if "_" in each else f"{each}_{self.opts.model_name}"
+            for each in operation.permission.split()
+        ]
+        return self.has_view_permission(request) and request.user.has_perms(
+            [f"dispatch.{codename}" for codename in codenames]
+        )
 
     def offered(self, request: HttpRequest) -> list[Operation]:
         return [operation for operation in self.operations if self.may(request, operation)]
@@ -120,8 +131,7 @@ class OperationsAdmin(ConsoleAdmin):
         }
 
     def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if not all(map(ID.fullmatch, request.POST.getlist(ACTION_CHECKBOX_NAME))):
-            raise BadRequest("Selected rows must be given by id.")
+        posted_ids(request)
         return super().response_action(request, *args, **kwargs)
 
     def act_on_selected(
@@ -135,7 +145,7 @@ class OperationsAdmin(ConsoleAdmin):
         if request.POST.get("select_across") == "1":
             ids = queryset.order_by("id").values_list("id", flat=True)
             return list(ids[: self.MAX_SELECTED + 1])
-        return sorted({int(pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)})
+        return sorted(posted_ids(request))
 
     # One row: its button
 

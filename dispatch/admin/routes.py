@@ -1,7 +1,9 @@
 """The stations of moves, read in one query for all moves of a page."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +22,12 @@ def attach_names(moves: Sequence[Any]) -> None:
     for move in moves:
         move.path = Route(stations[move.from_station_id], stations[move.to_station_id])
         move.from_name, move.to_name = move.path.source.name, move.path.target.name
+
+
+def crew_day_url(worker_id: str, day: date | None = None) -> str:
+    """The page of a crew's day. None: today."""
+    query = {"crew": worker_id, **({"day": day} if day else {})}
+    return f"{reverse('crew-day')}?{urlencode(query)}"
 
 
 def station_link(number: int, name: str) -> SafeString:

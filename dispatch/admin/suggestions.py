@@ -15,6 +15,7 @@ from ..models import Suggestion, TaskEvent
 from ..overview.fit_checks import check_fit, warn_together
 from ..services.suggestions import decision_on
 from .activity_filter import about_suggestion
+from .assignments import APPROVE_AND_ASSIGN
 from .forms import RejectForm
 from .history import activity_url
 from .moves import Button, MoveAdmin, ago, priority_operations
@@ -111,6 +112,7 @@ class SuggestionAdmin(MoveAdmin):
             undo_url=lambda approval: undo_url("task", approval.task.pk),
             in_list=True,
         ),
+        APPROVE_AND_ASSIGN,
         Operation(
             name="reject",
             label="Reject",
@@ -157,6 +159,9 @@ class SuggestionAdmin(MoveAdmin):
             case "fit":
                 label = f"Approve {fit.feasible_qty}"
                 return Button(operation.name, label, url) if fit.can_reduce else None
+            case "assign":
+                refused = "" if fit.can_reduce else fit.refused
+                return Button(operation.name, operation.label, url, refused)
             case _:
                 return super().button(operation, move, url)
 

@@ -1,32 +1,27 @@
+from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
-from ..models import OPEN_STATUSES, Crew, Task, TaskEvent, TaskStatus
+from ..models import OPEN_STATUSES, Task, TaskEvent, TaskStatus
 from ..models.tasks import overdue_after
-from ..overview.roster import misfits
-from .assign_forms import AssignForm, ReassignForm
+from ..overview.roster import read_roster
+from ..texts import isolated
+from .assignments import ASSIGN, REASSIGN, hand_over_view, is_assigned
 from .drilldown import DAY, MONTH, YEAR, drilldown
-from .forms import OperationForm, ReasonForm, ReportForm
+from .forms import MessageForm, OperationForm, ReasonForm, ReportForm
 from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
 from .routes import link_to
-
-
-def is_assigned(task: Task) -> bool:
-    return task.status == TaskStatus.ASSIGNED
-
-
-def is_ready(task: Task) -> bool:
-    return task.status == TaskStatus.READY
+from .task_filters import AttentionFilter, CrewFilter
 
 
 def is_open(task: Task) -> bool:
@@ -48,61 +43,17 @@ def moved_note(task: Task) -> str:
     return format_html("{} moved by <bdi>{}</bdi>", bikes, task.worker_id)
 
 
-def misfits_of_holder(task: Task) -> list[str]:
-    crew = Crew.objects.filter(worker_id=task.worker_id).first()
-    return list(misfits(crew, task)) if crew else []
+def recipient(message: TaskEvent) -> str:
+    return format_html("<bdi>{}</bdi>", message.worker_id or "the next crew")
 
 
-assignment = partial(
-    Operation,
-    permission="reassign",
-    run=services.reassign_task,
-    claim_bound=True,
-    warnings=misfits_of_holder,
-)
-
-
-class AttentionFilter(admin.SimpleListFilter):
-    """Tasks that may be stuck, the most urgent first."""
-
-    title = "needs attention"
-    parameter_name = "attention"
-    OVERDUE, WAITING, LATE = "overdue", "waiting", "late_report"
-    ORDERS = {OVERDUE: ["assigned_at", "id"], WAITING: ["created_at", "id"]}
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            (self.OVERDUE, "Overdue"),
-            (self.WAITING, "Waiting longest"),
-            (self.LATE, "Reported done by a former crew"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        match self.value():
-            case self.OVERDUE:
-                return queryset & Task.objects.overdue()
-            case self.WAITING:
-                return queryset & Task.objects.ready()
-            case self.LATE:
-                return queryset.filter(late=True, status__in=OPEN_STATUSES)
-            case _:
-                return queryset
-
-
-class CrewFilter(admin.SimpleListFilter):
-    """Crews that hold a task now, not all that ever held one."""
-
-    title = "crew"
-    parameter_name = "worker"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        holders = Task.objects.assigned().order_by("worker_id").distinct()
-        return [(w, w) for w in holders.values_list("worker_id", flat=True) if w]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> QuerySet[Task]:
-        if not self.value():
-            return queryset
-        return queryset.filter(status=TaskStatus.ASSIGNED, worker_id=self.value())
+def missing_phones(tasks: Sequence[Task]) -> dict[int, list[str]]:
+    phones = read_roster().phones
+    return {
+        task.pk: [f"No phone is signed in for {isolated(task.worker_id)}."]
+        for task in tasks
+        if task.worker_id and task.worker_id not in phones
+    }
 
 
 @admin.register(Task)
@@ -145,21 +96,21 @@ class TaskAdmin(MoveAdmin):
         "note",
     )
     operations = (
-        assignment(
-            name="assign",
-            label="Assign",
-            done="assigned",
-            form=AssignForm,
-            question="Assign {rows} to a crew",
-            possible=is_ready,
-        ),
-        assignment(
-            name="reassign",
-            label="Reassign",
-            done="reassigned",
-            form=ReassignForm,
-            question="Reassign {rows} to another crew",
-            possible=is_assigned,
+        ASSIGN,
+        REASSIGN,
+        Operation(
+            name="message",
+            label="Message",
+            done="updated with a message",
+            permission="reassign",
+            run=services.message_crew,
+            form=MessageForm,
+            question="Send a message about {rows}",
+            possible=is_open,
+            in_bulk=False,
+            note=recipient,
+            joint=" for ",
+            cautions=missing_phones,
         ),
         Operation(
             name="complete",
@@ -209,6 +160,13 @@ class TaskAdmin(MoveAdmin):
             possible=is_open,
         ),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.hand_over)
+        return [path("hand-over/", page, name="task_hand_over"), *super().get_urls()]
+
+    def hand_over(self, request: HttpRequest) -> HttpResponse:
+        return hand_over_view(self, request)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

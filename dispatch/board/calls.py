@@ -1,11 +1,13 @@
-"""Calls for a dispatcher's attention: failing feeds, overdue tasks, urgent suggestions."""
+"""Calls for a dispatcher's attention: failing feeds, problems that crews report, overdue tasks and
+urgent suggestions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.template.defaultfilters import pluralize
 
-from ..models import Suggestion, Task
+from ..models import Suggestion, Task, TaskEvent
+from ..overview.exchanges import problem_of
 from ..overview.station_views import StationViews
 from ..texts import isolated
 from .feeds import Feed
@@ -23,15 +25,30 @@ class Call:
     priority: int | None = None
 
 
-def read_calls(stations: StationViews, feeds: list[Feed]) -> list[Call]:
+def read_calls(
+    stations: StationViews, feeds: list[Feed], with_problem: Sequence[Task]
+) -> list[Call]:
     """All calls; the board's filters do not apply."""
-    return [*failing(feeds), *overdue(stations), *urgent(stations)]
+    return [
+        *failing(feeds),
+        *problems(with_problem[:CALLS_SHOWN], stations),
+        *overdue(stations),
+        *urgent(stations),
+    ]
 
 
 def failing(feeds: list[Feed]) -> Iterator[Call]:
     for feed in feeds:
         if feed.trouble:
             yield Call(f"feed {feed.system}", f"Station feed {isolated(feed.system)} is failing.")
+
+
+def problems(tasks: Iterable[Task], stations: StationViews) -> Iterator[Call]:
+    moves: dict[int | None, str] = {task.pk: describe(task, stations) for task in tasks}
+    for report in TaskEvent.objects.open_problems().filter(task_id__in=moves).order_by("id"):
+        problem, move = problem_of(report), moves[report.task_id]
+        what = f"Task {report.task_id} has a problem: {problem.text}, reported by"
+        yield Call(f"problem {report.pk}", f"{what} {isolated(problem.worker_id)}: {move}")
 
 
 def overdue(stations: StationViews) -> Iterator[Call]:

@@ -12,6 +12,7 @@ from ..models import Suggestion, Task
 from ..models.moves import MoveQuerySet
 from ..models.suggestions import SuggestionQuerySet
 from ..models.tasks import TaskQuerySet
+from ..overview.roster import Roster
 from ..overview.station_views import StationViews
 from ..texts import printable
 
@@ -25,6 +26,9 @@ TASK_STATES: dict[str, Callable[[TaskQuerySet], TaskQuerySet]] = {
     "assigned": TaskQuerySet.assigned,
     "overdue": TaskQuerySet.overdue,
 }
+# Open tasks that wait for a dispatcher, with their words on the page.
+PROBLEM, NO_CREW = "problem", "no_crew"
+TASK_TROUBLES = {PROBLEM: "with a problem", NO_CREW: "without a crew"}
 Moves = TypeVar("Moves", bound="MoveQuerySet[Any]")
 
 
@@ -47,7 +51,7 @@ class BoardFilters:
         values = {
             field.name: printable(query.get(field.name, ""))[:MAX_LENGTH] for field in fields(cls)
         }
-        if values["state"] not in SUGGESTION_STATES | TASK_STATES:
+        if values["state"] not in {*SUGGESTION_STATES, *TASK_STATES, *TASK_TROUBLES}:
             values["state"] = ""
         if values["show"] != "all":
             values["show"] = ""
@@ -74,8 +78,11 @@ class BoardFilters:
         """The matching suggestions, of any state: their state is not a column."""
         return self.narrow(Suggestion.objects.all(), stations)
 
-    def tasks(self, stations: StationViews) -> TaskQuerySet:
-        tasks = self.narrow(Task.objects.open(), stations)
+    def tasks(self, stations: StationViews, roster: Roster) -> TaskQuerySet:
+        tasks = roster.without_crew() if self.state == NO_CREW else Task.objects.open()
+        tasks = self.narrow(tasks, stations)
+        if self.state == PROBLEM:
+            return tasks.with_problem()
         return TASK_STATES[self.state](tasks) if self.state in TASK_STATES else tasks
 
     def narrow(self, moves: Moves, stations: StationViews) -> Moves:

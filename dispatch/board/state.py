@@ -16,12 +16,13 @@ from ..overview.moves import (
     read_suggestions,
     read_tasks,
 )
-from ..overview.roster import Roster
+from ..overview.roster import Roster, roster_of
 from ..overview.station_views import StationView, StationViews, read_stations
 from .calls import Call, read_calls
 from .crews import (
     CompletedTask,
     CrewView,
+    count_problems,
     read_completed,
     read_holders,
     read_listed,
@@ -40,6 +41,7 @@ class Summary:
     stockout_percent: float | None
     bikes_today: int
     without_crew: int
+    with_problem: int
     feeds: list[Feed]
 
     @property
@@ -97,25 +99,30 @@ def read_board(now: datetime, filters: BoardFilters) -> Board:
     stations = read_stations(now)
     suggestions = find_suggestions(filters, stations, now)
     listed = read_listed()
-    roster = Roster([view.crew for view in listed if view.crew and view.crew.active])
+    roster = roster_of(view.crew for view in listed if view.crew and view.crew.active)
     tasks = find_tasks(filters, stations, now, roster)
     feeds = read_feeds()
+    with_problem = list(Task.objects.with_problem().order_by("id")[:ALL_SHOWN])
     return Board(
         now,
-        read_calls(stations, feeds),
+        read_calls(stations, feeds, with_problem),
         filters,
         read_options(filters, stations),
-        summarize(stations, completed, roster, feeds),
+        summarize(stations, completed, roster, feeds, len(with_problem)),
         list(stations.values()),
         suggestions,
         tasks,
-        summarize_crews(listed, read_holders(), completed),
+        summarize_crews(listed, read_holders(), completed, count_problems(midnight)),
         last_24_hours(now, timezone.get_current_timezone()),
     )
 
 
 def summarize(
-    stations: StationViews, completed: list[CompletedTask], roster: Roster, feeds: list[Feed]
+    stations: StationViews,
+    completed: list[CompletedTask],
+    roster: Roster,
+    feeds: list[Feed],
+    with_problem: int,
 ) -> Summary:
     return Summary(
         Suggestion.objects.count(),
@@ -124,7 +131,8 @@ def summarize(
         stations.count(FillLevel.FULL),
         stations.stockout_percent,
         sum(task.bikes for task in completed),
-        roster.count_without_crew(),
+        roster.without_crew().count(),
+        with_problem,
         feeds,
     )
 
@@ -144,7 +152,7 @@ def find_suggestions(
 def find_tasks(
     filters: BoardFilters, stations: StationViews, now: datetime, roster: Roster
 ) -> FoundTasks:
-    matching = filters.tasks(stations)
+    matching = filters.tasks(stations, roster)
     rows = read_tasks(matching, stations, now, filters.limit, roster)
     return FoundTasks(rows, count_tasks(matching))
 

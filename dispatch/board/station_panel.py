@@ -7,7 +7,7 @@ from ..admin.stations import moves_at
 from ..exceptions import NotFound
 from ..models import Station, StationOutage, StationStatus
 from ..overview.fit_checks import check_fit
-from ..overview.moves import OpenSuggestion, OpenTask, open_suggestion, open_task
+from ..overview.moves import OpenSuggestion, OpenTask, open_suggestion, open_tasks
 from ..overview.roster import read_roster
 from ..overview.station_views import StationView, read_stations
 
@@ -41,7 +41,7 @@ def read_panel(number: int, now: datetime) -> StationPanel:
         views[number],
         station,
         getattr(station, "status", None),
-        [open_task(task, views, now, roster) for task in tasks],
+        open_tasks(tasks, views, now, roster),
         [open_suggestion(each, views, now, checks[each.pk]) for each in suggestions],
         list(outages[:OUTAGES_SHOWN]),
     )

@@ -18,6 +18,7 @@ from ..models import (
     TaskEvent,
     TaskStatus,
 )
+from ..overview.roster import with_phone
 from .filters import BoardFilters
 
 CREW_COLUMNS = ("worker_id", "name", "areas", "capacity", "active", "last_seen_at")
@@ -57,6 +58,6 @@ def facts(now: datetime, user: Any) -> list[Any]:
             working=Count("station", filter=Q(in_service=True)),
             fresh=Count("station", filter=Q(as_of__gte=old)),
         ),
-        [*Crew.objects.order_by("id").values_list(*CREW_COLUMNS)],
+        [*with_phone(Crew.objects.order_by("id")).values_list(*CREW_COLUMNS, "has_phone")],
         [*StationFeed.objects.order_by("id").values_list("id", "made_at", "read_at", "trouble")],
     ]

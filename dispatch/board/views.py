@@ -29,7 +29,7 @@ from ..overview.station_search import station_number
 from ..overview.station_views import read_stations
 from ..roles import BOARD_PERMISSIONS
 from .buttons import allowed_on_suggestions, with_buttons
-from .filters import SUGGESTION_STATES, TASK_STATES, BoardFilters
+from .filters import SUGGESTION_STATES, TASK_STATES, TASK_TROUBLES, BoardFilters
 from .map_data import allow_tiles, feature_collection, states
 from .state import read_board
 from .station_panel import read_panel
@@ -153,7 +153,7 @@ def state_context(request: HttpRequest, now: datetime, filters: BoardFilters) ->
     return {
         "board": board,
         "suggestion_states": SUGGESTION_STATES,
-        "task_states": [*TASK_STATES],
+        "task_states": {state: state for state in TASK_STATES} | TASK_TROUBLES,
         "station_states": states(board.stations),
         "charts": charts_of(board.hours),
         "allowed": allowed_on_suggestions(request),

@@ -2,7 +2,7 @@
 
 from .claim_keys import ClaimKey
 from .crews import Crew, Language
-from .events import EventKind, RejectionCode, TaskEvent, no_details
+from .events import ANSWERS, EventKind, RejectionCode, TaskEvent, no_details
 from .heartbeats import Heartbeat
 from .moves import (
     INT4_MAX,
@@ -33,6 +33,7 @@ from .tokens import ApiToken
 from .users import User
 
 __all__ = [
+    "ANSWERS",
     "AREA_LENGTH",
     "FIRST_OWN_NUMBER",
     "INT4_MAX",

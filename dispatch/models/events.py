@@ -38,6 +38,14 @@ class EventKind(models.TextChoices):
 CLAIMS = [EventKind.CLAIMED, EventKind.REASSIGNED]
 # The reason in `released` events of the sweep.
 LEASE_EXPIRED = "The lease has expired."
+# A problem stays open until one of these follows.
+ANSWERS = [
+    EventKind.MESSAGE,
+    EventKind.REASSIGNED,
+    EventKind.RELEASED,
+    EventKind.CANCELLED,
+    EventKind.COMPLETED,
+]
 
 
 class RejectionCode(models.TextChoices):
@@ -54,6 +62,12 @@ def no_details() -> dict[str, Any]:
     return {}
 
 
+# A report of a problem may have only a note. A release without problems has an empty list.
+WITH_PROBLEMS = Q(details__has_key="problems") & (
+    Q(kind=EventKind.PROBLEM) | ~Q(details__problems=[])
+)
+
+
 class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
     def late_reports(self) -> "TaskEventQuerySet":
         return self.filter(kind=EventKind.LATE_REPORT)
@@ -61,6 +75,17 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
     def claims(self) -> "TaskEventQuerySet":
         """The events with which crews got tasks."""
         return self.filter(kind__in=CLAIMS)
+
+    def with_problems(self) -> "TaskEventQuerySet":
+        """Events in which a crew names problems: reports, completions and releases."""
+        return self.filter(WITH_PROBLEMS)
+
+    def open_problems(self) -> "TaskEventQuerySet":
+        """Those with problems that no dispatcher has answered, and that nothing has settled."""
+        answers = TaskEvent.objects.filter(
+            task_id=OuterRef("task_id"), id__gt=OuterRef("id"), kind__in=ANSWERS
+        )
+        return self.with_problems().exclude(Exists(answers))
 
     def not_undone(self) -> "TaskEventQuerySet":
         """Leave out the decisions on suggestions that were undone."""
@@ -112,6 +137,11 @@ class TaskEvent(models.Model):
                 fields=["task_id"],
                 name="event_late_reports",
                 condition=Q(kind=EventKind.LATE_REPORT),
+            ),
+            models.Index(
+                fields=["task_id", "id"],
+                name="event_problems",
+                condition=Q(details__has_key="problems"),
             ),
         ]
         constraints = [

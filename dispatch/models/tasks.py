@@ -44,6 +44,11 @@ class TaskQuerySet(MoveQuerySet["Task"]):
         """Assigned for TASK_OVERDUE_MINUTES or longer."""
         return self.assigned().filter(assigned_at__lte=Now() - overdue_after())
 
+    def with_problem(self) -> "TaskQuerySet":
+        """Open, with a problem that its crew reported and no dispatcher has answered."""
+        reports = TaskEvent.objects.open_problems().filter(task_id=OuterRef("pk"))
+        return self.open().filter(Exists(reports))
+
     def due_to_rise(self) -> "TaskQuerySet":
         """Ready for TASK_AGEING_MINUTES or longer since the creation or the last new priority."""
         events = TaskEvent.objects.filter(task_id=OuterRef("pk"), kind=EventKind.PRIORITIZED)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Subquery
 
-from ..models import Crew, Station, Task
+from ..models import Crew, Move, Station, Task
 from ..planning.geo import in_words, kilometres
 from ..texts import isolated
 
@@ -35,8 +35,8 @@ class CrewChoice:
         return " · ".join(facts)
 
 
-def crew_choices(tasks: Sequence[Task]) -> list[CrewChoice]:
-    """The active crews, except the holder of all these tasks: free ones first, then the nearest."""
+def crew_choices(moves: Sequence[Move]) -> list[CrewChoice]:
+    """The active crews, except the holder of all these moves: free ones first, then the nearest."""
     own = Task.objects.filter(worker_id=OuterRef("worker_id"))
     crews: list[Any] = list(
         Crew.objects.active().annotate(
@@ -44,10 +44,10 @@ def crew_choices(tasks: Sequence[Task]) -> list[CrewChoice]:
             last_target=Subquery(own.order_by("-id").values("to_station_id")[:1]),
         )
     )
-    sources = {task.from_station_id for task in tasks}
+    sources = {move.from_station_id for move in moves}
     places = places_of({crew.last_target for crew in crews} | sources)
     start = places.get(sources.pop()) if len(sources) == 1 else None
-    holders = {task.worker_id for task in tasks}
+    holders = {move.worker_id for move in moves if isinstance(move, Task)}
     choices = [
         CrewChoice(crew, not crew.is_busy, km_between(places.get(crew.last_target), start))
         for crew in crews

@@ -11,6 +11,7 @@ from ..models import OPEN_STATUSES, Station, Suggestion, Task, TaskStatus
 from ..models.suggestions import SuggestionQuerySet
 from ..models.tasks import TaskQuerySet, overdue_after
 from ..planning.geo import in_words, kilometres
+from .exchanges import NOTHING_SAID, Exchange, read_exchanges
 from .fit_checks import FitCheck, check_fit
 from .roster import Roster, read_roster
 from .station_views import StationView, StationViews, read_stations
@@ -66,12 +67,14 @@ class OpenTask(Route):
     """`state` is ready, assigned or overdue; `since` is when that state began.
 
     `no_crew`: for a ready task that no active crew may take, the reason; else empty.
+    `exchange`: what dispatchers and the crew's phone told each other.
     """
 
     task: Task
     state: str
     since: datetime
     no_crew: str = ""
+    exchange: Exchange = NOTHING_SAID
     is_open: ClassVar = True
 
 
@@ -123,10 +126,19 @@ def read_tasks(
     """Assigned tasks, longest first; then ready tasks in the order crews will get them."""
     assigned = tasks.assigned().order_by("assigned_at", "id")[:limit]
     ready = tasks.ready().dispatch_order()[:limit]
-    return [open_task(task, stations, now, roster) for task in [*assigned, *ready][:limit]]
+    return open_tasks([*assigned, *ready][:limit], stations, now, roster)
 
 
-def open_task(task: Task, stations: StationViews, now: datetime, roster: Roster) -> OpenTask:
+def open_tasks(
+    tasks: Sequence[Task], stations: StationViews, now: datetime, roster: Roster
+) -> list[OpenTask]:
+    exchanges = read_exchanges(tasks, roster.phones)
+    return [open_task(task, stations, now, roster, exchanges[task.pk]) for task in tasks]
+
+
+def open_task(
+    task: Task, stations: StationViews, now: datetime, roster: Roster, exchange: Exchange
+) -> OpenTask:
     since = task.assigned_at or task.created_at
     overdue = task.assigned_at is not None and now - since >= overdue_after()
     return OpenTask(
@@ -136,6 +148,7 @@ def open_task(task: Task, stations: StationViews, now: datetime, roster: Roster)
         "overdue" if overdue else task.status,
         since,
         roster.why_no_crew(task.area, task.qty) if task.status == TaskStatus.READY else "",
+        exchange,
     )
 
 
@@ -144,13 +157,15 @@ def view_moves(moves: Sequence[Suggestion] | Sequence[Task], now: datetime) -> d
     ends = {end for move in moves for end in (move.from_station_id, move.to_station_id)}
     stations = read_stations(now, Station.objects.filter(pk__in=ends))
     checks = check_fit([move for move in moves if isinstance(move, Suggestion)])
-    roster = read_roster() if any(isinstance(move, Task) for move in moves) else Roster()
+    tasks = [move for move in moves if isinstance(move, Task) and move.status in OPEN_STATUSES]
+    roster = read_roster() if tasks else Roster()
+    exchanges = read_exchanges(tasks, roster.phones) if tasks else {}
 
     def view(move: Suggestion | Task) -> Route:
         if isinstance(move, Suggestion):
             return open_suggestion(move, stations, now, checks.get(move.pk))
-        if move.status in OPEN_STATUSES:
-            return open_task(move, stations, now, roster)
+        if move.pk in exchanges:
+            return open_task(move, stations, now, roster, exchanges[move.pk])
         return Route(stations[move.from_station_id], stations[move.to_station_id])
 
     return {move.pk: view(move) for move in moves}

@@ -1,38 +1,50 @@
 """The active crews of the roster, and the tasks that none of them may take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
 
-from django.db.models import Count
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from ..models import Crew, Task
+from ..models import INT4_MAX, Crew, CrewDevice, Task
+from ..models.tasks import TaskQuerySet
 from ..texts import isolated
 
 
 @dataclass(frozen=True)
 class Roster:
-    """`crews`: the active ones. Without any, no task counts as one that no crew may take."""
+    """`crews`: the active ones. Without any, no task counts as one that no crew may take.
+
+    `phones`: those with a phone that is signed in.
+    """
 
     crews: Sequence[Crew] = ()
+    phones: frozenset[str] = frozenset()
 
     def why_no_crew(self, area: str, qty: int) -> str:
         """Return a sentence if none of them may take such a task, else an empty text."""
-        if not self.crews:
+        if not self.crews or qty <= self.most_bikes(area):
             return ""
         where = f"in {isolated(area)}" if area else "outside the known areas"
-        there = [crew for crew in self.crews if not crew.areas or area in crew.areas]
-        if not there:
+        if not self.most_bikes(area):
             return f"No active crew works {where}."
-        if any(crew.capacity is None or qty <= crew.capacity for crew in there):
-            return ""
         return f"No active crew {where} has a van for {qty} bikes."
 
-    def count_without_crew(self) -> int:
+    def most_bikes(self, area: str) -> int:
+        """The bikes of the largest task that one of them may take there. 0: none works there."""
+        there = [crew for crew in self.crews if not crew.areas or area in crew.areas]
+        return max((crew.capacity or INT4_MAX for crew in there), default=0)
+
+    def without_crew(self) -> TaskQuerySet:
         """The ready tasks that none of them may take."""
+        ready = Task.objects.ready()
         if not self.crews:
-            return 0
-        kinds = Task.objects.ready().order_by().values_list("area", "qty").annotate(Count("id"))
-        return sum(count for area, qty, count in kinds if self.why_no_crew(area, qty))
+            return ready.none()
+        areas = ready.order_by().values_list("area", flat=True).distinct()
+        too_large = (Q(area=area, qty__gt=self.most_bikes(area)) for area in areas)
+        return ready.filter(reduce(or_, too_large, Q(pk__in=[])))
 
 
 def misfits(crew: Crew, task: Task) -> Iterator[str]:
@@ -44,5 +56,17 @@ def misfits(crew: Crew, task: Task) -> Iterator[str]:
         yield f"Crew {isolated(crew.worker_id)} has a van for {crew.capacity} bikes."
 
 
+def with_phone(crews: QuerySet[Crew]) -> QuerySet[Crew]:
+    """Add `has_phone`: True if a phone is signed in as the crew."""
+    phones = CrewDevice.objects.usable().filter(crew=OuterRef("pk"))
+    return crews.annotate(has_phone=Exists(phones))
+
+
+def roster_of(crews: Iterable[Any]) -> Roster:
+    """`crews`: the active ones, `with_phone()`."""
+    listed = list(crews)
+    return Roster(listed, frozenset(crew.worker_id for crew in listed if crew.has_phone))
+
+
 def read_roster() -> Roster:
-    return Roster(list(Crew.objects.active()))
+    return roster_of(with_phone(Crew.objects.active()))

@@ -1,6 +1,7 @@
 """Every operation that changes state. Each locks, checks, writes, records one event and commits."""
 
 from .approvals import Approval, approve_suggestion, approve_suggestions, create_task
+from .assignments import Assignment, approve_and_assign
 from .claims import claim_next_task, extend_held, extend_lease, reassign_task, release_task
 from .crew_reports import PhoneReport, apply_crew_report
 from .crews import CrewRow, RosterChange, import_crews, lock_roster
@@ -27,6 +28,7 @@ from .undo import UNDO_SECONDS, undo_approval, undo_rejection
 __all__ = [
     "UNDO_SECONDS",
     "Approval",
+    "Assignment",
     "CrewRow",
     "FeedReading",
     "Imported",
@@ -44,6 +46,7 @@ __all__ = [
     "SweepResult",
     "SyncResult",
     "apply_crew_report",
+    "approve_and_assign",
     "approve_suggestion",
     "approve_suggestions",
     "cancel_task",

@@ -25,6 +25,7 @@ const KEYS = {
   k: () => step(-1),
   a: () => press(".approve"),
   f: () => press(".fit"),
+  s: () => press(":is(.assign, .reassign)"),
   r: () => press(".reject"),
   u: () => press(".undo"),
   "/": () => document.getElementById("search")?.focus(),

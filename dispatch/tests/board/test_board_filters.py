@@ -147,7 +147,7 @@ def test_page_and_its_refresh_share_the_filters_and_a_version(dispatcher, two_ar
 def test_operations_return_to_the_filtered_board(dispatcher, two_areas):
     suggestion = SuggestionFactory(**move(1, 3))
     page = dispatcher.get(f"{BOARD}?area=South").content.decode()
-    assert page.count('name="board" value="area=South"') == 3
+    assert page.count('name="board" value="area=South"') == 4
 
     form = {"board": "area=South"}
     question = dispatcher.post(f"{SUGGESTIONS}{suggestion.id}/reject/", form).content.decode()
@@ -168,6 +168,7 @@ def test_filter_choices_are_the_areas_and_sources_in_use(dispatcher, two_areas):
         *("All", "North", "South"),
         *("All", "&lt;b&gt;", "gone-model", "rain-model"),
         *("All", "without warnings", "with warnings", "ready", "assigned", "overdue"),
+        *("with a problem", "without a crew"),
     ]
 
 
@@ -204,6 +205,7 @@ def test_query_count_under_filters_does_not_grow(dispatcher):
     city(3)
     Station.objects.update(area="North")
     SuggestionFactory(**move(1, 2))
+    TaskFactory(**move(1, 2))
     few = cost()
     for number in range(1, 3):
         SuggestionFactory.create_batch(20, **move(number, number + 1))
