@@ -32,7 +32,7 @@ SUMMARIES = {
         " {new_suggestion_id} now"
     ),
     EventKind.PRIORITIZED: "{actor} changed the priority from {former_priority} to {priority}",
-    EventKind.PROBLEM: "{worker} reported a problem and keeps the task",
+    EventKind.PROBLEM: "{worker} reported a problem",
     EventKind.MESSAGE: "{actor} sent a message to {recipient}",
     EventKind.SEEN: "The phone of {worker} showed the task{and_messages}",
     EventKind.LATE_REPORT: "{worker} reported the task completed after losing it: {moved} moved",
@@ -132,6 +132,8 @@ def event_details(event: TaskEvent) -> Iterator[str]:
         yield f"Reason: {isolated(reason)}"
     if note := details.get("note"):
         yield f"Note: {isolated(note)}"
+    if happened_at := details.get("happened_at"):
+        yield f"Reported time: {happened_at}"
     if completed_at := details.get("completed_at"):
         yield f"Reported completion time: {completed_at}"
     if crew_clock := details.get("crew_clock"):

@@ -13,7 +13,7 @@ KINDS = [EventKind.PROBLEM, EventKind.SEEN, *ANSWERS]
 
 @dataclass(frozen=True)
 class ReportedProblem:
-    """`at`: when it happened, by the phone. `labels`: the problems in words; `note`: by the crew."""
+    """`at`: when it happened. `labels`: the problems in words. `note`: what the crew wrote."""
 
     at: datetime
     worker_id: str
