@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from dispatch.crew.errors import CODES
+from dispatch.crew.codes import CODES
 
 from .database.unavailable import means_damage
 
