@@ -1,6 +1,7 @@
-/* Stands in for the engine: shows the views that a test puts in `fake`, and records the commands. */
+/* Stands in for the engine: shows the views that a test puts in `fake`, and records the commands.
+   A command fails with `fake.refusal`, and never ends if `fake.isSlow`. */
 
-const fake = globalThis.fake;
+const { fake } = globalThis;
 fake.calls = [];
 
 export function start(onChange) {
@@ -17,27 +18,32 @@ export function recall(name) {
 }
 
 export async function checkCode(code) {
-  fake.calls.push(["checkCode", code]);
-  if (fake.refusal) throw fake.refusal;
+  await recorded("checkCode")(code);
   return { crew: { worker_id: "van-3", name: "Turno de noche", language: "es" } };
 }
 
 export function outboxText() {
-  return "2 reports of van-3";
+  return "van-3; done; task 4800";
 }
 
 function recorded(name) {
-  return async (...values) => void fake.calls.push([name, ...values]);
+  return async (...values) => {
+    fake.calls.push([name, ...values]);
+    if (fake.slow === name) await new Promise(() => {});
+    if (fake.refusal) throw fake.refusal;
+  };
 }
 
 export const join = recorded("join");
 export const signOut = recorded("signOut");
 export const claimNext = recorded("claimNext");
 export const report = recorded("report");
-export const undo = async (id) => Boolean(fake.calls.push(["undo", id]));
+export const undo = recorded("undo");
 export const dismiss = recorded("dismiss");
 export const here = recorded("here");
-export const refresh = recorded("refresh");
 export const applyUpdate = recorded("applyUpdate");
 export const sendNow = recorded("sendNow");
-export const shown = recorded("shown");
+
+export function shown(task) {
+  fake.calls.push(["shown", task.id]);
+}

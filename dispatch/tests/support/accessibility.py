@@ -8,9 +8,16 @@ STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 OF_DJANGO = ".help-tooltip.search-label-icon"
 
 
-def violations(page):
-    """Return the rule, the element and what is wrong, for each violation on the page."""
-    options = {"runOnly": {"type": "tag", "values": STANDARD}, "resultTypes": ["violations"]}
+def violations(page, *stricter):
+    """Return the rule, the element and what is wrong, for each violation on the page.
+
+    `stricter`: ids of rules to check beyond the standard.
+    """
+    options = {
+        "runOnly": {"type": "tag", "values": STANDARD},
+        "rules": {rule: {"enabled": True} for rule in stricter},
+        "resultTypes": ["violations"],
+    }
     found = Axe().run(page, {"exclude": [OF_DJANGO]}, options).response["violations"]
     return [
         f"{rule['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"

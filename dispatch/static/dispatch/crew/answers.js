@@ -91,7 +91,6 @@ export function joinError({ code, retryAfter }) {
       return gettext("Too many wrong codes. Try again at %(time)s.", {
         time: clock(Date.now() + 1000 * (retryAfter ?? 60)),
       });
-    case "inactive": return gettext("Your crew is not active. Call dispatch.");
     case "no_network":
       return gettext("No answer. Check the connection and try again. The code is not used up.");
     default: return gettext("Dispatch cannot take the code now. Try again later.");

@@ -22,7 +22,7 @@ export function outbox(view, redraw, say) {
         "div.actions",
         null,
         button(gettext("Send now"), () => engine.sendNow(), { style: "primary", picture: "up" }),
-        button(gettext("Copy as text"), () => copy(say), { style: "quiet" }),
+        button(gettext("Copy as text"), () => copy(say), { style: "quiet", id: "copy-text" }),
       ),
       h("pre.copy", { id: "copy", hidden: !shown, tabindex: "0" }, shown ? engine.outboxText() : ""),
     ],
