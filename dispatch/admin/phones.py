@@ -91,7 +91,7 @@ class PhonesAdmin(ConsoleAdmin):
         phone = services.revoke_device(phone.pk, actor=request.user.get_username())
         if phone.changed:
             self.log_change(request, phone.crew, f"Signed out phone {phone.pk}, {phone}.")
-        self.message_user(request, f"{phone} is signed out.", messages.SUCCESS)
+        self.message_user(request, f"Signed out: {phone}.", messages.SUCCESS)
         return HttpResponseRedirect(page_of(pk))
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

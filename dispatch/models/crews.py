@@ -48,7 +48,8 @@ class CrewQuerySet(models.QuerySet["Crew"]):
         return self.annotate(**columns)
 
     def with_last_seen(self) -> "CrewQuerySet":
-        """Add `seen_at`: the last empty claim, request of a phone or with a token, work on a task."""
+        """Add `seen_at`: the last empty claim, request of a phone or with a token, or work on a
+        task."""
         crew = OuterRef("worker_id")
         tokens = ApiToken.objects.filter(worker_id=crew).values("worker_id")
         tasks = Task.objects.filter(worker_id=OuterRef(crew)).order_by("-id").values("pk")
@@ -121,7 +122,8 @@ class Crew(models.Model):
         db_default="",
         validators=[ProhibitNullCharactersValidator()],
     )
-    # The last claim that found no task, or request of its phones. `with_last_seen` covers all signs of life.
+    # The last claim that found no task, or request of a phone. `with_last_seen` covers all signs
+    # of life.
     last_seen_at = models.DateTimeField(null=True, editable=False)
 
     # Only on rows that were read `with_age_of_last_seen()` or `with_last_seen()`.

@@ -4,11 +4,11 @@ import pytest
 from django.contrib.auth.models import Group
 
 from dispatch import services
-from dispatch.models import ApiToken
+from dispatch.models import ApiToken, CrewDevice
 
 from ..support.accessibility import violations
 from ..support.cities import city
-from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+from ..support.factories import CrewFactory, SuggestionFactory, TaskFactory, UserFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -31,6 +31,8 @@ def maria():
     maria = UserFactory(id=1, username="maria")
     Group.objects.update_or_create(id=1, defaults={"name": "night shift"})
     ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
+    crew = CrewFactory(id=1, worker_id="van-1")
+    CrewDevice.objects.create(crew=crew, label="iPhone, Safari", digest="d")
     return maria
 
 
@@ -64,6 +66,23 @@ def create_token(page):
     page.fill("#id_label", "phone")
     page.locator("[name=_save]").click()
     page.locator(".secret").wait_for()
+
+
+def add_phone(page):
+    page.locator("text=Add phone").click()
+    page.locator("#phone-code .text").wait_for()
+
+
+def see_phone_join(page):
+    add_phone(page)
+    code = page.locator("#phone-code .text").inner_text()
+    services.join(code, "n" * 22, label="iPhone, Safari", address="192.0.2.1")
+    page.locator("#phone-code[data-state=joined]").wait_for()
+
+
+def sign_out_phone(page):
+    page.locator("text=Sign out").click()
+    page.locator("[type=submit][value='Sign out']").wait_for()
 
 
 PAGES = {
@@ -110,6 +129,9 @@ OPENED = {
     "rejection": ("/admin/dispatch/suggestion/", press(".row-action.reject")),
     "cancellation": ("/admin/dispatch/task/1/change/", press(".row-action.cancel")),
     "assignment": ("/admin/dispatch/task/1/change/", press(".row-action.assign")),
+    "code for a phone": ("/admin/dispatch/crew/1/change/", add_phone),
+    "phone that has joined": ("/admin/dispatch/crew/1/change/", see_phone_join),
+    "phone to sign out": ("/admin/dispatch/crew/1/change/", sign_out_phone),
     "token created": ("/admin/dispatch/apitoken/add/", create_token),
 }
 

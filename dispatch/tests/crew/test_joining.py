@@ -348,6 +348,7 @@ def test_label_names_the_kind_of_phone_and_browser(agent, label):
 # A real server
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_log_holds_neither_codes_nor_secrets():
     crew = CrewFactory(worker_id="van-3")
