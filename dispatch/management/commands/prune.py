@@ -1,6 +1,4 @@
-import re
 import signal
-from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -8,17 +6,9 @@ from django.core.management.base import CommandParser
 
 from ...maintenance.archive import Archive
 from ...services import Pruned, count_prunable, prune_tasks
+from ..ages import to_age
 from ..base import DispatchCommand
 from ..periodic import StopFlag, handle_signals
-
-UNITS = {"d": "days", "h": "hours", "m": "minutes"}
-
-
-def to_age(text: str) -> timedelta:
-    parts = re.fullmatch(r"([0-9]{1,6})([dhm])", text)
-    if parts is None:
-        raise ArgumentTypeError(f"{text!r} is not an age like 90d, 36h or 1500m")
-    return timedelta(**{UNITS[parts[2]]: int(parts[1])})
 
 
 class Command(DispatchCommand):
