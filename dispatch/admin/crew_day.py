@@ -145,7 +145,7 @@ def describe_end(end: TaskEvent, stint: Stint) -> str:
         case EventKind.CANCELLED:
             return f"Cancelled by {actor} {at}"
         case _:
-            own = end.actor == services.actor_of(stint.worker_id)
+            own = end.actor == Crew(worker_id=stint.worker_id).actor
             return f"Given back {at}" if own else f"Released by {actor} {at}"
 
 
