@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from .. import services
 from ..models import WORKER_ID_LENGTH, Crew, CrewDevice, EventKind, Task, TaskEvent, TaskStatus
 from ..overview.exchanges import read_exchanges
 from ..overview.roster import read_roster
