@@ -1,4 +1,4 @@
-"""How production serves. The environment or the command line can override each value."""
+"""The production server. The environment or the command line can override each value."""
 
 import multiprocessing
 import os

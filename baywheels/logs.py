@@ -22,7 +22,7 @@ logging._srcfile = None
 
 
 def configuration(level: str, line_format: str) -> dict[str, Any]:
-    """For `logging.config.dictConfig`. `line_format`: "text" or "json"."""
+    """Return the argument of `logging.config.dictConfig`. `line_format`: "text" or "json"."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

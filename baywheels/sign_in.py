@@ -12,7 +12,7 @@ turn = Lock()
 
 @contextmanager
 def take_turn() -> Iterator[bool]:
-    """Yield True if no other thread of this process signs in, at the latest after a second."""
+    """Wait up to a second for other sign-ins of this process. Yield True if none is running."""
     is_ours = turn.acquire(timeout=LONGEST_WAIT)
     try:
         yield is_ours

@@ -83,7 +83,7 @@ class WebWorker(ThreadWorker):
     def accept(self, listener: socket) -> None:
         connections = self.nr_conns
         super().accept(listener)
-        # Not if another worker was faster, or there is no other.
+        # The accept fails if another worker was faster.
         if self.nr_conns > connections and self.cfg.workers > 1:
             time.sleep(PAUSE_SECONDS)
 

@@ -27,7 +27,7 @@ import scratch
 
 BOARD, STATE = "/admin/board/", "/admin/board/state.json"
 CITIES = [(518, 91), (2200, 500)]
-# In three areas. All suggestions fit; the other stations are empty to full in turn.
+# Stations in three areas. All suggestions fit; the other stations are empty to full in turn.
 CITY = """
     INSERT INTO stations (id, system, name, lat, lon, capacity)
     SELECT n, 'benchmark', 'Street ' || n %% 89 || ' at Avenue ' || n / 89,

@@ -197,7 +197,7 @@ def main() -> None:
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed: apt-get install wrk")
     settings = {"API_AUTH": "open", "WEB_CONCURRENCY": "2", "WEB_THREADS": str(THREADS // 2)}
-    # At WARNING the log would get a line for each 503.
+    # WARNING would log a line for each 503.
     settings["LOG_LEVEL"] = "ERROR"
     with scratch_database() as url:
         with psycopg.connect(url, autocommit=True) as database:

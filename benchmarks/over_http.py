@@ -60,7 +60,7 @@ BACKLOG = """
     SELECT 1 + n % 500, 501 + n % 499, 5, 'Station 100 is full, Station 200 needs bikes', now()
     FROM generate_series(1, {open}) AS n
 """
-# From 2001 to 2002, from 2002 to 2003 ...: concurrent approvals share stations, but never a move.
+# Moves 2001 to 2002, 2002 to 2003 ...: concurrent approvals share stations, but never a move.
 CHAIN = """
     INSERT INTO suggestions (from_station_id, to_station_id, qty, reason, created_at)
     SELECT 2001 + n %% 500, 2002 + n %% 500, 5, 'Each move begins where the last one ends', now()

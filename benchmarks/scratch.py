@@ -22,7 +22,7 @@ from baywheels.embedded.cluster import DATABASE, Cluster  # noqa: E402
 from baywheels.embedded.programs import find_programs  # noqa: E402
 from deploy import private  # noqa: E402
 
-# With enough bikes and docks for all moves of the benchmarks.
+# Stations with enough bikes and docks for all moves of the benchmarks.
 STATIONS = """
     INSERT INTO stations (id, system, name, lat, lon, capacity)
     SELECT n, 'benchmark', 'Station ' || n, 37.7 + n * 0.001, -122.4, 10000

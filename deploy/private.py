@@ -22,7 +22,7 @@ from baywheels.embedded.programs import as_known_user
 HERE = Path(__file__).resolve().parent
 PACKAGES = {"nginx": "nginx-light", "pgbouncer": "pgbouncer"}
 PATIENCE_SECONDS = 20
-# Only a part of the socket's name: PgBouncer listens on no address.
+# The port is only a part of the socket's name: PgBouncer listens on no address.
 POOLER_PORT = 6432
 
 # The frame that Debian's nginx.conf puts around a site. nginx writes to one folder only.
@@ -45,7 +45,7 @@ http {{
 
 
 def missing(program: str) -> str | None:
-    """Return what to install if the program is missing, or None."""
+    """Return the package to install if the program is missing, or None."""
     if path_of(program):
         return None
     return f"{program} is not installed: `apt-get install {PACKAGES[program]}`."

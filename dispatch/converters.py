@@ -2,6 +2,6 @@ from django.urls.converters import IntConverter
 
 
 class RowIdConverter(IntConverter):
-    """At most as many digits as a bigint: PostgreSQL cannot use the index for a longer number."""
+    """An id with as many digits as a bigint: PostgreSQL has no index for longer numbers."""
 
     regex = "[0-9]{1,18}"

@@ -10,8 +10,8 @@ from .models import OutageKind
 
 States = Mapping[int, OutageKind | None]
 
-# Between two polls. What happened in a longer gap is unknown, so a gap ends all outages. Feeds that
-# are polled every ten minutes pause for three quarters of an hour now and then.
+# The longest time between two polls of one interval. A longer gap ends all outages, because their
+# course is unknown. Feeds polled every ten minutes now and then pause for 45 minutes.
 LONGEST_GAP = timedelta(minutes=60)
 LABELS = {
     "fine": "OK",
@@ -22,7 +22,7 @@ LABELS = {
 
 
 def state_of(bikes: int, docks: int | None, in_service: bool) -> OutageKind | None:
-    """Return what keeps riders from taking or leaving a bike, or None. Count usable ones only.
+    """Return the kind of outage for riders, or None. Only usable bikes and docks count.
 
     A station with an unknown number of docks is never full.
     """

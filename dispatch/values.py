@@ -5,7 +5,7 @@ from typing import Any
 
 # Many tools write 5 as 5.0. "1.000" is refused, because it may mean a thousand.
 WHOLE_NUMBER = re.compile(r"(-?[0-9]{1,20})(?:\.(?!000\Z)0{1,20})?")
-# From here on, a float may stand for several whole numbers.
+# Above this, a float may represent several whole numbers.
 INEXACT = 2.0**53
 # Django accepts many more formats, and assumes the server's time zone where none is given.
 RFC_3339 = re.compile(

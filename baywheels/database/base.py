@@ -21,8 +21,8 @@ from .unavailable import UnavailableErrors
 
 LONGEST_WAIT = 2.0
 PAUSE = 0.1
-# libpq reports a refused connection in words only, without the code 53300. A server that speaks
-# another language is not waited for.
+# libpq reports a refused connection in words only, without the code 53300. Messages in other
+# languages are not recognized.
 NO_CONNECTION_TO_SPARE = (
     "too many clients",
     "too many connections",

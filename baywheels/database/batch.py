@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 # The text, and a parameter for each %s in it.
 Statement = tuple[str, Sequence[Any]]
 Command = Callable[[], None]
-# As Django's cursor begins a transaction on our connections.
+# Django's cursor begins a transaction in the same way.
 BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 COMMIT = b"COMMIT"
 # A table changed under a prepared statement, or it was deallocated.
@@ -89,7 +89,7 @@ class BatchClient:
         name = self.names.get(text) or new.get(text)
         if name:
             return [partial(pgconn.send_query_prepared, name, values)]
-        # Names are never reused: a failed batch has prepared its first statements all the same.
+        # Names are never reused: a failed batch may have prepared its first statements.
         name = new[text] = b"baywheels_%d" % next(self.numbers)
         return [
             partial(pgconn.send_prepare, name, numbered(text)),

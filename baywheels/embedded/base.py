@@ -10,7 +10,7 @@ from baywheels.embedded.cluster import DEFAULT, DevDbError
 
 
 class EmbeddedDatabaseError(OperationalError, CommandError):
-    """To a request, a lost database; to a command, an error in one line."""
+    """Turn a failed start into a database error for requests, or one line for commands."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -1,2 +1,2 @@
 class DevDbError(Exception):
-    """The embedded PostgreSQL cannot serve. The message is one line and says what to do."""
+    """The embedded PostgreSQL cannot serve. The message is one line and names the remedy."""

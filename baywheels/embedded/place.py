@@ -23,7 +23,7 @@ class Place:
     @property
     def socket_dir(self) -> Path:
         path = os.fsencode(self.folder)
-        # To libpq a comma separates two hosts.
+        # libpq takes a comma for a separator of two hosts.
         if len(path) + len(f"/.s.PGSQL.{PORT}") <= LONGEST_SOCKET_PATH and b"," not in path:
             return self.folder
         # A predictable name under /tmp is safe: check_socket_dir refuses another user's folder.
@@ -35,7 +35,7 @@ class Place:
 
     @property
     def url(self) -> str:
-        """For psql, drivers and DATABASE_URL. The server need not be running."""
+        """The address for psql, drivers and DATABASE_URL. The server need not be running."""
         return self.url_for(USER)
 
     def url_for(self, user: str) -> str:

@@ -57,7 +57,7 @@ class Programs:
 
 
 def find_programs() -> Programs:
-    """Return those of PG_BIN, or of the wheel, or the newest that are installed."""
+    """Return the folder of PG_BIN, of the wheel, or of the newest installed version."""
     if chosen := os.environ.get("PG_BIN"):
         if programs := _programs_in(Path(chosen)):
             return programs

@@ -37,7 +37,7 @@ SUMMARIES = {
     EventKind.SEEN: "The phone of {worker} showed the task{and_messages}",
     EventKind.LATE_REPORT: "{worker} reported the task completed after losing it: {moved} moved",
 }
-# Events whose reason is the suggestion's. Other events keep that reason only for the job.
+# Events that show the suggestion's reason. Other events keep that reason only for the job.
 PROPOSALS = (EventKind.SUGGESTED, EventKind.REJECTED, EventKind.EXPIRED)
 REPORTS = (EventKind.COMPLETED, EventKind.LATE_REPORT)
 

@@ -57,7 +57,7 @@ class PriorityFilter(admin.SimpleListFilter):
 
 
 def must_confirm(suggestions: Sequence[Suggestion]) -> bool:
-    """True for many suggestions, or for one of which no bike fits."""
+    """True for many suggestions, or for one if none of its bikes fits."""
     checks = check_fit(suggestions).values()
     return len(suggestions) > 1 or any(check.needs_confirmation for check in checks)
 
@@ -151,7 +151,7 @@ class SuggestionAdmin(MoveAdmin):
         return TaskEvent.objects.filter(about_suggestion(pk))
 
     def button(self, operation: Operation, move: Any, url: str) -> Button | None:
-        """As on the board: "Approve" is disabled if it would fail; "fit" names the number."""
+        """Return the board's button. "Approve" is disabled if it would fail; "fit" has a number."""
         fit = move.view.fit
         match operation.name:
             case "approve":

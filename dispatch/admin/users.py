@@ -14,9 +14,9 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
-    """Accounts. Groups and permissions decide what a user may do; only superusers give them.
+    """Accounts. Groups and permissions limit a user's actions; only superusers give them.
 
-    Others manage only accounts that may do no more than they: a new password lets its author act
+    Others manage only accounts without further permissions: a new password lets its author act
     for the account.
     """
 

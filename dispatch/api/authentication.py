@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from .. import services
 from ..models import ApiToken, User
 
-# Longer than any token; limits what a client can make us hash.
+# Longer than any token; limits the text that a client can make us hash.
 LONGEST_SECRET = 200
 
 

@@ -27,7 +27,7 @@ class Authority:
         return self.permissions is None or permission in self.permissions
 
     def resolve_worker(self, named: str | None, *, unrestricted_with: str | None) -> str | None:
-        """Return the worker to act for. None: whichever worker holds the task.
+        """Return the worker to act for. None: the worker that holds the task.
 
         A caller with the permission `unrestricted_with` may name any worker. None: only a caller
         with all permissions may. PermissionDenied: the token is for another worker or for none.

@@ -98,7 +98,7 @@ class ApiSchema(AutoSchema):
 
 
 def complete_document(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add what belongs to the service as a whole."""
+    """Add the parts of the schema that no operation has."""
     result["components"]["headers"] = HEADERS
     result["servers"] = [{"url": get_script_prefix().rstrip("/") or "/"}]
     if settings.API_AUTH == "open":

@@ -87,7 +87,7 @@ def count_refusal(error: Exception) -> None:
 
 
 def describe(errors: Any) -> str:
-    """Name every invalid field of a body. Of many rows, say which is the first bad one."""
+    """Name every invalid field of a body; for many rows, those of the first bad row."""
     if isinstance(errors, dict) and all(isinstance(key, int) for key in errors):
         first, fields = next(iter(errors.items()))
         more = f" {len(errors) - 1:,} more rows are invalid." if len(errors) > 1 else ""

@@ -77,7 +77,7 @@ class LinkCursorPagination(CursorPagination):
 
 
 class AlwaysPaged(LinkCursorPagination):
-    """For lists that only grow."""
+    """Pages of a list that only grows."""
 
     default_limit = DEFAULT_LIMIT
 

@@ -39,7 +39,7 @@ def read_body(stream: IO[bytes], parser_context: Mapping[str, Any] | None) -> by
 
 
 class StrictJSONParser(BaseParser):
-    """JSON of which `null` and `""` are no body: some clients send them where there is none."""
+    """JSON. `null` and `""` count as no body: some clients send them instead of an empty one."""
 
     media_type = "application/json"
 
@@ -57,7 +57,7 @@ class StrictJSONParser(BaseParser):
 
 
 class StrictFormParser(FormParser):
-    """Always UTF-8, whatever charset the request names."""
+    """Read UTF-8 and ignore the charset of the request."""
 
     def parse(
         self,
@@ -69,7 +69,7 @@ class StrictFormParser(FormParser):
 
 
 class StrictMultiPartParser(MultiPartParser):
-    """Always UTF-8, and limited in size like other bodies."""
+    """Read UTF-8 with the size limit of other bodies."""
 
     def parse(
         self,

@@ -24,7 +24,7 @@ class Van:
         self.task: dict[str, Any] | None = None
         self.done_at = 0
         self.key = uuid.uuid4().hex
-        # False at the start and after an unexpected refusal: then the van asks what it holds.
+        # False at the start and after an unexpected refusal: the van then asks for its tasks.
         self.knows_its_task = False
 
     def drive(self) -> None:
@@ -76,7 +76,7 @@ class Van:
         self.task = None
 
     def distance(self, task: dict[str, Any]) -> float:
-        """In kilometres."""
+        """The distance in kilometres."""
         ends = [self.city.index.get(task[end]) for end in ("from_station_id", "to_station_id")]
         places = [self.city.places[index] for index in ends if index is not None]
         if len(places) < 2:

@@ -16,9 +16,9 @@ MOST_VALUES = 2_000_000
 
 
 class BadFeed(Refusal):
-    """A document is no feed, or too much of it is unreadable. The message is one printable line.
+    """A document is not a feed, or is mostly unreadable. The message is one printable line.
 
-    `retry_after`: seconds that the server wants us to wait, or 0.
+    `retry_after`: seconds to wait, as requested by the server, or 0.
     """
 
     def __init__(self, why: str, retry_after: float = 0) -> None:

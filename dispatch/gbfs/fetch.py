@@ -226,7 +226,7 @@ def status_line(response: BaseHTTPResponse) -> str:
 
 
 def validators_of(response: BaseHTTPResponse) -> Validators:
-    """Return the validators that are short enough to store."""
+    """Return only validators that are short enough to store."""
     kept = [
         value if value.isascii() and value.isprintable() and len(value) <= longest else ""
         for name, longest in LONGEST_VALIDATOR.items()

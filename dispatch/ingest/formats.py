@@ -1,4 +1,4 @@
-"""Parses JSON Lines or CSV into valid rows and, as values too, invalid ones.
+"""Parses JSON Lines or CSV into valid rows, and into a value for each invalid row.
 
 Memory is bounded for any input: no record is read past MAX_RECORD.
 """
@@ -118,7 +118,7 @@ def read_csv(
 ) -> Iterator[Row | BadRow]:
     """The first record is the header. Refusal: the header is invalid."""
     delimiter = find_delimiter(file).decode()
-    # Where fields end with a semicolon, numbers have a decimal comma.
+    # In files with semicolons between the fields, numbers have a decimal comma.
     numbers = columns.numbers if delimiter == ";" else set()
     lines = CsvLines(file)
     reader = csv.reader(lines, strict=True, delimiter=delimiter)

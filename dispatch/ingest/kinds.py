@@ -1,4 +1,4 @@
-"""Recognises a file by its first bytes, whatever its name says."""
+"""Recognises a file by its first bytes, not by its name."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def find_format(name: str, head: bytes, chosen: str | None) -> str:
 
 
 def unreadable(head: bytes, text: bytes) -> tuple[str, str] | None:
-    """Return what the file is and what to do about it. None: it may be JSON Lines or CSV."""
+    """Return the kind of the file with advice. None: it may be JSON Lines or CSV."""
     if head.startswith(ZIP):
         return WORKBOOK if any(part in head for part in WORKBOOK_PARTS) else ARCHIVE
     for signature, recognised in SIGNATURES.items():

@@ -1,4 +1,4 @@
-"""Reports how well the city is kept in balance and how the work goes."""
+"""Reports on the balance of the city and on the crews' work."""
 
 from .hours import Hour, last_24_hours
 from .periods import Period, period_of

@@ -91,7 +91,7 @@ def outages_between(start: datetime, end: datetime) -> Iterator[tuple[str, Outag
     )
     fields = ("station__system", "station_id", "kind", "started_at", "ended_at")
     outages = StationOutage.objects.filter(lasted, started_at__lt=end).values_list(*fields)
-    # With OR instead of UNION, neither half could use an index.
+    # UNION instead of OR lets each half use its index.
     before = StationOutage.objects.filter(Exists(closures), ended_at__lte=start).values_list(
         *fields
     )

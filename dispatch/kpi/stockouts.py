@@ -17,7 +17,7 @@ WORST_SHOWN = 10
 
 @dataclass(frozen=True)
 class Share:
-    """Percent of station-polls: each poll counts each of its stations in service once. None: there
+    """Percent of station-polls: each poll counts each station in service once. None: there
     are none."""
 
     station_polls: int

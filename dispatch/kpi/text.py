@@ -10,7 +10,7 @@ from .breakdown import CrewFigures, WorkFigures
 from .report import KpiReport
 from .work import Wait
 
-# Beside the columns of the work, a longer name would not fit into 100 columns.
+# With a longer name, the table would be wider than 100 characters.
 NAME_WIDTH, LABEL_WIDTH = 40, 30
 NONE = "(none)"
 Row = Sequence[str]

@@ -25,7 +25,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Wait:
-    """In minutes. None: there were no waits. `ninetieth`: nine of ten took at most that long."""
+    """Durations in minutes. None: there were no waits. `ninetieth`: the 90th percentile."""
 
     count: int
     median: float | None

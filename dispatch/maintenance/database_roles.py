@@ -132,7 +132,7 @@ def grant_to_app(database: Database, names: RoleNames) -> Iterator[Composed]:
         yield SQL("GRANT EXECUTE ON FUNCTION {} TO {}, {}").format(
             Identifier(SCHEMA, name), app, ml
         )
-    # For tables that a later migration creates, until the next run.
+    # Rights on tables that a later migration creates, until the next run.
     for creator in sorted({database.user, names.migrator}):
         yield SQL(
             "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT {} ON TABLES TO {}"

@@ -60,14 +60,14 @@ def is_outdated() -> bool:
 
 
 def is_newer() -> bool:
-    """True if a later version has migrated: it may have removed what this one still knows."""
+    """True if a later version has migrated: it may have removed columns that we still know."""
     known = {module.name for module in iter_modules(migrations.__path__)}
     applied = MigrationRecorder(connection).migration_qs.filter(app="dispatch")
     return applied.exclude(name__in=known).exists()
 
 
 def find_damage() -> str | None:
-    """Return one sentence that names what the schema lacks, or None."""
+    """Return one sentence about the missing parts of the schema, or None."""
     needed = needed_parts()
     with connection.cursor() as cursor:
         cursor.execute(PRESENT, [sorted({table for table, _, _ in needed})])

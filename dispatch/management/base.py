@@ -16,7 +16,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from ..exceptions import DatabaseUnavailable, Refusal
 
-# As if SIGPIPE had ended it, which is how other programs end here.
+# The status of a program that SIGPIPE ended, as other programs end here.
 READER_IS_GONE = 128 + signal.SIGPIPE
 NOT_MIGRATED = "The database lacks tables or columns of the service. Run manage.py migrate."
 
@@ -48,7 +48,7 @@ def to_json(value: Any) -> str:
 
 
 def refuse_empty(parser: CommandParser, options: Mapping[str, Any]) -> None:
-    """In a crontab, an unset variable would silently turn an option off."""
+    """Refuse an empty value: an unset variable in a crontab would silently drop the option."""
     for action in parser._actions:
         value = options.get(action.dest)
         values = value if isinstance(value, list) else [value]
@@ -64,7 +64,7 @@ def print_all_characters(encoding: str | None = None) -> None:
 
 
 def discard_output() -> None:
-    """Otherwise Python tries to write the rest when it exits, and complains."""
+    """Redirect a closed output to nowhere: Python would complain about it at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -101,7 +101,7 @@ class DispatchCommand(BaseCommand):
         return {}
 
     def report(self, result: str | dict[str, Any]) -> None:
-        """Print the result. If no one reads standard output, the work is done all the same."""
+        """Print the result. The command succeeds even if no one reads standard output."""
         if sys.stdout is None:
             return
         try:

@@ -32,7 +32,7 @@ def add_feed_arguments(parser: CommandParser, kind: FeedKind) -> None:
 
 @dataclass(frozen=True)
 class Entered(Generic[R]):
-    """`result` None: the server has no newer feed. `found`: the documents as read."""
+    """`result` None: the server has no newer feed. `found`: the documents that were read."""
 
     system: str
     result: R | None

@@ -125,8 +125,8 @@ class TaskEvent(models.Model):
                 condition=Q(suggestion_id__isnull=False),
             ),
             models.Index(fields=["source", "id"], name="event_by_source", condition=~Q(source="")),
-            # For a period's events. BRIN costs inserts next to nothing, and suits rows that are
-            # stored in the order of this column.
+            # An index of a period's events. BRIN costs inserts next to nothing, and suits rows
+            # that are stored in the order of this column.
             BrinIndex(fields=["at"], name="event_at", autosummarize=True, pages_per_range=16),
             models.Index(
                 fields=["suggestion_id"],

@@ -19,7 +19,7 @@ SIGN_OF_LIFE_IS_OLD = Q(last_seen_at__lte=Now() - SIGN_OF_LIFE_PRECISION)
 
 class CrewCodeQuerySet(models.QuerySet["CrewCode"]):
     def usable(self) -> "CrewCodeQuerySet":
-        """Neither used nor expired, and of an active crew."""
+        """Codes of active crews that are neither used nor expired."""
         return self.filter(used_at__isnull=True, expires_at__gt=Now(), crew__active=True)
 
 

@@ -33,7 +33,7 @@ class Station(models.Model):
     lat = models.FloatField("latitude")
     lon = models.FloatField("longitude")
     capacity = models.PositiveIntegerField(null=True)
-    # As the feed states it: a name, or the id of a region without a name.
+    # The region in the feed: its name, or the id of a region without a name.
     region = models.CharField(max_length=100, blank=True, db_default="")
     # The name of the area (`gbfs.areas`). Empty: unknown.
     area = models.CharField(max_length=AREA_LENGTH, blank=True, db_default="")
@@ -92,7 +92,7 @@ class StationStatus(models.Model):
     in_service = models.BooleanField(db_default=True)
     # The station's last report, or the feed's own time if that is older. None: unknown.
     as_of = models.DateTimeField(null=True)
-    # Of the bikes: those with a motor, and the number of each type by the feed's id. None: unknown.
+    # The bikes with a motor, and the bikes of each type by the feed's id. None: unknown.
     ebikes = models.PositiveIntegerField(null=True)
     vehicle_types = models.JSONField(null=True)
 
@@ -167,7 +167,7 @@ class StationFeed(models.Model):
     system = models.CharField(max_length=100)
     kind = models.CharField(max_length=16, choices=FeedKind)
     source = models.CharField(max_length=SOURCE_MAX_LENGTH)
-    # From the last good response, for a conditional request.
+    # The validators of the last good response, for a conditional request.
     etag = models.CharField(max_length=500, blank=True, db_default="")
     last_modified = models.CharField(max_length=100, blank=True, db_default="")
     # The feed's own time in its last good response, and ours when we read it.

@@ -17,7 +17,7 @@ USE_IS_OLD = Q(last_used_at__isnull=True) | Q(last_used_at__lte=Now() - LAST_USE
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def usable(self) -> "ApiTokenQuerySet":
-        """Not revoked, not expired, and owned by an active account."""
+        """Tokens that are not revoked, not expired, and owned by an active account."""
         return self.filter(
             Q(expires_at__isnull=True) | Q(expires_at__gt=Now()),
             revoked_at__isnull=True,

@@ -31,7 +31,7 @@ def search_stations(stations: QuerySet[Station], text: str) -> QuerySet[Station]
 
 
 def is_named(text: str) -> Q:
-    """Match stations whose number or short name is the text."""
+    """Match stations by number or short name."""
     number = station_number(text)
     return Q(short_name__iexact=text) if number is None else Q(pk=number) | Q(short_name=text)
 

@@ -195,7 +195,7 @@ class Plan:
         return self.commit_bikes(self.balances[source], self.balances[target], qty, -nearness)
 
     def candidates(self, index: int) -> Iterator[tuple[float, float, int, int]]:
-        """For each partner: the gain, two tie-breakers, and the number of bikes."""
+        """Yield the gain, two tie-breakers and the number of bikes of each partner."""
         station = self.balances[index]
         gives = station.surplus > 0
         most = min(station.surplus if gives else station.headroom, self.rules.van_capacity)
@@ -233,7 +233,7 @@ class Plan:
 
 
 def reason_for(source: float, target: float) -> str:
-    """Why a move helps, from the severity of both stations; their numbers will have changed."""
+    """The reason of a move, by the severity of both stations, without soon outdated numbers."""
     parts = []
     if source:
         parts.append("from a full station" if source == 1 else "from a station low on docks")

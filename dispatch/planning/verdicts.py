@@ -19,7 +19,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Sentences for the approver. Without any, nothing is known against the move.
+    """Sentences for the approver. None of them: the move has no known problem.
 
     `feasible_qty`: the bikes that both stations have room for. `shortfalls`: why it is not all.
     `strangers`: about stations that are not in the feed. `concerns`: everything else.

@@ -66,7 +66,7 @@ APPROVE = """
 
 @dataclass(frozen=True)
 class Approval:
-    """A new task, and a sentence for each thing that its approver should know about it."""
+    """A new task, and warnings for its approver."""
 
     task: Task
     warnings: list[str]

@@ -102,7 +102,7 @@ def capacities_statement(station_ids: Collection[int]) -> Statement:
 
 
 def with_max_age(statement: str) -> str:
-    # In the text, because the planner estimates nothing from a prepared statement's parameter.
+    # Part of the text: the planner would not estimate from a prepared statement's parameter.
     return statement.format(max_age=f"{settings.STATUS_MAX_AGE_MINUTES} minutes")
 
 

@@ -80,7 +80,7 @@ COUNT = """
                 THEN (SELECT count(*) FROM opened) - count(suggestion_id) ELSE 0 END
     FROM staged
 """
-# In id order, as everywhere, so that two transactions cannot deadlock.
+# Rows are always locked in id order, so two transactions cannot deadlock.
 LOCK_OPEN = """
     SELECT count(*) FROM (
         SELECT id FROM suggestions
@@ -213,7 +213,7 @@ def record_ingest(run: Run, result: IngestResult, actor: str) -> None:
 
 
 def match(run: Run) -> int:
-    """Match rows to the suggestions that were open before; return the number of matches."""
+    """Match rows to the suggestions that were already open; return the number of matches."""
     matched = run(MATCH)
     run("ANALYZE staged (suggestion_id)")
     return matched

@@ -145,7 +145,7 @@ def open_suggestions(rows: list[SuggestionRow], source: str) -> dict[Pair, Sugge
 
 
 def prioritized_by_hand(known: dict[Pair, Suggestion]) -> set[Pair]:
-    """Moves whose priority a dispatcher has set, which is kept."""
+    """The moves that keep the priority set by a dispatcher."""
     ids = {suggestion.pk for suggestion in known.values()}
     events = TaskEvent.objects.filter(kind=EventKind.PRIORITIZED, suggestion_id__in=ids)
     chosen = set(events.values_list("suggestion_id", flat=True))

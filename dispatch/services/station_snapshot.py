@@ -26,7 +26,7 @@ class Snapshot:
 
 
 def read_snapshot(planner: str) -> Snapshot:
-    """Four queries. Open suggestions count as promised, except those whose source is `planner`."""
+    """Read in four queries. Open suggestions count as promised, except those of `planner`."""
     # Suggestions before tasks: one approved in between is counted twice rather than missed.
     suggested = open_suggestions()
     others = [(start, end, qty) for start, end, source, qty in suggested if source != planner]
@@ -67,7 +67,7 @@ def state_of(station: Station, capacity: StationCapacity) -> StationState | None
 
 
 def open_suggestions() -> list[tuple[int, int, str, int]]:
-    """From, to, source and total bikes of each move that is suggested and has not expired."""
+    """The stations, source and total bikes of each suggested move that has not expired."""
     unexpired = Suggestion.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
     moves = unexpired.values_list("from_station_id", "to_station_id", "source")
     return list(moves.annotate(Sum("qty")))

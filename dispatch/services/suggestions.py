@@ -29,7 +29,7 @@ def lock_suggestions(ids: Sequence[int]) -> dict[int, Suggestion]:
 
 
 def lock_suggestion(suggestion_id: int) -> Suggestion:
-    """Lock a suggestion. NotFound says what was decided on it."""
+    """Lock a suggestion. The message of NotFound names the decision on it."""
     if found := lock_suggestions([suggestion_id]):
         return found[suggestion_id]
     raise NotFound(decision_on([suggestion_id])[suggestion_id])

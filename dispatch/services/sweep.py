@@ -35,7 +35,7 @@ from .locks import advisory_lock
 
 BATCH = 500
 AGEING_STEP = 10
-# Few: claims pass over ready tasks that a sweep holds.
+# A small batch: claims pass over ready tasks that a sweep holds.
 AGEING_BATCH = 20
 # The console may still show what became of a code.
 CODE_KEPT = timedelta(days=1)
@@ -57,7 +57,7 @@ class SweepResult:
 
 
 def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepResult:
-    """Sweep everything that is due. `stopped` is asked before each batch."""
+    """Sweep everything that is due. `stopped` is called before each batch."""
 
     def exhaust(batch: Callable[[], int]) -> int:
         total = 0

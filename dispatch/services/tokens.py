@@ -103,7 +103,7 @@ def find_statement() -> tuple[str, tuple[Any, ...]]:
 
 
 def record_use(token: ApiToken) -> None:
-    """Committed on its own: the use counts even if the request is refused."""
+    """Record the use in its own transaction: it counts even if the request is refused."""
     if token.use_is_old:
         ApiToken.objects.filter(USE_IS_OLD, pk=token.pk).update(last_used_at=Now())
 

@@ -145,7 +145,7 @@ class ProposalSerializer(serializers.Serializer[None]):
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        """Optional fields without a value count as omitted, as in files."""
+        """Treat optional fields without a value as omitted, as in files."""
         if isinstance(data, Mapping):
             optional = {name for name, field in self.fields.items() if not field.required}
             data = {n: v for n, v in data.items() if n not in optional or v not in (None, "")}
@@ -186,7 +186,7 @@ class RejectSerializer(serializers.Serializer[None]):
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        """With a code, an empty reason counts as omitted."""
+        """Treat an empty reason beside a code as omitted."""
         if isinstance(data, Mapping) and data.get("code") in STANDARD_REJECTIONS:
             data = {n: v for n, v in data.items() if n != "reason" or v not in (None, "")}
         return super().to_internal_value(data)

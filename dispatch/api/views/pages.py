@@ -21,7 +21,7 @@ from ..serializers.responses import ErrorSerializer, HealthSerializer
 
 
 class PublicView(APIView):
-    """Open to everyone, also with `API_AUTH=required`."""
+    """A page for everyone, even with `API_AUTH=required`."""
 
     authentication_classes = []
     permission_classes = [AllowAny]

@@ -14,13 +14,13 @@ from ..periodic import PeriodicCommand
 
 # Seconds. After failures the polls become rarer, down to one in this time.
 LONGEST_DELAY = 600
-# A server that wants a longer pause is asked once a day all the same.
+# The longest pause, even if the server asks for a longer one.
 LONGEST_PAUSE = 86_400
 
 
 class Command(PeriodicCommand):
     help = "Records how full the stations are, from a GBFS feed."
-    # Seconds that the server wants us to wait.
+    # Seconds to wait, as requested by the server.
     pause = 0.0
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -44,7 +44,7 @@ class Command(PeriodicCommand):
             self.report(f"{system} {summary(result)}")
 
     def stop(self, number: int) -> None:
-        # At once, even while a feed answers slowly: an interrupted poll enters nothing.
+        # Stop at once, even while a feed answers slowly: an interrupted poll enters nothing.
         sys.exit()
 
     def delay(self, every: float, failures: int) -> float:

@@ -49,7 +49,7 @@ class Command(DispatchCommand):
             self.report_once(simulation, str(trouble))
 
     def report_once(self, simulation: Simulation, trouble: str) -> None:
-        """Once, until a step succeeds again."""
+        """Report the first failure of a row of failures only."""
         if simulation.steps > self.reported_at:
             self.reported_at = simulation.steps
             self.stderr.write(f"The demo city: {' '.join(trouble.split())}")

@@ -11,7 +11,7 @@ from ...exceptions import Refusal
 from ...gbfs import NO_VALIDATORS, Validators
 from ...models import FeedKind, StationFeed
 
-# Clocks differ. A feed from further ahead would make all later ones look old.
+# Clocks differ. A feed with a time further ahead would make all later ones look old.
 MOST_AHEAD = timedelta(minutes=10)
 # The caches in front of a feed may hand out copies of different age, in turns.
 LEAST_LAG, MOST_LAG = timedelta(minutes=5), timedelta(hours=1)
@@ -63,7 +63,7 @@ def note_read(
     made_at: datetime | None,
     trouble: str = "",
 ) -> None:
-    """Record a good reading. `trouble`: a fault of its content, which was entered all the same."""
+    """Record a good reading. `trouble`: a fault of its content that did not stop the reading."""
     StationFeed.objects.update_or_create(
         system=system,
         kind=kind,
