@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from .. import services
 from ..exceptions import Refusal
-from ..models import Suggestion, Task, TaskStatus
+from ..models import Crew, Suggestion, Task, TaskStatus
 from .feed import city_from_status, record_status
+from .phone import Phone
 from .vans import NAMES, Van
 
 ACTOR = "simulation"
@@ -25,11 +26,18 @@ MAX_READY = 2
 NIGHT_FACTOR = 10
 # Commits can become visible out of order, so each step looks at this much of the past.
 LOOK_BACK = timedelta(minutes=2)
+# What the simulation writes to a crew.
+TOO_FULL = "Only {} docks are free at the target now. Move what fits."
 
 
 def decision_seconds(speed: int) -> int:
     """Seconds that a suggestion waits for a dispatcher."""
     return math.ceil(DECISION_MINUTES / speed)
+
+
+def code_for(crew: Crew) -> str:
+    _, code = services.create_code(crew.pk, actor=ACTOR)
+    return code
 
 
 class Simulation:
@@ -39,9 +47,19 @@ class Simulation:
     def __init__(self, url: str, speed: int) -> None:
         self.speed = speed
         self.city = city_from_status()
-        self.vans = [Van(name, url, self.city) for name in NAMES] if speed else []
+        self.vans = self.vans_at_work(url) if speed else []
         self.seen = {task.pk for task in self.recently_completed()}
+        # The tasks about which the simulation has written to their crews.
+        self.advised: set[int] = set()
         self.steps = 0
+
+    def vans_at_work(self, url: str) -> list[Van]:
+        crews = Crew.objects.active().filter(worker_id__in=NAMES)
+        return [Van(Phone(url, code_for(crew)), self.city) for crew in crews]
+
+    def end(self) -> None:
+        for van in self.vans:
+            van.end_shift()
 
     def step(self) -> None:
         for van in self.vans:
@@ -54,6 +72,7 @@ class Simulation:
             services.suggest_moves(actor=ACTOR)
         if self.speed:
             self.approve()
+            self.advise()
         self.steps += 1
 
     def recently_completed(self) -> list[Task]:
@@ -83,3 +102,14 @@ class Simulation:
         except Refusal:
             # A dispatcher was quicker, or the inventory guard refuses.
             return
+
+    def advise(self) -> None:
+        """Write to a crew, once for each task, when its target has become too full."""
+        inventories = self.city.inventories()
+        for task in (
+            Task.objects.assigned().filter(worker_id__in=NAMES).exclude(pk__in=self.advised)
+        ):
+            target = inventories.get(task.to_station_id)
+            if target is not None and target.docks < task.qty:
+                self.advised.add(task.pk)
+                services.message_crew(task.pk, TOO_FULL.format(target.docks), actor=ACTOR)

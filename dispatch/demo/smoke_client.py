@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,15 +64,26 @@ def call(
     headers: dict[str, str] | None = None,
 ) -> Any:
     """Return the decoded response. SmokeFailure: its status is not 200; OSError: there is none."""
+    response, content = respond(method, url, body, headers)
+    if response.status != 200:
+        raise SmokeFailure(f"{method} {urlsplit(url).path} returned {response.status}: {content}")
+    return json.loads(content)
+
+
+def respond(
+    method: str,
+    url: str,
+    body: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[HTTPResponse, str]:
+    """Return the response and its text, whatever its status. OSError: there is none."""
     address = urlsplit(url)
     connection = HTTPConnection(address.netloc, timeout=15)
     path = f"{address.path}?{address.query}"
-    content_type = {"Content-Type": "application/json"} if body else {}
-    text = json.dumps(body) if body else None
+    content_type = {} if body is None else {"Content-Type": "application/json"}
+    text = None if body is None else json.dumps(body)
     connection.request(method, path, text, {**content_type, **(headers or {})})
     response = connection.getresponse()
     content = response.read().decode()
     connection.close()
-    if response.status != 200:
-        raise SmokeFailure(f"{method} {address.path} returned {response.status}: {content}")
-    return json.loads(content)
+    return response, content

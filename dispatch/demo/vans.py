@@ -1,11 +1,14 @@
-"""Simulated crews that claim and complete tasks over the API, as their phones would."""
+"""Simulated crews that work with their phones."""
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
+from ..models import Problem
 from ..planning.geo import kilometres
 from .city import City
-from .smoke_client import SmokeFailure, call
+from .phone import Phone, SignedOut
+from .smoke_client import SmokeFailure
 
 NAMES = ["van-1", "van-2"]
 # Simulated minutes for loading and unloading, and per kilometre.
@@ -13,71 +16,81 @@ STOP_MINUTES, MINUTES_PER_KM = 20, 4
 # The distance of a move whose stations are not in the city.
 UNKNOWN_KM = 2.0
 
+Task = dict[str, Any]
+
 
 class Van:
-    """`task` is the task it holds; it completes it at the simulated minute `done_at`."""
+    """`claim` is the task and attempt at which it works; it reports at the simulated minute
+    `done_at`."""
 
-    def __init__(self, name: str, url: str, city: City) -> None:
-        self.name = name
-        self.url = url
+    def __init__(self, phone: Phone, city: City) -> None:
+        self.phone = phone
         self.city = city
-        self.task: dict[str, Any] | None = None
+        self.claim: tuple[int, int] | None = None
         self.done_at = 0
+        # The key changes only after a response: a lost response leaves no task behind.
         self.key = uuid.uuid4().hex
-        # False at the start and after an unexpected refusal: the van then asks for its tasks.
-        self.knows_its_task = False
+        # The report that is to be repeated until it has a response.
+        self.report: dict[str, Any] | None = None
 
     def drive(self) -> None:
-        """Do the next step that is due; after an error, the next call continues.
+        """Do the next step that is due. A van that was signed out rests.
 
-        OSError: the server is unavailable. SmokeFailure: it does not say which task the van holds.
+        OSError: the server is unavailable; the next call continues. SmokeFailure: it answers
+        otherwise than the crew page's API does.
         """
-        if self.task is None:
-            self.set_out()
-        elif self.done_at <= self.city.minute:
-            self.complete(self.task)
+        with suppress(SignedOut):
+            if not self.phone.has_joined:
+                self.phone.join()
+            if self.report is not None:
+                self.send(self.report)
+            task = self.held() or self.next()
+            if task is not None:
+                self.phone.show(task)
+                self.work(task)
 
-    def set_out(self) -> None:
-        self.task = (None if self.knows_its_task else self.find_held()) or self.claim()
-        self.knows_its_task = True
-        if self.task is not None:
-            driving = round(MINUTES_PER_KM * self.distance(self.task))
-            self.done_at = self.city.minute + STOP_MINUTES + driving
+    def end_shift(self) -> None:
+        """Sign the phone out. A task that the van holds is its own again at the next start."""
+        if self.phone.has_joined:
+            with suppress(SignedOut, OSError, SmokeFailure):
+                self.phone.sign_out()
 
-    def find_held(self) -> dict[str, Any] | None:
-        """The task that it held when the simulation stopped."""
-        tasks = call("GET", f"{self.url}/tasks?status=assigned&worker_id={self.name}")
+    def held(self) -> Task | None:
+        tasks: list[Task] = self.phone.state()["tasks"]
         return tasks[0] if tasks else None
 
-    def claim(self) -> dict[str, Any] | None:
-        try:
-            # The key changes only after a response: a lost response leaves no task behind.
-            task: dict[str, Any] = call(
-                "POST",
-                f"{self.url}/dispatch/next",
-                {"worker_id": self.name},
-                {"Idempotency-Key": self.key},
-            )
-        except SmokeFailure:
-            # No task is ready.
-            return None
+    def next(self) -> Task | None:
+        task = self.phone.claim(self.key)
         self.key = uuid.uuid4().hex
         return task
 
-    def complete(self, task: dict[str, Any]) -> None:
-        moved = self.city.movable(task["from_station_id"], task["to_station_id"], task["qty"])
-        note = "" if moved == task["qty"] else "There were not enough bikes or docks."
-        report = {"worker_id": self.name, "moved_qty": moved, "note": note}
-        try:
-            call("POST", f"{self.url}/task/{task['id']}/complete", report)
-        except SmokeFailure:
-            # Usually a dispatcher has cancelled or reassigned it.
-            self.knows_its_task = False
-        self.task = None
+    def work(self, task: Task) -> None:
+        claim = task["id"], task["attempt"]
+        if self.claim != claim:
+            driving = round(MINUTES_PER_KM * self.distance(task))
+            self.claim, self.done_at = claim, self.city.minute + STOP_MINUTES + driving
+        elif self.done_at <= self.city.minute:
+            self.report = self.report_of(task)
+            self.send(self.report)
 
-    def distance(self, task: dict[str, Any]) -> float:
+    def send(self, report: dict[str, Any]) -> None:
+        self.phone.report(report)
+        self.report = None
+
+    def report_of(self, task: Task) -> dict[str, Any]:
+        source, target, qty = task["from"]["id"], task["to"]["id"], task["qty"]
+        moved = self.city.movable(source, target, qty)
+        report = {"v": 1, "id": str(uuid.uuid4()), "kind": "done", "moved_qty": moved}
+        report |= {"task_id": task["id"], "attempt": task["attempt"], "age": 0}
+        if moved == qty:
+            return report
+        has_bikes = self.city.has_bikes(source, qty)
+        problem = Problem.STATION_FULL if has_bikes else Problem.STATION_EMPTY
+        return {**report, "problems": [problem.value]}
+
+    def distance(self, task: Task) -> float:
         """The distance in kilometres."""
-        ends = [self.city.index.get(task[end]) for end in ("from_station_id", "to_station_id")]
+        ends = [self.city.index.get(task[end]["id"]) for end in ("from", "to")]
         places = [self.city.places[index] for index in ends if index is not None]
         if len(places) < 2:
             return UNKNOWN_KM

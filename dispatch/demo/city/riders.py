@@ -104,6 +104,9 @@ class City:
     def arrive_later(self, end: int, minutes: int) -> None:
         heapq.heappush(self.riding, (self.minute + minutes, end))
 
+    def has_bikes(self, source: int, qty: int) -> bool:
+        return source not in self.index or self.bikes[self.index[source]] >= qty
+
     def movable(self, source: int, target: int, qty: int) -> int:
         """Return how many of `qty` bikes a van can move now. Other cities set no limit."""
         bikes = self.bikes[self.index[source]] if source in self.index else qty

@@ -37,6 +37,7 @@ class Command(DispatchCommand):
             while not stopped.is_set():
                 self.step(simulation)
                 interruptible_sleep(STEP_SECONDS, stopped.is_set)
+            simulation.end()
 
     def step(self, simulation: Simulation) -> None:
         try:

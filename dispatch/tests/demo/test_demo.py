@@ -13,15 +13,16 @@ from django.db.models.functions import Now
 from django.test import override_settings
 
 from dispatch import services
-from dispatch.demo import feed, vans
+from dispatch.demo import feed, phone, vans
 from dispatch.demo.seed import MOVES, seed
-from dispatch.demo.simulation import MAX_READY, Simulation, decision_seconds
+from dispatch.demo.simulation import MAX_READY, Simulation, code_for, decision_seconds
 from dispatch.demo.smoke_client import SmokeFailure
 from dispatch.maintenance.invariants import violations
 from dispatch.management.commands import simulate_city
 from dispatch.management.periodic import StopFlag
 from dispatch.models import (
     Crew,
+    CrewDevice,
     FeedWatch,
     Station,
     StationFeed,
@@ -53,6 +54,18 @@ def steps_until(simulation, happened, most=60):
         if happened():
             return
     raise AssertionError(f"It did not happen in {most} steps.")
+
+
+def van_1(server):
+    code = code_for(Crew.objects.get(worker_id="van-1"))
+    return vans.Van(phone.Phone(server.url, code), Simulation(server.url, speed=0).city)
+
+
+def drive_to_the_end(van):
+    """Claim a task and complete it."""
+    for _ in range(3):
+        van.city.minute = max(van.city.minute, van.done_at)
+        van.drive()
 
 
 def bikes_of(city):
@@ -192,7 +205,13 @@ def test_vans_claim_and_complete_tasks_over_the_api(server):
     done = Task.objects.get(pk=task.pk)
     assert (done.worker_id, done.moved_qty, done.note) == ("van-1", 5, "")
     actors = TaskEvent.objects.filter(task_id=task.pk).order_by("id").values_list("kind", "actor")
-    assert list(actors) == [("approved", "ada"), ("claimed", "api"), ("completed", "api")]
+    crew = "crew van-1"
+    assert list(actors) == [
+        ("approved", "ada"),
+        ("claimed", crew),
+        ("seen", crew),
+        ("completed", crew),
+    ]
     assert bikes_of(simulation.city) == bikes
     assert violations() == {}
 
@@ -217,39 +236,42 @@ def test_recorded_bikes_and_riders_add_up(server):
 def test_a_van_reports_fewer_bikes_if_the_station_has_fewer(server):
     seed()
     task = TaskFactory(from_station_id=201, to_station_id=100, qty=9)
-    simulation = Simulation(server.url, speed=0)
-    van = vans.Van("van-1", server.url, simulation.city)
+    van = van_1(server)
 
     van.drive()
-    simulation.city.minute = van.done_at
+    van.city.minute = van.done_at
     van.drive()
 
     task.refresh_from_db()
     assert (task.status, task.moved_qty) == ("completed", 0)
-    assert "not enough bikes or docks" in task.note
+    completion = TaskEvent.objects.get(kind="completed")
+    assert completion.details["problems"] == ["station_empty"]
 
 
 @pytest.mark.slow
 @live
-def test_a_van_that_lost_a_claims_response_gets_the_same_task(server, monkeypatch):
+@pytest.mark.parametrize("door", ["/join", "/next", "/reports"])
+def test_a_van_that_lost_a_response_repeats_its_request(server, monkeypatch, door):
     seed()
-    TaskFactory.create_batch(2)
-    van = vans.Van("van-1", server.url, Simulation(server.url, speed=0).city)
-    ask = vans.call
+    TaskFactory()
+    van = van_1(server)
+    respond = phone.respond
 
     def lose(method, url, *rest):
-        ask(method, url, *rest)
-        if url.endswith("/dispatch/next"):
+        answer = respond(method, url, *rest)
+        if url.endswith(door):
             raise ConnectionResetError
+        return answer
 
-    monkeypatch.setattr(vans, "call", lose)
-    with pytest.raises(ConnectionResetError):
-        van.drive()
-    monkeypatch.setattr(vans, "call", ask)
-    van.drive()
+    with monkeypatch.context() as losing:
+        losing.setattr(phone, "respond", lose)
+        with pytest.raises(ConnectionResetError):
+            drive_to_the_end(van)
+    drive_to_the_end(van)
 
-    assert Task.objects.assigned().count() == 1
-    assert van.task["id"] == Task.objects.assigned().get().pk
+    events = TaskEvent.objects.filter(kind__in=["claimed", "completed"])
+    assert list(events.order_by("id").values_list("kind", flat=True)) == ["claimed", "completed"]
+    assert CrewDevice.objects.count() == 1
 
 
 @pytest.mark.slow
@@ -258,11 +280,11 @@ def test_a_restarted_van_continues_with_its_task(server):
     seed()
     held = TaskFactory(assigned=True, assigned_at=Now())
     TaskFactory()
-    van = vans.Van("van-1", server.url, Simulation(server.url, speed=0).city)
+    van = van_1(server)
 
     van.drive()
 
-    assert van.task["id"] == held.pk
+    assert van.claim == (held.pk, 1)
     assert Task.objects.ready().count() == 1
 
 
@@ -271,18 +293,50 @@ def test_a_restarted_van_continues_with_its_task(server):
 def test_a_van_drops_a_cancelled_task(server):
     seed()
     task = TaskFactory()
-    city = Simulation(server.url, speed=0).city
-    van = vans.Van("van-1", server.url, city)
+    van = van_1(server)
     van.drive()
     services.cancel_task(task.pk, actor="ada", reason="The street is closed")
     other = TaskFactory()
 
-    city.minute = van.done_at
+    drive_to_the_end(van)
+
+    other.refresh_from_db()
+    assert (other.status, other.worker_id) == ("completed", "van-1")
+
+
+@pytest.mark.slow
+@live
+def test_a_van_shows_the_messages_of_the_simulated_dispatcher(server):
+    seed()
+    TaskFactory(from_station_id=201, to_station_id=100, qty=9)
+    simulation = Simulation(server.url, speed=1)
+
+    for _ in range(3):
+        simulation.step()
+
+    message = TaskEvent.objects.get(kind="message")
+    assert message.details["text"] == "Only 0 docks are free at the target now. Move what fits."
+    seen = TaskEvent.objects.filter(kind="seen", worker_id=message.worker_id)
+    assert seen.latest("id").details["message_id"] == message.pk
+
+
+@pytest.mark.slow
+@live
+def test_a_revoked_van_rests_and_one_that_ends_its_shift_is_signed_out(server):
+    seed()
+    van = van_1(server)
     van.drive()
-    assert van.task is None
+    services.revoke_device(CrewDevice.objects.get().pk, actor="ada")
+    TaskFactory()
+
     van.drive()
 
-    assert van.task["id"] == other.pk
+    assert Task.objects.ready().exists()
+    other = van_1(server)
+    other.drive()
+    assert Task.objects.assigned().get().worker_id == "van-1"
+    other.end_shift()
+    assert not CrewDevice.objects.usable().exists()
 
 
 @pytest.mark.slow
@@ -319,23 +373,21 @@ def test_the_simulation_reports_a_service_error_once_and_continues(stop, monkeyp
     seed()
     steps = []
 
-    def answer(method, url, *rest):
+    def drive(van):
         if len(steps) < 2:
             steps.append("failed")
-            raise SmokeFailure("GET /tasks returned 503: <html>\n</html>")
+            raise SmokeFailure("GET state returned 503: <html>\n</html>")
         steps.append("succeeded")
         if len(steps) > 6:
             stop()
-        task = {"id": 1, "from_station_id": 100, "to_station_id": 200, "qty": 1}
-        return [task] if method == "GET" else task
 
-    monkeypatch.setattr(vans, "call", answer)
+    monkeypatch.setattr(vans.Van, "drive", drive)
     err = io.StringIO()
 
     call_command("simulate_city", "http://nowhere.invalid", speed=60, stderr=err)
 
     assert steps[:3] == ["failed", "failed", "succeeded"]
-    assert err.getvalue() == "The demo city: GET /tasks returned 503: <html> </html>\n"
+    assert err.getvalue() == "The demo city: GET state returned 503: <html> </html>\n"
 
 
 @pytest.mark.own_connections
