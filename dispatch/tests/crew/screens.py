@@ -87,6 +87,7 @@ SCREENS = {
     "opening": Screen(STRANGER | {"signedIn": None}),
     "free": Screen(FREE),
     "free-one": Screen(FREE | {"waiting": 1, "day": {"tasks": 1, "bikes": 1}}),
+    "free-many": Screen(FREE | {"waiting": 100}),
     "free-areas": Screen(FREE | {"waiting": 0, "crew": CREW | {"areas": ["Mission", "SoMa"]}}),
     "asking": Screen(FREE | {"claim": "asking"}),
     "none": Screen(NO_TASK | {"retryAt": tapped(-0.5)}),

@@ -41,7 +41,7 @@ function tellShown(task) {
 
 function draw() {
   if (!view) return;
-  const wanted = h("div", null, header(view), h("div.notices", null, notices(view, draw)), screen());
+  const wanted = h("div", null, header(view), h("section.notices", { "aria-label": gettext("Notices") }, notices(view, draw)), screen());
   redraw(page, wanted);
 }
 

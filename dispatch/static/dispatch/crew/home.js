@@ -6,6 +6,9 @@ import { button, screenLink, title } from "./parts.js";
 import { otherTasks, taskActions, taskCard } from "./tasks.js";
 import { gettext, ngettext } from "./texts.js";
 
+// The server counts no further.
+const MOST_WAITING = 100;
+
 /* Tasks that the crew has still to do: a task disappears with the report that ends it. */
 export function openTasks({ tasks }) {
   return tasks.filter(({ report }) => !report || report.kind === "problem");
@@ -44,6 +47,7 @@ function free(view) {
 function waiting({ waiting: n }) {
   if (n === null || n === undefined) return null;
   if (n === 0) return h("p", null, gettext("No task waits for you."));
+  if (n >= MOST_WAITING) return h("p", null, gettext("%(n)s tasks wait, or more.", { n }));
   return h("p", null, ngettext("%(n)s task waits.", "%(n)s tasks wait.", { n }));
 }
 
