@@ -38,10 +38,16 @@ def documents() -> dict[str, bytes]:
 
 def static_files() -> dict[str, bytes]:
     """Not the icons: only the phone's home screen shows them."""
-    folder = Path(finders.find(FOLDER) or "")
-    names = [f"{FOLDER}/{path.name}" for path in folder.iterdir() if path.suffix != ".png"]
-    found = {name: finders.find(name) for name in sorted([*names, *SHARED])}
-    return {static(name): Path(path).read_bytes() for name, path in found.items() if path}
+    paths = [path for path in served(FOLDER).iterdir() if path.suffix in (".js", ".css")]
+    names = sorted([*(f"{FOLDER}/{path.name}" for path in paths), *SHARED])
+    return {static(name): served(name).read_bytes() for name in names}
+
+
+def served(name: str) -> Path:
+    """Return the static file or folder that phones get: `collectstatic` may have copied it."""
+    if settings.WHITENOISE_USE_FINDERS:
+        return Path(finders.find(name) or "")
+    return Path(settings.STATIC_ROOT, name)
 
 
 @cache

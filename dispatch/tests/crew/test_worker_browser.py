@@ -176,6 +176,20 @@ def test_update_reloads_once(open_phone, network, task):
         assert not phone.knows("tab.updateReady")
 
 
+def test_page_that_is_opened_again_uses_the_new_version(open_phone, network, task):
+    with open_phone() as phone:
+        settle_worker(phone)
+        deploy(network)
+        phone.hide()
+        phone.hide(False)
+        phone.wait("tab.updateReady")
+
+        phone.open()
+
+        phone.wait("tab.version === '0123456789abcdef'")
+        assert is_deployed(phone)
+
+
 def test_other_tab_is_not_reloaded_by_an_update(open_phone, network, task):
     with open_phone() as phone:
         settle_worker(phone)

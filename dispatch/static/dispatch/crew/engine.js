@@ -88,7 +88,7 @@ function view() {
     zone: state.zone,
     waiting: state.waiting,
     tasks: state.tasks.map((task) => ({ ...task, report: reportAbout(task, own) })),
-    ended: state.ended.filter(({ task_id }) => !own.some((each) => each.task_id === task_id && endsTask(each))),
+    ended: state.ended.filter(({ task_id }) => !own.some((each) => explains(each, task_id))),
     stateAt: state.at,
     connection: tab.connection,
     clockOffset: state.offset,
@@ -102,6 +102,11 @@ function view() {
     canWorkOffline: tab.canWorkOffline,
     version: tab.version,
   };
+}
+
+/* The answer to such a report says what became of the task. */
+function explains(report, taskId) {
+  return report.task_id === taskId && endsTask(report) && report.state !== "refused";
 }
 
 /* The report that ends the task, else the newest problem. */

@@ -5,6 +5,8 @@ import { call, NoNetwork } from "./server.js";
 import { versionSeen } from "./updates.js";
 
 const SIGN_OF_LIFE_MS = 120_000;
+// The server explains no more at once.
+const MOST_TASKS = 100;
 
 let running = null;
 let lastSignOfLife = -Infinity;
@@ -41,7 +43,8 @@ async function ask(here) {
 /* False if the phone changed its state meanwhile: the answer may be older than that change. */
 async function askOnce(here) {
   const { revision, tasks, missing } = phone.state;
-  const query = `?tasks=${[...tasks, ...missing].map(({ id }) => id)}`;
+  const asked = [...tasks, ...missing].slice(0, MOST_TASKS).map(({ id }) => id);
+  const query = `?tasks=${asked}`;
   const askedAt = Date.now();
   const { status, data } = await call(here ? `here${query}` : `state${query}`, here ? { body: {} } : {});
   if (status === 401) await signOff();

@@ -33,6 +33,8 @@ async function register(container) {
   const registered = await container.register(`${BASE}sw.js`, { scope: BASE, updateViaCache: "none" });
   registered.addEventListener("updatefound", () => watch(registered.installing));
   watch(registered.installing);
+  // Nothing has been typed yet.
+  if (registered.waiting && isControlled) activate(registered.waiting);
   return registered;
 }
 
@@ -61,8 +63,11 @@ export function versionSeen(current) {
    half filled. */
 export function applyUpdate() {
   if (tab.sending || !tab.updateReady) return;
-  const waiting = registration?.waiting;
-  if (!waiting) return location.reload();
-  waiting.addEventListener("statechange", () => waiting.state === "activated" && location.reload());
-  waiting.postMessage("activate");
+  if (registration?.waiting) activate(registration.waiting);
+  else location.reload();
+}
+
+function activate(worker) {
+  worker.addEventListener("statechange", () => worker.state === "activated" && location.reload());
+  worker.postMessage("activate");
 }
