@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -15,7 +16,7 @@ from django.test import override_settings
 
 from dispatch import services
 from dispatch.models import Task
-from dispatch.services import Report, SuggestionRow
+from dispatch.services import PhoneReport, Report, SuggestionRow
 from dispatch.services.sweep import release_expired_tasks
 
 from ..support.factories import SuggestionFactory, TaskFactory
@@ -115,8 +116,39 @@ def complete(rows):
     return services.complete_task(rows[0].id, actor="api", report=Report("van-1"))
 
 
+def report(kind, number=1, worker_id="van-1"):
+    """`number`: of the report's id."""
+
+    def send(rows):
+        report = PhoneReport(UUID(int=number), kind, rows[0].id, attempt=1, problems=["blocked"])
+        answer = services.apply_crew_report(report, worker_id=worker_id, device_id=1)
+        return answer["code"]
+
+    return send
+
+
+def reassign(rows):
+    return services.reassign_task(rows[0].id, "van-2", actor="maria", reason="Near")
+
+
+def release(rows):
+    return services.release_task(rows[0].id, actor="maria", reason="Late")
+
+
 def cancel(rows):
     return services.cancel_task(rows[0].id, actor="maria", reason="Closed")
+
+
+def message(rows):
+    return services.message_crew(rows[0].id, "Hello", actor="maria")
+
+
+def see(rows):
+    return services.note_seen(rows[0].id, 1, None, worker_id="van-1", actor="crew van-1")
+
+
+def extend_all(rows):
+    return len(services.extend_held("van-1", actor="crew van-1"))
 
 
 def undo_approval(rows):
@@ -151,7 +183,8 @@ UNDONE = "5 bikes proposed; 5 bikes cancelled: approved, undone"
 UNDONE_AND_REFRESHED = "7 bikes proposed; 5 bikes cancelled: approved, undone"
 RESTORED = "5 bikes proposed; rejected; undone"
 PROPOSED_TWICE = "5 bikes proposed; 7 bikes proposed; rejected; undone; ingested"
-CLAIMED_TWICE = "violated: task_history_is_legal"
+CANCELLED_WHILE_HELD = "5 bikes cancelled by van-1: created, claimed, cancelled"
+ILLEGAL = "violated: task_history_is_legal"
 
 
 def either_order(first, second, state):
@@ -248,13 +281,13 @@ PAIRS = {
     "complete and release": Pair(
         held,
         complete,
-        lambda rows: services.release_task(rows[0].id, actor="maria", reason="Late"),
+        release,
         {("task 1", "Conflict", COMPLETED), ("Conflict", "task 1", f"{RELEASED}, late_report")},
     ),
     "complete and reassign": Pair(
         held,
         complete,
-        lambda rows: services.reassign_task(rows[0].id, "van-2", actor="maria", reason="Near"),
+        reassign,
         {("task 1", "Conflict", COMPLETED), ("Conflict", "task 1", f"{REASSIGNED}, late_report")},
     ),
     "complete and sweep": Pair(
@@ -276,6 +309,133 @@ PAIRS = {
         {
             ("task 1", "nothing", CANCELLED),
             ("task 1", "task 1", "5 bikes cancelled by van-1: created, claimed, cancelled"),
+        },
+    ),
+    "report and the same report": Pair(
+        held,
+        report("done"),
+        report("done"),
+        {("done", "done", COMPLETED)},
+    ),
+    "problem and the same problem": Pair(
+        held,
+        report("problem"),
+        report("problem"),
+        {("problem_noted", "problem_noted", f"{TO_1}, problem")},
+    ),
+    "two reports of two phones": Pair(
+        held,
+        report("done"),
+        report("give_back", number=2),
+        {
+            ("done", "already_done", COMPLETED),
+            ("released", "given_back", f"{RELEASED}, late_report"),
+        },
+    ),
+    "report and reassign": Pair(
+        held,
+        report("done"),
+        reassign,
+        {
+            ("done", "Conflict", COMPLETED),
+            ("reassigned", "task 1", f"{REASSIGNED}, late_report"),
+        },
+    ),
+    "report and cancel": Pair(
+        held,
+        report("done"),
+        cancel,
+        {
+            ("done", "Conflict", COMPLETED),
+            ("cancelled", "task 1", f"{CANCELLED_WHILE_HELD}, late_report"),
+        },
+    ),
+    "give back and release": Pair(
+        held,
+        report("give_back"),
+        release,
+        {("given_back", "Conflict", RELEASED), ("released", "task 1", RELEASED)},
+    ),
+    "give back and cancel": Pair(
+        held,
+        report("give_back"),
+        cancel,
+        {
+            ("given_back", "task 1", "5 bikes cancelled: created, claimed, released, cancelled"),
+            ("cancelled", "task 1", f"{CANCELLED_WHILE_HELD}, problem"),
+        },
+    ),
+    "problem and reassign": Pair(
+        held,
+        report("problem"),
+        reassign,
+        {
+            (
+                "problem_noted",
+                "task 1",
+                "5 bikes assigned to van-2: created, claimed, problem, reassigned",
+            ),
+            ("reassigned", "task 1", f"{REASSIGNED}, problem"),
+        },
+    ),
+    "report and sweep": Pair(
+        held_too_long,
+        report("done"),
+        sweep,
+        {("done", "0", COMPLETED), ("released", "1", f"{RELEASED}, late_report")},
+    ),
+    "report of a stranger and undo": Pair(
+        approved,
+        report("done"),
+        undo_approval,
+        {("unknown_task", "restored", UNDONE)},
+    ),
+    "sign of life and sweep": Pair(
+        held_too_long,
+        extend_all,
+        sweep,
+        {("1", "0", f"{TO_1}, extended"), ("0", "1", RELEASED)},
+    ),
+    "sign of life and reassign": Pair(
+        held,
+        extend_all,
+        reassign,
+        {
+            ("1", "task 1", "5 bikes assigned to van-2: created, claimed, extended, reassigned"),
+            ("0", "task 1", REASSIGNED),
+        },
+    ),
+    "message and undo": Pair(
+        approved,
+        message,
+        undo_approval,
+        {
+            ("message", "restored", UNDONE.replace("approved", "approved, message")),
+            ("Conflict", "restored", UNDONE),
+        },
+    ),
+    "message and report": Pair(
+        held,
+        message,
+        report("done"),
+        {
+            ("message", "done", COMPLETED.replace(", completed", ", message, completed")),
+            ("Conflict", "done", COMPLETED),
+        },
+    ),
+    "seen and seen": Pair(
+        held,
+        see,
+        see,
+        {("nothing", "nothing", f"{TO_1}, seen")},
+    ),
+    "seen and report": Pair(
+        held,
+        see,
+        report("done"),
+        {
+            ("nothing", "done", COMPLETED.replace(", completed", ", seen, completed")),
+            ("nothing", "done", COMPLETED),
         },
     ),
     "undo and claim": Pair(
@@ -392,8 +552,8 @@ ILLEGAL_ENDS = {
             "3 bikes proposed; ingested",
         ),
         "approve and propose the move again": ("approved", "refreshed", f"{APPROVED}; ingested"),
-        "claim and claim two tasks": ("task 1", "task 1", CLAIMED_TWICE),
-        "claim and claim one task": ("task 1", "task 1", CLAIMED_TWICE),
+        "claim and claim two tasks": ("task 1", "task 1", ILLEGAL),
+        "claim and claim one task": ("task 1", "task 1", ILLEGAL),
         "complete and complete": ("task 1", "ProgrammingError", COMPLETED),
         "complete and release": ("task 1", "ProgrammingError", COMPLETED),
         "complete and sweep": ("task 1", "ProgrammingError", COMPLETED),
@@ -403,6 +563,15 @@ ILLEGAL_ENDS = {
             "5 bikes ready: created, claimed, extended, released",
         ),
         "cancel and claim": ("task 1", "ProgrammingError", CANCELLED),
+        "report and reassign": ("done", "ProgrammingError", COMPLETED),
+        "give back and release": ("given_back", "task 1", ILLEGAL),
+        "sign of life and sweep": (
+            "1",
+            "1",
+            "5 bikes ready: created, claimed, extended, released",
+        ),
+        "message and undo": ("message", "restored", ILLEGAL),
+        "seen and seen": ("nothing", "nothing", f"{TO_1}, seen, seen"),
         "undo and claim": ("restored", "ProgrammingError", UNDONE),
         "undo and cancel": ("restored", "ProgrammingError", UNDONE),
     },
@@ -415,6 +584,8 @@ ILLEGAL_ENDS = {
         ),
         "claim and claim with the same key": ("task 1", "IntegrityError", f"{TO_1}; {READY}"),
         "claim and claim at a limit of one": ("task 1", "task 2", f"{TO_1}; {TO_1}"),
+        "report and the same report": ("done", "IntegrityError", COMPLETED),
+        "problem and the same problem": ("problem_noted", "IntegrityError", f"{TO_1}, problem"),
         "undo and ingest the move again": (
             "restored",
             "1 inserted",

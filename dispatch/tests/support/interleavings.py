@@ -21,7 +21,7 @@ import pgtrigger
 from django.db import connection, connections, transaction
 
 from dispatch.maintenance.invariants import violations
-from dispatch.models import ClaimKey, Suggestion, Task, TaskEvent
+from dispatch.models import ClaimKey, CrewReport, Suggestion, Task, TaskEvent
 from dispatch.services import Approval, IngestResult
 from dispatch.services.proposals import ProposalResult
 
@@ -218,7 +218,7 @@ def next_in_depth(choices: list[int]) -> list[int] | None:
 
 def delete_all_rows() -> None:
     with transaction.atomic(), pgtrigger.ignore("dispatch.TaskEvent:event_is_append_only"):
-        for model in (ClaimKey, TaskEvent, Suggestion, Task):
+        for model in (ClaimKey, CrewReport, TaskEvent, Suggestion, Task):
             model.objects.all().delete()
 
 
