@@ -8,10 +8,11 @@ import requests
 from django.test import Client
 
 from deploy import private
+from dispatch import services
 from dispatch.models import Task
 
 from ..support.browser import Tab
-from ..support.factories import SuggestionFactory, UserFactory
+from ..support.factories import CrewFactory, SuggestionFactory, UserFactory
 from ..support.server import serve
 from ..support.upstreams import need
 
@@ -52,6 +53,20 @@ def test_api_below_a_path_names_its_own_addresses():
     assert "/suggestions" in schema["paths"]
     # Some proxies remove the path themselves.
     assert len(without_prefix.json()) == 2
+
+
+def test_phone_joins_below_a_path():
+    _, code = services.create_code(CrewFactory().pk, actor="maria")
+    with below_bikes() as (url, _), requests.Session() as phone:
+        phone.headers.update({"X-Crew": "1", "Origin": url.removesuffix("/bikes")})
+        joined = phone.post(
+            f"{url}/crew/api/join", json={"code": code, "nonce": "n" * 22}, timeout=10
+        )
+        (cookie,) = phone.cookies
+        state = phone.get(f"{url}/crew/api/state", timeout=10)
+
+    assert cookie.path == "/bikes/crew/"
+    assert joined.status_code == state.status_code == 200
 
 
 def test_console_works_below_a_path(chromium):
