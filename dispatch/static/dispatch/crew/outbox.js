@@ -16,15 +16,15 @@ export function outbox(view, redraw, say) {
     null,
     title(gettext("Reports on this phone")),
     entries.length === 0 && h("p", null, gettext("Everything is sent.")),
-    h("ul.entries", null, entries.map((entry) => row(entry, redraw))),
     entries.length > 0 && [
       h(
         "div.actions",
         null,
         button(gettext("Send now"), () => engine.sendNow(), { style: "primary", picture: "up" }),
-        button(gettext("Copy as text"), () => copy(say), { style: "quiet", id: "copy-text" }),
+        button(gettext("Copy as text"), () => copy(say, redraw), { style: "quiet", id: "copy-text" }),
       ),
-      h("pre.copy", { id: "copy", hidden: !shown, tabindex: "0" }, shown ? engine.outboxText() : ""),
+      shown && h("pre.copy", { tabindex: "0" }, engine.outboxText()),
+      h("ul.entries", null, entries.map((entry) => row(entry, redraw))),
     ],
   );
 }
@@ -32,12 +32,12 @@ export function outbox(view, redraw, say) {
 // True once the clipboard refused the text: it can be selected by hand then.
 let shown = false;
 
-async function copy(say) {
+async function copy(say, redraw) {
   try {
     await navigator.clipboard.writeText(engine.outboxText());
     say(gettext("Copied. You can paste it into a message to dispatch."));
   } catch {
-    shown = true;
+    redraw((shown = true));
     say(gettext("Select the text below and copy it."));
   }
 }
