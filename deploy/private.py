@@ -20,7 +20,14 @@ from baywheels.embedded.cluster import PORT, Cluster
 from baywheels.embedded.programs import as_known_user
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = {"nginx": "nginx-light", "pgbouncer": "pgbouncer"}
+PACKAGES = {
+    "nginx": "nginx-light",
+    "pgbouncer": "pgbouncer",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "etcd": "etcd-server",
+    "haproxy": "haproxy",
+}
 PATIENCE_SECONDS = 20
 # The port is only a part of the socket's name: PgBouncer listens on no address.
 POOLER_PORT = 6432
