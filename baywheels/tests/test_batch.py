@@ -10,7 +10,7 @@ NUMBER = "SELECT %s::integer + 1"
 TEXT = "SELECT %s::text"
 PREPARED = "SELECT count(*) FROM pg_prepared_statements"
 INSERT = "INSERT INTO noted VALUES (%s) RETURNING number"
-# Neither side can send this much before it reads what the other one sends.
+# So much text that neither side can send all of it before it reads from the other one.
 LONG = "x" * 5_000_000
 
 

@@ -1,4 +1,4 @@
-"""When PostgreSQL has no connection to spare, requests wait for one, but not for long."""
+"""Requests wait up to two seconds for a connection when PostgreSQL has none to spare."""
 
 from contextlib import contextmanager
 from uuid import uuid4
@@ -73,7 +73,7 @@ def test_threads_share_one_wait_of_two_seconds_for_each_shortage(one_at_a_time, 
 
     with held(one_at_a_time):
         assert 1.8 < waited() <= 2
-        # A request that queued behind that one has waited already.
+        # The request queued behind that one has already waited.
         assert waited() < 0.2
         clock.now += 2.1
         assert 1.8 < waited() <= 2

@@ -253,7 +253,7 @@ def test_stale_pid_file_does_not_prevent_a_start(cluster, content):
     assert cluster.start()
 
 
-def test_another_process_with_the_servers_pid_is_left_alone(cluster):
+def test_another_process_with_the_servers_pid_is_not_stopped(cluster):
     cluster.start()
     pid_file = cluster.data / "postmaster.pid"
     socket_lock = cluster.socket_dir / ".s.PGSQL.5432.lock"

@@ -213,7 +213,7 @@ def test_options_of_the_url_come_after_ours(module):
         ({"PORT": "8080", "BIND": "127.0.0.1:9000"}, "127.0.0.1:9000"),
     ],
 )
-def test_port_alone_means_every_address(monkeypatch, environment, bind):
+def test_port_without_bind_means_every_address(monkeypatch, environment, bind):
     for name in ("PORT", "BIND"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():

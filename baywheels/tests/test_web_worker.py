@@ -1,4 +1,4 @@
-"""How workers share new connections, and how they stop."""
+"""Workers share new connections, and stop without losing any."""
 
 import os
 import selectors

@@ -19,14 +19,14 @@ def roles(db):
 
 @pytest.fixture
 def dispatcher(client):
-    """A client signed in as maria, who may do everything in the console."""
+    """A client signed in as maria, with every permission in the console."""
     client.force_login(UserFactory(username="maria"))
     return client
 
 
 @pytest.fixture
 def viewer(client):
-    """A client signed in as eve, who may view everything and change nothing."""
+    """A client signed in as eve, with permissions to view everything and change nothing."""
     user = UserFactory(username="eve", is_superuser=False)
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(user)

@@ -1,4 +1,4 @@
-"""Names and texts in any script, at every door that accepts one."""
+"""Names and texts in any script, wherever the service accepts them."""
 
 import pytest
 from django.core.management import call_command

@@ -47,7 +47,7 @@ function refuse(event) {
 
 function onClick(event) {
   const button = event.target.closest?.(BUTTONS);
-  // The second click of a double click is meant for what was there before.
+  // The second click of a double click belongs to the element of the first one.
   if (isBlocked(button) || (event.detail > 1 && button?.matches("button"))) refuse(event);
 }
 

@@ -5,7 +5,7 @@ import { align, keepFocus, update } from "./board_morph.js";
 
 const DECIDED_MS = 10_000;
 const pointer = matchMedia("(hover: hover)");
-// For each list: the markup to show once its rows may move, and the end of the hold.
+// The markup that each list will show once its rows may move, and the end of the hold.
 const waiting = new WeakMap();
 const keptUntil = new WeakMap();
 

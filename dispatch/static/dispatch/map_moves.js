@@ -2,7 +2,7 @@
 import { arrow } from "./map_arrows.js";
 
 export class Moves {
-  /* `onHover(row or undefined)`, `onPick(row, point)`: what the pointer does. */
+  /* `onHover(row or undefined)` and `onPick(row, point)` report the pointer. */
   constructor(map, { onHover, onPick }) {
     this.map = map;
     this.onHover = onHover;

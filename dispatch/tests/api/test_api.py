@@ -424,13 +424,13 @@ WITH_A_NUMBER = ["/tasks?limit=", "/tasks?station_id=", "/events?after_id="]
 
 @pytest.mark.parametrize("one", ["1", "1.0", "01"])
 @pytest.mark.parametrize("query", WITH_A_NUMBER)
-def test_whole_numbers_of_queries_are_read_alike(client, query, one):
+def test_queries_accept_whole_numbers_in_every_usual_form(client, query, one):
     assert client.get(query + one).status_code == 200
 
 
 @pytest.mark.parametrize("number", ["1.5", "1.000", "1e0", "+1", " 1", ""])
 @pytest.mark.parametrize("query", WITH_A_NUMBER)
-def test_other_numbers_in_queries_are_refused_alike(client, query, number):
+def test_queries_refuse_other_numbers(client, query, number):
     assert client.get(query + quote(number)).status_code == 400
 
 

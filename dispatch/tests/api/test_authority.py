@@ -70,8 +70,8 @@ def token_of(role):
 
 @dataclass(frozen=True)
 class Door:
-    """`who` may; `body` of the request, if it is a POST; `foreign`: what a worker gets for a task
-    that it does not hold."""
+    """`who`: the roles with access. `body`: of a POST request. `foreign`: the status for a worker
+    and a task that it does not hold."""
 
     who: set[str]
     body: dict[str, Any] | None = None
@@ -298,7 +298,7 @@ STAFF = {
     ("task", "cancel"): {"dispatcher", "lead"},
     ("task", "undo"): {"dispatcher", "lead"},
     ("station", "view"): EVERYBODY,
-    # Feeds write them.
+    # Only feeds write stations.
     ("station", "add"): None,
     ("stationfeed", "view"): EVERYBODY,
     ("stationfeed", "add"): None,
@@ -344,7 +344,7 @@ def console_rows(rows):
 
 
 def is_in(door, role):
-    """None: not even who may do everything."""
+    """None: forbidden even to users with all permissions."""
     who = STAFF[door]
     return who is not None and (role == ROOT or role in who)
 
@@ -453,7 +453,7 @@ def test_every_board_page_is_in_the_access_table():
 PAGE_DOORS = {
     "activity/": READERS,
     "kpi/": READERS,
-    # It shows only what the user may view.
+    # The search shows only rows that the user may view.
     "search/": EVERYBODY,
     "stations.json": DISPATCHERS | {"ml"},
     "verdict/": DISPATCHERS | {"ml"},

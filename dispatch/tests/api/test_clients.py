@@ -54,7 +54,7 @@ def test_identity_is_no_content_encoding(client):
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/octet-stream"])
-def test_body_of_another_content_type_is_415_that_says_what_to_send(client, content_type):
+def test_body_of_another_content_type_is_415_and_names_the_accepted_ones(client, content_type):
     answer = client.post("/dispatch/next", b'{"worker_id": "van-1"}', content_type)
 
     assert answer.status_code == 415

@@ -59,7 +59,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def complaints(answer):
-    """Return what is wrong with a response's headers."""
+    """Return the faults of a response's headers."""
     for name, value in ALWAYS.items():
         if answer.headers.get(name) != value:
             yield f"{name}: {answer.headers.get(name)}"

@@ -85,7 +85,7 @@ def request(method, path, headers, body):
 
 
 def complaint(case, answer):
-    """Return what is wrong with the response to a bad request, or None."""
+    """Return the fault of the response to a bad request, or None."""
     status, content_type, body = answer
     if not 400 <= status < 500:
         return f"{case}: status {status}"

@@ -150,7 +150,7 @@ def test_every_id_is_a_64_bit_integer(schema):
     assert all(part["format"] == "int64" for part in integers)
 
 
-def test_no_number_exceeds_what_javascript_can_represent(schema):
+def test_numbers_fit_javascript(schema):
     limits = [part["maximum"] for _, part in parts(schema) if "maximum" in part]
 
     assert limits
@@ -169,7 +169,7 @@ def test_response_fields_that_are_always_present_are_required(schema):
         assert set(components[name]["required"]) == set(components[name]["properties"]), name
 
 
-def test_component_names_say_what_they_hold(schema):
+def test_components_have_meaningful_names(schema):
     names = set(schema["components"]["schemas"])
 
     assert {"EventKind", "ProposalOutcome", "TaskStatus", "SuggestionList"} <= names

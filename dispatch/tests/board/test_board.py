@@ -118,7 +118,7 @@ def test_feed_age_is_that_of_its_own_timestamp(dispatcher):
     assert shown_time() == timezone.localtime(feed.made_at).isoformat()
 
 
-def test_empty_board_says_what_is_missing(dispatcher):
+def test_empty_board_names_the_missing_steps(dispatcher):
     page = words(dispatcher.get(BOARD).content.decode())
 
     for expected in (
@@ -387,7 +387,7 @@ def test_script_is_answered_with_the_changed_state(dispatcher):
     assert dispatcher.get(answer["Location"]).json()["messages"] == []
 
 
-def test_approval_of_which_nothing_fits_asks_first(dispatcher):
+def test_approval_asks_first_if_no_bike_fits(dispatcher):
     station(3, 0, 20, name="Ferry Pier")
     station(4)
     suggestion = SuggestionFactory(from_station_id=3, to_station_id=4)

@@ -1,4 +1,4 @@
-"""The board in a real browser: a dispatcher's everyday work, and what must not disturb it."""
+"""The board in a real browser: a dispatcher's everyday work survives refreshes and failures."""
 
 from datetime import timedelta
 
@@ -341,7 +341,7 @@ def test_lost_response_is_reported_as_unknown(browse, status):
     assert message.startswith("No reply from the server. It may have gone through")
 
 
-def test_signed_out_dispatcher_is_told_to_sign_in(browse):
+def test_signed_out_dispatcher_is_asked_to_sign_in(browse):
     city(10)
     suggestion = suggest()
 

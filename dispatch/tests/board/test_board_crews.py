@@ -1,4 +1,4 @@
-"""The board's crews: who is free, and which tasks no active crew may take."""
+"""The board's crews: the free ones, and tasks that no active crew may take."""
 
 import re
 from datetime import timedelta

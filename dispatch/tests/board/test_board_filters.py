@@ -1,4 +1,4 @@
-"""The board's filters: what they narrow, and that the address keeps them."""
+"""The board's filters narrow the rows, and the address keeps them."""
 
 import re
 
@@ -85,7 +85,7 @@ def test_state_of_suggestions_is_the_guards_verdict(dispatcher, two_areas):
     assert ids(warned["tasks"], "t") == [task.id], "tasks have no such state"
 
 
-def test_state_of_tasks_leaves_suggestions_alone(dispatcher):
+def test_state_of_tasks_does_not_filter_suggestions(dispatcher):
     suggestion = SuggestionFactory()
     now = timezone.now()
     ready = TaskFactory()

@@ -58,7 +58,7 @@ def choose(page, *names):
     page.keyboard.press("Escape")
 
 
-def test_title_counts_what_needs_a_dispatcher(board):
+def test_title_counts_calls_for_a_dispatcher(board):
     assert board.title().startswith("Board |")
     overdue()
     SuggestionFactory(**ENDS, priority=75)

@@ -1,4 +1,4 @@
-"""The board without a pointer."""
+"""The board by keyboard."""
 
 import pytest
 

@@ -23,7 +23,7 @@ def server(transactional_db):
         yield server
 
 
-def test_map_loads_tiles_from_their_server_alone(browse):
+def test_map_loads_tiles_only_from_their_server(browse):
     city(10)
     asked = []
 

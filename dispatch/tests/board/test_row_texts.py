@@ -62,7 +62,7 @@ def test_task_row_shows_distance_and_shared_area(dispatcher, two_areas):
     assert f"#{task.id} · priority 7 · 66 km · Bay Area ·" in shown
 
 
-def test_row_of_unknown_stations_has_no_distance_and_no_warning_without_feeds(dispatcher):
+def test_row_without_feeds_has_no_distance_and_no_warning(dispatcher):
     shown = words(suggestion_row(dispatcher, SuggestionFactory()))
 
     assert "km" not in shown
@@ -128,7 +128,7 @@ def test_dialog_about_many_counts_each_move_for_the_next(dispatcher, two_areas):
     assert f"Suggestion {first.id} comes first." in about_second
 
 
-def test_dialog_about_what_fits_counts_only_the_bikes_that_fit(dispatcher, two_areas):
+def test_dialog_counts_only_the_bikes_that_fit(dispatcher, two_areas):
     first, second = SuggestionFactory(qty=30), SuggestionFactory(qty=2)
     data = {"action": "fit_selected", "_selected_action": [first.id, second.id]}
 

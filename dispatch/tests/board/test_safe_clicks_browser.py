@@ -1,4 +1,4 @@
-"""Clicks on the board decide what the dispatcher saw, once, and can be undone."""
+"""Clicks on the board decide the row that the dispatcher saw, once, and can be undone."""
 
 from contextlib import contextmanager
 from datetime import timedelta
@@ -33,7 +33,7 @@ def decided(page, suggestion):
 
 @contextmanager
 def answered_later(page, address):
-    """Stop the clock, and answer what the block sends once the clock has moved a little."""
+    """Stop the clock, and answer the block's request once the clock has moved a little."""
     sent = []
 
     def hold(route):
@@ -288,7 +288,7 @@ def test_keyboard_approval_needs_a_key_for_each_suggestion(browse, board):
     assert tab.complaints == []
 
 
-def test_approval_of_which_nothing_fits_asks_first(browse, board):
+def test_approval_asks_first_if_no_bike_fits(browse, board):
     city(10)
     # Station 5 is empty.
     suggestion = suggest(from_station_id=5, to_station_id=4)
@@ -311,7 +311,7 @@ def test_approval_of_which_nothing_fits_asks_first(browse, board):
     assert tab.complaints == []
 
 
-def test_wrong_count_keeps_the_dialog_and_what_was_typed(browse, board):
+def test_wrong_count_keeps_the_dialog_and_the_typed_text(browse, board):
     city(10)
     task = TaskFactory(assigned=True, from_station_id=4, to_station_id=5, qty=11)
 

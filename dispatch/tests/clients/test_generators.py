@@ -1,4 +1,4 @@
-"""Generators and linters of other people accept the schema."""
+"""Third-party generators and linters accept the schema."""
 
 import re
 

@@ -109,7 +109,7 @@ def test_manual_task_shows_its_reason(show):
         ({"actor": "to"}, set()),
     ],
 )
-def test_each_filter_shows_its_events_alone(dispatcher, filters, found):
+def test_each_filter_shows_only_its_events(dispatcher, filters, found):
     happened("approved", task_id=1, suggestion_id=5, source="demand-v2")
     happened("claimed", task_id=1, worker_id="van-3")
     happened("rejected", suggestion_id=6, actor="tom", source="other")

@@ -421,7 +421,7 @@ def test_task_page_shows_its_history_in_order(dispatcher):
     assert "<input" not in page[page.index("History</h2>") :].split("</section>")[0]
 
 
-def test_task_page_shows_what_a_crew_reported_beside_what_counts(dispatcher):
+def test_task_page_shows_reported_and_corrected_values(dispatcher):
     task = TaskFactory(assigned=True, qty=5)
     report = services.Report(moved_qty=5000, completed_at=MORNING - timedelta(days=1))
     services.complete_task(task.id, actor="tom", report=report)
@@ -449,7 +449,7 @@ def test_button_acts_only_on_the_claim_the_page_showed(dispatcher, name):
     assert Task.objects.get().worker_id == "van-2"
 
 
-def test_bulk_reports_rows_whose_outcome_is_unknown(dispatcher, monkeypatch):
+def test_bulk_reports_rows_with_an_unknown_outcome(dispatcher, monkeypatch):
     tasks = TaskFactory.create_batch(3)
 
     def busy(pk, **arguments):

@@ -203,7 +203,7 @@ def test_dispatcher_approves_in_bulk_completes_and_releases(browse):
     assert tab.complaints == []
 
 
-def test_dispatcher_rejects_with_a_reason_by_keyboard_alone(browse):
+def test_dispatcher_rejects_with_a_reason_by_keyboard(browse):
     SuggestionFactory()
     chosen = SuggestionFactory()
 

@@ -1,4 +1,4 @@
-"""Signing in: passwords cannot be guessed, and no one can lock out a colleague."""
+"""Signing in: lockouts stop guessing, and no one can lock out a colleague."""
 
 import logging
 from datetime import timedelta

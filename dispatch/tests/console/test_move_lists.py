@@ -83,7 +83,7 @@ def test_approval_that_can_only_fail_is_disabled_with_its_reason(dispatcher, sta
         assert "Only 11 of 15 bikes fit" in button
 
 
-def test_approve_button_of_a_row_approves_what_fits(dispatcher, stations):
+def test_row_button_approves_as_many_as_fit(dispatcher, stations):
     row = suggestion()
     markup = html(dispatcher, SUGGESTIONS)
 

@@ -32,7 +32,7 @@ def active(page, field):
     return page.locator(f"#{pk} bdi").inner_text() if pk else None
 
 
-def test_task_is_added_with_the_keyboard_alone(browse, stations):
+def test_task_is_added_by_keyboard(browse, stations):
     with browse(UserFactory()) as tab:
         page, press = tab.page, tab.page.keyboard.press
         tab.open(ADD)

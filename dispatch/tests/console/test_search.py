@@ -1,4 +1,4 @@
-"""The search in the header of every page, and how stations are found."""
+"""The search in the header of every page, and the search for stations."""
 
 import re
 
@@ -115,7 +115,7 @@ def test_more_stations_than_shown_lead_to_their_list(dispatcher):
     assert f'href="{STATION}?q=pier">Show all' in answer.content.decode()
 
 
-def test_search_shows_only_what_the_user_may_view(client, stations):
+def test_search_shows_only_rows_that_the_user_may_view(client, stations):
     user = UserFactory(is_superuser=False)
     user.user_permissions.set(Permission.objects.filter(codename="view_task"))
     client.force_login(user)

@@ -1,4 +1,4 @@
-"""Sessions of the console: how long they last, what renews them, and where signing in leads."""
+"""Sessions of the console: their end, their renewal, and the page after signing in."""
 
 from datetime import timedelta
 

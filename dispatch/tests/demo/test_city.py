@@ -31,7 +31,7 @@ def test_stations_have_unique_numbers_and_names(stations):
     assert all(place.capacity > 0 for place in places)
 
 
-def test_the_seed_alone_decides_the_day():
+def test_same_seed_gives_the_same_day():
     one, same, other = after_the_peak(), after_the_peak(), after_the_peak(seed=44)
 
     assert (one.places, one.inventories(), one.riding) == (

@@ -125,7 +125,7 @@ def test_seed_does_not_change_a_database_with_other_data(make):
     assert Suggestion.objects.count() + TaskEvent.objects.count() == 1
 
 
-def test_seed_does_nothing_beside_stations_of_another_system():
+def test_seed_does_nothing_if_another_system_has_stations():
     StationFactory()
 
     seed()
@@ -465,7 +465,7 @@ def test_seed_enters_a_roster_that_may_take_every_task():
     assert read_roster().count_without_crew() == 0
 
 
-def test_seed_leaves_a_foreign_roster_alone():
+def test_seed_does_not_change_a_foreign_roster():
     CrewFactory(worker_id="our-van")
 
     seed()

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 # nginx.conf's limits: simultaneous requests of an address, and a client's pause.
 AT_ONCE = 100
 PAUSE_SECONDS = 10
-# How long a test waits for what must happen after such a pause.
+# The longest wait for the effect of such a pause.
 PATIENCE_SECONDS = 3 * PAUSE_SECONDS
 ELSEWHERE = "127.0.0.2"
 HOST = "\r\nHost: localhost\r\n"
@@ -187,7 +187,7 @@ def test_slow_clients_are_cut_off_and_hold_no_thread(service):
 
     assert None not in cut_at, "Some clients are still connected."
     assert min(cut_at) - start >= PAUSE_SECONDS
-    # Had the 80 slow clients reached the 8 threads, no one else would be served before the cut.
+    # If the 80 slow clients had reached the 8 threads, no one else would be served before the cut.
     assert sum(moment < min(cut_at) for moment in served_at) > 8
 
 

@@ -42,7 +42,7 @@ def test_only_nginx_publishes_a_port():
     assert published == {"nginx": ["127.0.0.1:8000:80"]}
 
 
-def test_nginx_passes_requests_to_the_web_service_alone():
+def test_nginx_passes_requests_only_to_the_web_service():
     script = SERVICES["nginx"]["command"][2]
     command = script.partition("> /etc")[0].replace("/deploy/", "deploy/")
 

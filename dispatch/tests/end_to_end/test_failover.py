@@ -119,7 +119,7 @@ def test_writes_to_a_read_only_database_are_503_and_recover_at_once(cluster, tar
 
 
 @pytest.mark.parametrize("level", ["serializable", "repeatable read"])
-def test_default_isolation_of_the_database_does_not_fail_simultaneous_requests(cluster, level):
+def test_default_isolation_does_not_fail_simultaneous_requests(cluster, level):
     with (
         by_default(cluster, f"default_transaction_isolation='{level}'"),
         serve(DATABASE_URL=cluster.url) as server,
@@ -174,7 +174,7 @@ HOSTS = [
 
 
 @pytest.mark.parametrize("url", HOSTS)
-def test_database_url_may_name_several_hosts_of_which_one_is_dead(cluster, url):
+def test_database_url_may_name_a_dead_host_among_several(cluster, url):
     live = quote(str(cluster.socket_dir), safe="")
     several = url.format(live=live, dead="127.0.0.1")
 

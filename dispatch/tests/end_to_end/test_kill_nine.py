@@ -166,7 +166,7 @@ STATE = """
 
 
 def lost(acknowledged, cluster):
-    """Return the operations that the tables do not show, or whose event is not there once."""
+    """Return the operations that are missing in the tables, or without exactly one event."""
     happened, shown = Counter(query(cluster, OPERATIONS)), set(query(cluster, STATE))
     return [each for each in acknowledged if happened[each] != 1 or each not in shown]
 

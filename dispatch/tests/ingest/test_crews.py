@@ -1,4 +1,4 @@
-"""The roster as a file: import_crews, export_crews and what both share with the console."""
+"""The roster as a file: import_crews, export_crews, and their rules shared with the console."""
 
 from io import BytesIO, StringIO
 
@@ -72,7 +72,7 @@ def test_import_adds_and_changes_crews():
         "\tworker_id\tcapacity\tactive\n0\tvan-1\t20\tTRUE\n",
     ],
 )
-def test_import_reads_what_spreadsheets_and_pandas_write(text):
+def test_import_reads_files_of_spreadsheets_and_pandas(text):
     enter(text)
 
     assert [(crew.worker_id, crew.capacity, crew.active) for crew in Crew.objects.all()] == [

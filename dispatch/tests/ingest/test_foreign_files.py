@@ -95,7 +95,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("name", ["moves.csv", "moves.jsonl", "moves.csv.gz"])
 @pytest.mark.parametrize(("content", "kind"), UNREADABLE.values(), ids=UNREADABLE)
-def test_an_unreadable_file_is_named_for_what_it_is(ingest, content, kind, name):
+def test_refusal_names_the_kind_of_an_unreadable_file(ingest, content, kind, name):
     for options in ([], ["--format", "csv"], ["--format", "jsonl"]):
         with pytest.raises(CommandError) as refused:
             ingest(content, *options, name=name)

@@ -447,7 +447,7 @@ def test_a_signal_during_the_commit_reports_the_commit(write, monkeypatch):
     assert run(write(line())).startswith("1 inserted")
 
 
-# As a scheduler runs it: in a process of its own.
+# In a process of its own, as under a scheduler.
 
 
 def start_process(*arguments, **streams):

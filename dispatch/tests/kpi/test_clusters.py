@@ -1,4 +1,4 @@
-"""Cluster outages as the agreement has them, against figures worked out by hand."""
+"""Cluster outages as the agreement defines them, compared with figures worked out by hand."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -165,7 +165,7 @@ def test_only_the_part_in_each_days_peak_hours_counts():
 
 
 def test_peak_hours_begin_and_end_with_polls():
-    """From the first poll at or after 06:00 to the first at or after 22:00."""
+    """The hours begin with the first poll at or after 06:00, and end with the first after 22:00."""
     period = Period(MONDAY, MONDAY, PACIFIC)
     polls = [at(clock) for clock in ("05:55", "06:05", "12:00", "21:55", "22:07", "22:17")]
 

@@ -172,7 +172,7 @@ def test_station_without_a_poll_is_in_no_cluster(day):
 
 
 def test_worst_tenth_is_of_the_stations_ever_in_service(day):
-    """With one of 20 stations closed all day, 19 remain: a tenth is one station."""
+    """One of 20 stations is closed all day, so 19 remain: a tenth is one station."""
     for number in range(5, 21):
         station(number)
     assert build_report(DAY, EVENING).stockouts.worst_tenth == pytest.approx(100 * (120 + 60) / 300)

@@ -122,7 +122,7 @@ def test_waits_come_from_the_events_of_the_period():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_figures_read_what_the_services_record():
+def test_figures_match_events_of_real_operations():
     one, other = SuggestionFactory(source="ml-v2"), SuggestionFactory(source="ml-v2")
     services.approve_suggestion(one.id, actor="maria")
     services.reject_suggestion(other.id, actor="maria", reason="Road works")

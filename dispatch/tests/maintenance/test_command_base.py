@@ -1,4 +1,4 @@
-"""Behaviour that all commands share."""
+"""Behaviour shared by all commands."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def test_an_empty_argument_is_refused(arguments, name):
 
 
 def arguments_of_commands():
-    """Every argument of every command that takes a value, with those that the command requires."""
+    """Every argument with a value of every command, and the command's required arguments."""
     for name in find_commands(str(Path(management.__file__).parent)):
         command = load_command_class("dispatch", name)
         if not isinstance(command, DispatchCommand):
@@ -177,7 +177,7 @@ def test_a_failure_is_one_line_and_one_json_object(error, message):
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_database_without_the_tables_is_one_line_that_says_what_to_run(arguments):
+def test_missing_tables_are_one_line_with_the_remedy(arguments):
     savepoint = transaction.savepoint()
     with connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA without_tables; SET LOCAL search_path TO without_tables")
@@ -190,7 +190,7 @@ def test_database_without_the_tables_is_one_line_that_says_what_to_run(arguments
 
 
 @pytest.mark.django_db
-def test_database_without_a_column_is_one_line_that_says_what_to_run():
+def test_missing_column_is_one_line_with_the_remedy():
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE stations RENAME short_name TO of_a_later_version")
 

@@ -71,7 +71,7 @@ def acting_as(role):
 
 
 def is_refused(role, statement):
-    """True if the role lacks the right. Any other error is raised."""
+    """True if the role lacks the right. Raises any other error."""
     with acting_as(role):
         try:
             with transaction.atomic():

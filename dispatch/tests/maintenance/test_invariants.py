@@ -317,7 +317,7 @@ VIOLATIONS = {
 }
 
 
-def test_each_violation_is_found_by_its_invariant_alone(subtests):
+def test_each_violation_is_found_by_its_own_invariant_only(subtests):
     run_every_operation()
     drop_every_guard()
 

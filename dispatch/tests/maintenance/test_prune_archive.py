@@ -58,7 +58,7 @@ def make_dangling_symlink(path):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, make_symlink, make_dangling_symlink])
-def test_anything_but_a_file_under_the_name_is_left_alone(archive, tmp_path, make):
+def test_archive_never_replaces_a_folder_or_link(archive, tmp_path, make):
     make(tmp_path / "tasks-1-2.jsonl.gz")
     before = (tmp_path / "tasks-1-2.jsonl.gz").lstat()
 

@@ -76,7 +76,7 @@ def test_ages_are_days_hours_or_minutes(age, removed):
     assert json.loads(run_command("--json", older_than=age))["tasks"] == removed
 
 
-def test_a_refusal_says_what_was_removed(tmp_path):
+def test_refusal_counts_the_removed_tasks(tmp_path):
     old_tasks(1)
     absent = tmp_path / "absent"
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Killed(BaseException):
-    """Nothing catches it, as nothing catches kill -9."""
+    """An end that no handler catches, like kill -9."""
 
 
 def die(*args):
@@ -157,7 +157,7 @@ def test_a_process_killed_before_its_commit_loses_nothing(tmp_path):
             cursor.execute("LOCK TABLE task_events IN SHARE MODE")
             process = start_process(*options)
             ended = run(process.communicate)
-            # The file is complete, its tasks are deleted but not committed, its events wait.
+            # The file is complete; its tasks are deleted, but not yet committed; its events wait.
             wait_until_blocked(ended)
             process.kill()
             ended.result(timeout=20)

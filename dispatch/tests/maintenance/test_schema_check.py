@@ -15,7 +15,7 @@ from ..support.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 
-# As pandas does with if_exists="replace"; without CASCADE, PostgreSQL refuses it.
+# Pandas does this with if_exists="replace"; without CASCADE, PostgreSQL refuses it.
 REPLACE = """
     DROP TABLE suggestions CASCADE;
     CREATE TABLE suggestions

@@ -58,7 +58,7 @@ def test_claim_among_a_million_completed_tasks_touches_few_buffers():
     assert buffers(plan["Plan"]) < 20
 
 
-def test_claim_of_a_crew_of_one_area_touches_few_buffers_among_a_million_tasks_elsewhere():
+def test_claim_in_one_area_touches_few_buffers_among_a_million_tasks():
     with connection.cursor() as cursor:
         cursor.execute(FILL_READY, [WAITING])
     CrewFactory(worker_id="van-1", areas=["area 50"])

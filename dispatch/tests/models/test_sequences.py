@@ -17,7 +17,7 @@ from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 TABLES = ["suggestions", "tasks", "task_events"]
-# From here on, ids leave their sequence alone.
+# Larger ids do not change their sequence.
 FIRST_ABSURD_ID = 2**53
 ROW = SuggestionRow(from_station_id=5, to_station_id=6, qty=1, reason="x")
 
@@ -229,7 +229,7 @@ def test_a_suggestion_sequence_behind_the_tasks_is_found():
 
 @pytest.mark.django_db(transaction=True)
 def test_writers_of_ids_raise_a_sequence_one_at_a_time():
-    # At the same time, the slower of the two could set it back below the other's ids.
+    # Without a lock, the slower of two inserts could set it back below the other's ids.
     last = last_id("suggestions")
     with background() as start:
         with transaction.atomic():

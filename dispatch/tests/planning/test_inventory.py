@@ -91,7 +91,7 @@ def test_no_caveats_where_no_station_ever_had_a_status():
     ("source", "target", "text"),
     [
         (station(18, 5), station(0, 20), "18 → 7, 0 → 11"),
-        # Bikes promised to others are not there any more; those on their way are.
+        # Bikes promised to other tasks count as gone; bikes on their way count as arrived.
         (station(18, 5, promised_out=4), station(0, 20, promised_in=3), "14 → 3, 3 → 14"),
         # A move that does not fit empties the source and fills the target.
         (station(6, 5), station(15, 4), "6 → 0, 15 → 19"),

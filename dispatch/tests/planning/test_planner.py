@@ -1,4 +1,4 @@
-"""The suggester's plan: which station comes first, its partner, and how many bikes."""
+"""The suggester's plan: the first station, its partner, and the number of bikes."""
 
 from collections import defaultdict
 from random import Random
@@ -68,13 +68,13 @@ def test_an_empty_station_is_filled_to_the_average_of_its_area():
         (7, 20, "From a full station"),
     ],
 )
-def test_reason_says_what_is_wrong_without_numbers(bikes, partner_bikes, reason):
+def test_reason_names_the_problem_without_numbers(bikes, partner_bikes, reason):
     stations = [station(1, bikes, 20 - bikes), station(2, partner_bikes, 20 - partner_bikes, km=1)]
 
     assert plan_moves(stations, Rules())[0].reason == reason
 
 
-def test_stations_between_the_limits_are_left_alone():
+def test_stations_between_the_limits_get_no_move():
     assert plan_moves([station(1, 4, 16), station(2, 16, 4, km=1)], Rules()) == []
     assert len(plan_moves([station(1, 3, 17), station(2, 16, 4, km=1)], Rules())) == 1
 
@@ -204,7 +204,7 @@ def test_the_order_of_the_stations_does_not_matter():
 
 
 def check(stations: list[StationState], rules: Rules, moves: list[PlannedMove]) -> None:
-    """Assert what must hold for every plan."""
+    """Assert the rules of every plan."""
     by_number = {each.number: each for each in stations}
     given, taken = defaultdict(int), defaultdict(int)
     for move in moves:

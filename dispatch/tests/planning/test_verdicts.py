@@ -86,7 +86,7 @@ def test_other_fits_are_not_below_the_minimum(qty, docks):
     assert "worth a trip" not in " ".join(verdict.warnings)
 
 
-def test_a_shortfall_is_refused_if_strict_unless_only_what_fits_is_approved():
+def test_strict_guard_refuses_a_shortfall_unless_reduced_to_fit():
     verdict = judge(5, CALTRAIN, replace(MARKET, docks=4), LIMITS)
 
     assert verdict.refusal(fit=False, strict=False) == ""
@@ -94,7 +94,7 @@ def test_a_shortfall_is_refused_if_strict_unless_only_what_fits_is_approved():
     assert verdict.refusal(fit=True, strict=True) == ""
 
 
-def test_approving_what_fits_is_refused_if_nothing_does():
+def test_approving_as_many_as_fit_is_refused_if_none_fits():
     verdict = judge(5, CALTRAIN, replace(MARKET, docks=0), LIMITS)
 
     assert "no dock to spare" in verdict.refusal(fit=True, strict=False)

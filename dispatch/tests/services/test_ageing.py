@@ -35,7 +35,7 @@ def wait(minutes):
         cursor.execute("ALTER TABLE task_events ENABLE TRIGGER USER")
 
 
-def test_low_priority_is_claimed_in_bounded_time_under_a_steady_stream_of_higher():
+def test_low_priority_is_claimed_in_bounded_time_despite_higher_ones():
     low = TaskFactory(priority=0)
 
     for _ in range(3):

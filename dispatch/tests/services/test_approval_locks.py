@@ -178,7 +178,7 @@ def matters(sql):
 
 
 def ends(prepare: Callable, other: Callable):
-    """Of each schedule: what the two approvals return, and how many bikes of A are promised."""
+    """Yield the results of both approvals and the promised bikes of A for each schedule."""
     with override_settings(INVENTORY_GUARD="refuse"):
         for run in explore(prepare, first, other, stops_at=matters):
             promised = sum(Task.objects.values_list("qty", flat=True))

@@ -216,7 +216,7 @@ crews = st.tuples(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @pytest.mark.usefixtures("stations")
-def test_claims_give_what_a_model_of_the_queue_gives(queue, roster, data):
+def test_claims_agree_with_a_model_of_the_queue(queue, roster, data):
     Task.objects.all().delete()
     Crew.objects.all().delete()
     claim_scopes.served.clear()

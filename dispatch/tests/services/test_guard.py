@@ -1,4 +1,4 @@
-"""Approvals never promise more bikes or docks than a station was last known to have."""
+"""Approvals never promise more bikes or docks than a station last reported."""
 
 from datetime import timedelta
 from functools import partial
@@ -368,7 +368,7 @@ def test_warning_header_is_short_enough_for_proxies(client):
     assert 500 < len(answer.headers["X-Warning"]) < 4000
 
 
-def test_console_approves_what_fits_and_reports_it(client):
+def test_console_approves_as_many_as_fit_and_reports_it(client):
     station(SOURCE, "Source St", 4, 20)
     client.force_login(UserFactory())
     suggestion = SuggestionFactory(qty=5)

@@ -516,7 +516,7 @@ def ends(pair: Pair) -> Iterator[tuple[End, Run]]:
 
 @pytest.fixture(autouse=True)
 def quick_commits(transactional_db):
-    # Nothing crashes in this test, so nothing has to be on the disk.
+    # Nothing crashes in this test, so commits need not reach the disk.
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
         yield
@@ -538,7 +538,7 @@ def test_every_order_ends_legally_and_each_legal_end_occurs(name):
     assert seen.total() > 1
 
 
-# The same search without one of the guards. Where another guard still protects the rows, the caller
+# The same search without one of the guards. If another guard still protects the rows, the caller
 # gets an unexpected error.
 
 ILLEGAL_ENDS = {

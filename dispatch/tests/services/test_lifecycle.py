@@ -277,9 +277,7 @@ def test_count_above_a_vans_load_is_recorded_as_that_load(
     ],
     ids=["complete", "cancel", "extend", "reassign"],
 )
-def test_nothing_happens_before_the_claim_when_the_databases_clock_was_set_back(
-    operation, settings
-):
+def test_no_event_precedes_the_claim_after_the_clock_was_set_back(operation, settings):
     settings.TASK_LEASE_MINUTES = 30
     task = claimed()
     # The clock of this claim was an hour ahead of the present one.
@@ -334,7 +332,7 @@ def test_former_holders_completion_is_refused_and_recorded_once(lose):
     assert event.details == {"moved_qty": 4, "note": "Done at noon"}
 
 
-def test_worker_who_never_held_the_task_makes_no_late_report():
+def test_stranger_to_the_task_makes_no_late_report():
     task = claimed("van-1")
     release(task)
 

@@ -185,7 +185,7 @@ def test_each_operation_sends_only_these_statements():
 
 
 def life_of_two_tasks():
-    """Every operation that sends batches, and everything that it leaves in the database."""
+    """Every operation that sends batches, and its rows in the database."""
     first, second, third = (
         SuggestionFactory(to_station_id=n, source="ml-v2", created_at=MORNING) for n in (7, 8, 9)
     )

@@ -92,7 +92,7 @@ ingest_options = st.fixed_dictionaries(
 # A report of a completion: the worker, the bikes, a note and the time.
 FIRST_HOLDER = "the first holder"
 reporter = st.sampled_from([None, "van-1", "van-2", FIRST_HOLDER])
-# More than a van takes, or up to five bikes: often more than the task is about.
+# More than a van's load, or up to five bikes: often more than the task's.
 reported_qty = st.none() | st.integers(0, 5).map(lambda bikes: bikes or 41)
 reported_time = st.sampled_from(["now", "now", "at the claim", "before it", "in future"])
 notes = st.sampled_from(["", "Two docks broken"])
@@ -179,7 +179,7 @@ def with_change(row: Any) -> tuple[Any, bool]:
 
 
 def by_subject(events: list[Event]) -> list[Event]:
-    """In order for each task and suggestion. Rows of one statement have no order among them."""
+    """Events in order for each task and suggestion. Rows of one statement have no order."""
     return sorted(events, key=lambda event: (event.task_id or 0, event.suggestion_id or 0))
 
 
@@ -402,7 +402,7 @@ class Dispatch(RuleBasedStateMachine):
         models.Task.objects.filter(pk=task).exclude(status__in=OPEN).delete()
         self.model.prune(task)
 
-    # Checked after each operation, so also that refused ones change nothing
+    # Checked after each operation, even a refused one
 
     @invariant()
     def rows_match_the_model(self):
@@ -426,7 +426,7 @@ class Dispatch(RuleBasedStateMachine):
         assert stored == self.model.keys
 
 
-# From its tenth example on, Hypothesis also varies earlier ones: several short runs see more.
+# After ten examples, Hypothesis also varies earlier ones: several short runs cover more.
 SEEDS = [2, 3, 5]
 WALKS = settings(
     max_examples=9,

@@ -1,4 +1,4 @@
-"""The suggester: what it reads, which suggestions it replaces, and what it reports."""
+"""The suggester: its input, the suggestions that it replaces, and its report."""
 
 import io
 import json

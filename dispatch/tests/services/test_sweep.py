@@ -48,7 +48,7 @@ def test_task_with_an_expired_lease_returns_to_its_place_in_the_queue():
     assert services.claim_next_task("van-2", actor="api") == task
 
 
-def test_running_and_missing_leases_are_left_alone():
+def test_sweep_keeps_running_and_missing_leases():
     TaskFactory(assigned=True, lease_expires_at=None)
     TaskFactory(assigned=True, lease_expires_at=MORNING + timedelta(days=20_000))
     TaskFactory(completed=True)

@@ -125,7 +125,7 @@ def phones_of(ids):
 
 
 def faults():
-    """Tasks whose attempt did not end exactly once, or whose status contradicts its end."""
+    """Tasks with an attempt that did not end exactly once, or with a status that contradicts it."""
     ends = {task_id: Counter() for task_id in Task.objects.values_list("id", flat=True)}
     ended = TaskEvent.objects.filter(kind__in=["released", "completed"], attempt=1)
     for task_id, kind in ended.values_list("task_id", "kind"):

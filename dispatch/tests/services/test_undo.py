@@ -162,7 +162,7 @@ def cancel(task):
         (cancel, r"is cancelled\."),
     ],
 )
-def test_approval_whose_task_has_changed_cannot_be_undone(meanwhile, why):
+def test_approval_of_a_changed_task_cannot_be_undone(meanwhile, why):
     task = approve(SuggestionFactory())
     meanwhile(task)
 
@@ -238,7 +238,7 @@ def test_approving_the_former_id_names_the_restored_suggestion():
         services.approve_suggestion(proposed.id, actor="maria")
 
 
-# With the jobs that propose
+# Undo and proposals of jobs
 
 
 def refresh(qty=9, priority=0, **options):
@@ -303,7 +303,7 @@ def test_move_that_its_job_proposed_again_is_not_restored_twice(decision):
     assert TaskEvent.objects.get(kind="undone").details["new_suggestion_id"] == again.id
 
 
-def test_another_suggestion_of_the_same_move_is_not_taken_for_the_undone_one():
+def test_another_suggestion_is_not_mistaken_for_the_undone_one():
     first, second = SuggestionFactory.create_batch(2)
 
     services.undo_approval(approve(first).id, actor="maria")
@@ -313,7 +313,7 @@ def test_another_suggestion_of_the_same_move_is_not_taken_for_the_undone_one():
 
 
 @pytest.mark.parametrize("other", [{"source": "ml-v3"}, {"to_station_id": 201}])
-def test_other_proposals_since_the_decision_are_not_taken_for_the_undone_one(other):
+def test_other_proposals_are_not_mistaken_for_the_undone_one(other):
     task = approve(SuggestionFactory(**WRITTEN))
     SuggestionFactory(**{"source": "ml-v2", **other})
 

@@ -20,7 +20,7 @@ def status(*stations):
 
 
 def why_bad(*rows):
-    """Return the report of the first row, which has good rows beside it."""
+    """Return the report of the first row in a feed with other, good rows."""
     found = information(*rows, a_station("8"), a_station("9"))
     return str(found.bad[0])
 
@@ -148,7 +148,7 @@ def test_negative_counts_are_none_and_remarked_once():
     )
 
 
-def test_feed_whose_stations_mostly_have_negative_bikes_is_refused():
+def test_feed_with_mostly_negative_bikes_is_refused():
     with pytest.raises(BadFeed, match="Most of its stations have a negative number of bikes"):
         status(a_status("1", -1), a_status("2", -1), a_status("3"))
 

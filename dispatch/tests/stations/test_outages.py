@@ -115,7 +115,7 @@ def recorded(minutes, states):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_service_records_what_the_rules_say():
+def test_recorded_outages_follow_the_rules():
     for number in (1, 2, 3):
         Station.objects.create(id=number, system="test", name=f"S {number}", lat=1, lon=number)
         StationAlias.objects.create(system="test", feed_id=str(number), station_id=number)

@@ -72,7 +72,7 @@ BAY = "https://feeds.example"
 
 @pytest.fixture
 def city(web):
-    """A system whose discovery document lists what is known of it."""
+    """A system with a discovery document that lists its feeds."""
     names = ("station_information", "system_information", "system_regions")
     feeds = [{"name": name, "url": f"{BAY}/{name}"} for name in names]
     web[f"{BAY}/gbfs.json"] = json.dumps({"data": {"feeds": feeds}}).encode()

@@ -1,4 +1,4 @@
-"""Stations keep their numbers for ever, whatever ids they get and however feeds break."""
+"""Stations keep their numbers forever, even when their ids change or feeds break."""
 
 from datetime import timedelta
 

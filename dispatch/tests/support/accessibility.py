@@ -9,7 +9,7 @@ OF_DJANGO = ".help-tooltip.search-label-icon"
 
 
 def violations(page, *stricter):
-    """Return the rule, the element and what is wrong, for each violation on the page.
+    """Return the rule, the element and the fault of each violation on the page.
 
     `stricter`: ids of rules to check beyond the standard.
     """

@@ -1,4 +1,4 @@
-"""Programs of other people that read the schema or call the service."""
+"""Third-party programs that read the schema or call the service."""
 
 import fcntl
 import os

@@ -23,7 +23,7 @@ PAYLOADS = [
 
 
 def enter(url, payload, number):
-    """Create suggestions and tasks whose every text is the payload.
+    """Create suggestions and tasks with the payload in every text.
 
     Return the ids of a task with every kind of event and of a rejected suggestion.
     """

@@ -1,4 +1,4 @@
-"""Ten thousand bad requests more: every endpoint, every field, every byte of a good body.
+"""Ten thousand more bad requests: every endpoint, every field, every byte of a good body.
 
 Each is one step away from a request that would be accepted. A case is as in hostile_corpus.
 """

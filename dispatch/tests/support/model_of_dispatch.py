@@ -50,7 +50,7 @@ class Task:
     moved_qty: int | None = None
     note: str = ""
     reported_completed_at: datetime | None = None
-    # By the model's own clock, of which only the order matters.
+    # A time of the model's own clock: only its order matters.
     assigned_at: int = field(default=0, compare=False)
     # None: there was none, or it is too old to be undone.
     approval: "Decision | None" = field(default=None, compare=False)
@@ -58,7 +58,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Decision:
-    """An approval or rejection that can still be undone, with what it was about."""
+    """An approval or rejection that can still be undone, with its suggestion."""
 
     at: datetime
     proposed: Suggestion

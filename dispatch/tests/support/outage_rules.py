@@ -1,4 +1,4 @@
-"""The rules by which polls become outages, without a database.
+"""The rules that derive outages from polls, without a database.
 
 `services.record_status` must do the same, poll by poll.
 """
