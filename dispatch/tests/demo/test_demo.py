@@ -462,7 +462,7 @@ def test_seed_enters_a_roster_that_may_take_every_task():
         services.approve_suggestion(suggestion.pk, actor="ada")
     assert list(Crew.objects.values_list("worker_id", flat=True)) == ["van-1", "van-2", "van-3"]
     assert {task.area for task in Task.objects.all()} == {"Westbank", "Eastbank"}
-    assert read_roster().count_without_crew() == 0
+    assert not read_roster().without_crew().exists()
 
 
 def test_seed_does_not_change_a_foreign_roster():
