@@ -14,7 +14,7 @@ from dispatch.crew.worker import contents
 
 from ..support.bad_proxy import hold, login_page, lose_request, redirect_to_login, rewrite
 from ..support.factories import TaskFactory
-from ..support.phone_browser import network, open_phone
+from ..support.phone_browser import PHONE, Phone, network, open_phone, sign_in
 from ..support.server import serve
 
 __all__ = ["network", "open_phone"]
@@ -159,6 +159,30 @@ def test_update_waits_for_the_page_and_keeps_the_outbox(open_phone, network, tas
         assert phone.reports("state") == ["settled"]
 
 
+def test_half_filled_form_keeps_the_update_waiting(open_phone, network, task):
+    with open_phone() as phone:
+        settle_worker(phone)
+        phone.open(f"/crew/#done/{task.pk}")
+        phone.page.get_by_label("Note for dispatch").fill("Two locks are broken")
+        phone.page.evaluate("globalThis.isOldPage = true")
+        deploy(network)
+
+        phone.hide()
+        phone.hide(False)
+        phone.wait("tab.updateReady")
+        update = phone.page.get_by_role("button", name="Update")
+        assert update.count() == 0
+        phone.page.evaluate("location.hash = ''")
+        assert phone.page.evaluate("isOldPage")
+        with phone.page.expect_navigation():
+            update.click()
+
+        phone.open(f"/crew/#done/{task.pk}")
+        assert is_deployed(phone)
+        note = phone.page.get_by_label("Note for dispatch")
+        assert note.input_value() == "Two locks are broken"
+
+
 def test_update_reloads_once(open_phone, network, task):
     with open_phone() as phone:
         settle_worker(phone)
@@ -295,6 +319,20 @@ def test_kill_switch_removes_the_page_from_phones(open_phone, network, task):
             network.clear()
             phone.send()
             assert phone.reports("state") == ["settled"]
+
+
+def test_page_below_a_path_works_without_a_network(chromium, transactional_db, task):
+    with chromium.new_context(**PHONE) as context:
+        with serve(BASE_PATH="/bikes", probe="/bikes/readyz") as server:
+            sign_in(context, server, "van-3", path="/bikes/crew/")
+            phone = Phone(context, server, base="/bikes")
+            phone.open()
+            phone.wait("phone.state.tasks.length === 1 && tab.canWorkOffline")
+
+        phone.open()
+
+        assert phone.knows("phone.state.tasks.length") == 1
+        assert phone.page.evaluate(CACHES) == [f"crew /bikes/crew/ {phone.knows('tab.version')}"]
 
 
 # Without a browser

@@ -27,31 +27,35 @@ COOKIE = "crew"
 class Phone:
     """An open crews' page. The scripts of the page run as a tap would run them."""
 
-    def __init__(self, context, network):
-        self.context, self.network = context, network
+    def __init__(self, context, network, base=""):
+        """`base`: the path of the host at which the service is, such as /bikes."""
+        self.context, self.network, self.base = context, network, base
+        self.engine, self.model = base + ENGINE, base + MODEL
         self.page = context.new_page()
 
     def open(self, path="/crew/"):
         """Open the page and wait until it has drawn something."""
-        self.page.goto(self.network.url + path)
+        self.page.goto(self.network.url + self.base + path)
         self.page.wait_for_selector("#page header")
 
     def do(self, call):
         """Run a command of the engine, such as "claimNext()", and return its result."""
-        return self.page.evaluate(f"import('{ENGINE}').then((engine) => engine.{call})")
+        return self.page.evaluate(f"import('{self.engine}').then((engine) => engine.{call})")
 
     def start(self, call):
         """Like `do`, but do not wait for it."""
-        self.page.evaluate(f"void import('{ENGINE}').then((engine) => engine.{call})")
+        self.page.evaluate(f"void import('{self.engine}').then((engine) => engine.{call})")
 
     def knows(self, expression):
         """Evaluate an expression of `phone` (the stored rows) and `tab`."""
-        script = f"import('{MODEL}').then(({{ phone, tab }}) => {expression})"
+        script = f"import('{self.model}').then(({{ phone, tab }}) => {expression})"
         return self.page.evaluate(script)
 
     def wait(self, expression, seconds=30):
         """Wait until an expression of `phone` and `tab` is true."""
-        self.wait_for_script(f"import('{MODEL}').then(({{ phone, tab }}) => {expression})", seconds)
+        self.wait_for_script(
+            f"import('{self.model}').then(({{ phone, tab }}) => {expression})", seconds
+        )
 
     def wait_for_script(self, script, seconds=30):
         """Wait until a script returns true. The page's policy forbids Playwright's own waiting."""
@@ -73,8 +77,8 @@ class Phone:
         """Save a report about the task, which is sent once it can no longer be undone."""
         about = {"id": task.pk, "attempt": task.attempt, "qty": task.qty}
         return self.page.evaluate(
-            f"""([kind, about, values]) => import('{ENGINE}').then((engine) =>
-              import('{MODEL}').then(({{ phone }}) => {{
+            f"""([kind, about, values]) => import('{self.engine}').then((engine) =>
+              import('{self.model}').then(({{ phone }}) => {{
                 const task = phone.state.tasks.find(({{ id }}) => id === about.id) ?? about;
                 return engine.report(kind, task, values);
               }}))""",
@@ -174,9 +178,9 @@ def enrol(worker_id):
     return services.join(code, uuid4().hex, label="Android phone, Chrome", address="127.0.0.1")
 
 
-def sign_in(context, network, worker_id):
+def sign_in(context, network, worker_id, path="/crew/"):
     """Give the browser the cookie of a new phone of the crew. Returns that phone."""
     device, secret = enrol(worker_id)
-    cookie = {"name": COOKIE, "value": secret, "path": "/crew/", "httpOnly": True}
+    cookie = {"name": COOKIE, "value": secret, "path": path, "httpOnly": True}
     context.add_cookies([{**cookie, "domain": "127.0.0.1", "sameSite": "Lax"}])
     return device

@@ -69,7 +69,7 @@ export async function whileNothingIsSent(work) {
 
 function retryIn(ms) {
   clearTimeout(retryTimer);
-  retryTimer = setTimeout(send, ms);
+  retryTimer = setTimeout(() => document.visibilityState === "visible" && send(), ms);
 }
 
 async function pass() {

@@ -4,7 +4,7 @@ import { BASE } from "./server.js";
 
 const NAME = `crew ${BASE}`;
 const KEYS = { reports: "id", values: "name" };
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 5_000;
 const RELOADED = `${NAME} reloaded`;
 
 let opening = null;
@@ -44,15 +44,17 @@ async function attempt(mode, work) {
 /* Tries the storage again, with what has been in memory only. If that fails, reloading the page once
    may help, unless rows would be lost. */
 export async function recover() {
-  if (!isLost) return;
+  if (!isLost) {
+    endLoss();
+    return;
+  }
   forget();
   try {
     await transact("readwrite", saveUnsaved);
     unsaved.clear();
     isLost = false;
-    mayReload(true);
   } catch {
-    if (!unsaved.size && mayReload(false)) location.reload();
+    if (!unsaved.size && mayReload()) location.reload();
   }
 }
 
@@ -63,15 +65,22 @@ async function saveUnsaved(rows) {
   }
 }
 
-/* Once for each loss: `isSound` ends the loss. */
-function mayReload(isSound) {
+/* Once for each loss. */
+function mayReload() {
   try {
     const hasReloaded = sessionStorage.getItem(RELOADED);
-    if (isSound) sessionStorage.removeItem(RELOADED);
-    else sessionStorage.setItem(RELOADED, "yes");
+    sessionStorage.setItem(RELOADED, "yes");
     return !hasReloaded;
   } catch {
     return false;
+  }
+}
+
+function endLoss() {
+  try {
+    sessionStorage.removeItem(RELOADED);
+  } catch {
+    // Then the page has not been reloaded either.
   }
 }
 
