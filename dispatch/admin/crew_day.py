@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from ..models import WORKER_ID_LENGTH, Crew, CrewDevice, EventKind, Task, TaskEvent, TaskStatus
+from ..models import WORKER_ID_LENGTH, Crew, CrewDevice, EventKind, TaskEvent
 from ..overview.exchanges import read_exchanges
 from ..overview.roster import read_roster
 from ..texts import isolated, validate_single_line
@@ -82,19 +82,15 @@ def day_context(worker_id: str, day: date) -> dict[str, Any]:
     stints = read_stints(worker_id, day, with_held=is_today)
     tasks = [stint.task for stint in stints if stint.task]
     attach_names(tasks)
-    held = [task for task in tasks if is_held(task, worker_id)]
-    exchanges = read_exchanges(held, read_roster().phones)
+    held = [stint for stint in stints if is_today and stint.end is None and stint.task]
+    exchanges = read_exchanges([each.task for each in held if each.task], read_roster().phones)
     return {
         "totals": read_totals(worker_id, day),
-        "held": [(task, route_of(task), exchanges[task.pk]) for task in held],
-        "entries": [entry_of(stint) for stint in reversed(stints)],
+        "held": [(entry_of(stint), exchanges[stint.task_id]) for stint in held],
+        "entries": [entry_of(stint) for stint in reversed(stints) if stint not in held],
         "most_tasks": MOST_TASKS if len(stints) >= MOST_TASKS else None,
         "links": [*links(worker_id, day, is_today=is_today)],
     }
-
-
-def is_held(task: Task, worker_id: str) -> bool:
-    return task.status == TaskStatus.ASSIGNED and task.worker_id == worker_id
 
 
 def links(worker_id: str, day: date, *, is_today: bool) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from django.template.defaultfilters import pluralize
 from ..models import TEXT_LENGTH, RejectionCode
 from ..services import Report
 from ..services.reported import most_bikes
-from ..texts import validate_single_line
+from ..texts import isolated, validate_single_line
 
 # A phone shows it whole beside the task.
 MESSAGE_LENGTH = 300
@@ -40,8 +40,12 @@ class MessageForm(OperationForm):
         label="Message",
         max_length=MESSAGE_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        help_text="The phone of the crew shows it with the task.",
     )
+
+    def __init__(self, data: Any = None, *, rows: Sequence[Any] = ()) -> None:
+        super().__init__(data, rows=rows)
+        crews = [isolated(task.worker_id) if task.worker_id else "the next crew" for task in rows]
+        self.fields["text"].help_text = f"For {', '.join(crews)}. A phone shows it with the task."
 
     def clean_text(self) -> str:
         text = " ".join(self.cleaned_data["text"].split())

@@ -264,7 +264,7 @@ def test_crews_show_open_tasks_and_todays_work(dispatcher):
 
     assert re.fullmatch(
         r"van-2 not on the roster free \d\d:\d\d \d\d:\d\d 1 4"
-        r" van-1 not on the roster 1 task \d\d:\d\d Give to…",
+        r" van-1 not on the roster 1 task \d\d:\d\d Give all to…",
         crews,
     )
 

@@ -39,7 +39,7 @@ def test_free_crews_of_the_roster_come_first(dispatcher):
 
     assert re.fullmatch(
         r"van-2 Night van · everywhere · no phone free \d\d:\d\d"
-        r" van-1 East Bay, San José · 20 bikes · no phone 2 tasks \d\d:\d\d Give to… never",
+        r" van-1 East Bay, San José · 20 bikes · no phone 2 tasks \d\d:\d\d Give all to… never",
         crews_of(dispatcher),
     )
 
