@@ -11,7 +11,6 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import pluralize
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
@@ -20,10 +19,9 @@ from ..models import Crew, Station, Task
 from ..texts import isolated
 from .crew_import import import_view
 from .csv_lists import CsvList
-from .history import activity_url
 from .moves import ago
 from .phones import PhonesAdmin, page_of
-from .routes import attach_names
+from .routes import attach_names, crew_day_url
 from .stations import AreaFilter
 
 FIELDS = ("worker_id", "name", "areas", "capacity", "language", "active", "note")
@@ -155,7 +153,7 @@ class CrewAdmin(CsvList, PhonesAdmin):
             "tasks": tasks,
             **self.phone_context(request, crew),
             "seen_at": crew.seen_at,
-            "day_url": activity_url(crew=crew.worker_id, day=timezone.localdate()),
+            "day_url": crew_day_url(crew.worker_id),
         }
 
     # Columns
