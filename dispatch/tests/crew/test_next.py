@@ -145,6 +145,21 @@ def test_here_renews_all_leases_of_the_crew_and_answers_with_the_state(settings)
     assert [end["code"] for end in state["ended"]] == ["unknown"]
 
 
+@pytest.mark.parametrize(("minutes_left", "renewed"), [(91, False), (89, True), (-1, True)])
+def test_here_renews_a_lease_only_after_a_tenth_of_it(settings, minutes_left, renewed):
+    settings.TASK_LEASE_MINUTES = 100
+    task = claimed()
+    left = F("assigned_at") + timedelta(minutes=minutes_left)
+    Task.objects.update(lease_expires_at=left)
+
+    Phone().post("here")
+
+    stored = Task.objects.get()
+    full = task.assigned_at + timedelta(minutes=100)
+    assert (stored.lease_expires_at >= full) is renewed
+    assert TaskEvent.objects.filter(kind="extended").exists() is renewed
+
+
 def test_here_of_a_crew_without_tasks_changes_nothing():
     assert Phone().post("here").json()["tasks"] == []
     assert not TaskEvent.objects.exists()
@@ -157,12 +172,14 @@ def test_unlimited_lease_stays_unlimited(settings):
     [task] = Phone().post("here").json()["tasks"]
 
     assert task["lease_expires_at"] is None
+    assert not TaskEvent.objects.filter(kind="extended").exists()
 
 
 def test_here_takes_the_same_queries_for_any_number_of_tasks():
     phone, counts = Phone(), set()
     for _ in range(3):
         claimed()
+        Task.objects.update(lease_expires_at=MORNING)
         with CaptureQueriesContext(connection) as captured:
             phone.post("here")
         counts.add(len(captured))
@@ -174,6 +191,7 @@ def test_here_takes_the_same_queries_for_any_number_of_tasks():
 def test_here_locks_tasks_in_order_of_their_ids():
     first, second = claimed(), claimed()
     # The crew got the older task later.
+    Task.objects.update(lease_expires_at=MORNING + timedelta(days=1))
     Task.objects.filter(id=second.id).update(assigned_at=MORNING)
 
     with background() as run:

@@ -397,7 +397,7 @@ PAIRS = {
         {("1", "0", f"{TO_1}, extended"), ("0", "1", RELEASED)},
     ),
     "sign of life and reassign": Pair(
-        held,
+        held_too_long,
         extend_all,
         reassign,
         {
