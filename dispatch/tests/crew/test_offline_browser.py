@@ -465,9 +465,15 @@ def test_no_report_goes_out_under_the_cookie_of_another_crew(open_phone, network
         network.disconnect()
         phone.report(tasks[0])
         sign_in(phone.context, network, "van-5")
+        network.rule("(GET|POST) /crew/api/(state|here)", lose_request)
         network.connect()
 
         phone.open()
+        phone.send()
+        assert sent(network) == []
+
+        network.clear()
+        phone.send()
         phone.wait("phone.state.crew.worker_id === 'van-5'")
         phone.send()
 
