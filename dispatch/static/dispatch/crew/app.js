@@ -41,8 +41,11 @@ function tellShown(task) {
 
 function draw() {
   if (!view) return;
+  const active = document.activeElement;
   const wanted = h("div", null, header(view), h("section.notices", { "aria-label": gettext("Notices") }, notices(view, draw)), screen());
   redraw(page, wanted);
+  // The button of a dismissed panel is gone.
+  if (!active.isConnected) document.getElementById("title")?.focus({ preventScroll: true });
 }
 
 function screen() {

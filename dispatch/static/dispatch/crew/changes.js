@@ -22,10 +22,12 @@ function noteTasks(view) {
   const held = new Set(view.tasks.map(({ id }) => id));
   const found = view.tasks.flatMap((task) => changesOf(task, known[task.id]));
   const newMessages = view.tasks.some((task) => newest(task) > (known[task.id]?.message ?? 0));
-  keep({
+  const next = {
     known: Object.fromEntries(view.tasks.map((task) => [task.id, traits(task)])),
     notices: [...memory.notices.filter(({ task_id }) => held.has(task_id)), ...found],
-  });
+    read: Object.fromEntries(Object.entries(memory.read).filter(([id]) => held.has(Number(id)))),
+  };
+  if (JSON.stringify({ ...memory, ...next }) !== JSON.stringify(memory)) keep(next);
   return found.length > 0 || newMessages;
 }
 

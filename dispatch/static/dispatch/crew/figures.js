@@ -1,5 +1,5 @@
 /* Times, ages and distances in words. Times are those of the service's time zone. */
-import { gettext, locale, ngettext } from "./texts.js";
+import { gettext, isolate, locale, ngettext } from "./texts.js";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -79,5 +79,6 @@ export function stationName(station) {
 
 /* "Ferry Building → Market St" */
 export function route(task) {
-  return task ? `${stationName(task.from)} → ${stationName(task.to)}` : gettext("an earlier task");
+  if (!task) return gettext("an earlier task");
+  return `${isolate(stationName(task.from))} → ${isolate(stationName(task.to))}`;
 }

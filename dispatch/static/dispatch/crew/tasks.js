@@ -64,7 +64,7 @@ function stop(label, station, warning) {
     h("p.end", null, label),
     h("h2", null, stationName(station)),
     !station.name && station.lat !== null && h("p.position", null, `${station.lat}, ${station.lon}`),
-    h("p.counts", null, counts(station)),
+    h("p", null, counts(station)),
     station.closed
       ? h("p.caution", null, icon("alert"), gettext("The station is closed."))
       : warning && h("p.caution", null, icon("alert"), warning),
@@ -75,7 +75,7 @@ function stop(label, station, warning) {
 function counts({ bikes: n, docks, counted_at }) {
   if (n === null || docks === null || !counted_at) return gettext("No count of bikes and docks");
   const free = ngettext("%(n)s free dock", "%(n)s free docks", { n: docks });
-  return `${bikes(n)}, ${free} (${ago(instant(counted_at))})`;
+  return [`${bikes(n)}, ${free} `, h("span.whole", null, `(${ago(instant(counted_at))})`)];
 }
 
 function facts(task) {

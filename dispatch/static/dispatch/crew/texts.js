@@ -5,6 +5,7 @@ export const languages = JSON.parse(document.getElementById("languages").textCon
 // The order in which catalogues list the forms of a plural.
 const FORMS = ["zero", "one", "two", "few", "many", "other"];
 const ENGLISH = "en";
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 
 let catalog = {};
 let plurals = new Intl.PluralRules(ENGLISH);
@@ -58,5 +59,10 @@ export function ngettext(one, many, values) {
 }
 
 function fill(text, values) {
-  return values ? text.replace(/%\((\w+)\)s/g, (_, name) => values[name]) : text;
+  return values ? text.replace(/%\((\w+)\)s/g, (_, name) => isolate(values[name])) : text;
+}
+
+/* Keeps a name in a right-to-left script from reordering the text around it. */
+export function isolate(value) {
+  return RIGHT_TO_LEFT.test(value) ? `\u2068${value}\u2069` : value;
 }
