@@ -1,17 +1,27 @@
+import time
 from typing import Any
 
 from django.apps import apps
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from ...maintenance.schema_check import find_damage, is_outdated
 from ..base import check_encoding
 
-LOCK = "SELECT pg_advisory_lock(hashtextextended('migrate', 0))"
+# A statement that waits for the lock would keep a snapshot, and an index that is built concurrently
+# waits for all older snapshots: a deadlock.
+TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('migrate', 0))"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('migrate', 0))"
+
+# All requests for a table wait behind a migration that waits for it. So it gives up soon, and tries
+# again: each migration is a transaction, so what it had done is rolled back.
+LOCK_TIMEOUT = "SET lock_timeout = '2s'"
+PAUSES = [min(2**number, 30) for number in range(10)]
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 def refuse_foreign_tables(connection: BaseDatabaseWrapper) -> None:
@@ -29,18 +39,46 @@ def refuse_foreign_tables(connection: BaseDatabaseWrapper) -> None:
         )
 
 
+def is_locked(cursor: CursorWrapper) -> bool:
+    cursor.execute(TRY_LOCK)
+    return bool(cursor.fetchone()[0])
+
+
+def is_lock_timeout(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
+
+
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        """Like Django's, but one at a time: two at once would create the same table twice."""
+        """Like Django's, but one at a time, and no statement waits for a lock longer than 2 s.
+
+        Two at once would create the same table twice.
+        """
         connection = connections[options["database"]]
         check_encoding(connection)
         with connection.cursor() as cursor:
-            cursor.execute(LOCK)
+            while not is_locked(cursor):
+                time.sleep(1)
             try:
                 refuse_foreign_tables(connection)
-                super().handle(*args, **options)
+                cursor.execute(LOCK_TIMEOUT)
+                self.migrate(*args, **options)
                 # Objects that a migration made may have been removed since.
                 if not is_outdated() and (damage := find_damage()):
                     raise CommandError(damage)
             finally:
+                cursor.execute("RESET lock_timeout")
                 cursor.execute(UNLOCK)
+
+    def migrate(self, *args: Any, **options: Any) -> None:
+        for pause in PAUSES:
+            try:
+                super().handle(*args, **options)
+            except OperationalError as error:
+                if not is_lock_timeout(error):
+                    raise
+                self.stderr.write(f"A table is in use. Trying again in {pause} s.")
+                time.sleep(pause)
+            else:
+                return
+        raise CommandError(f"A table was in use at each of {len(PAUSES)} tries.")
