@@ -1,4 +1,4 @@
-"""The requests of the crews' page about tasks. docs/crews.md describes them."""
+"""The requests of the crews' page about tasks. docs/crew-page.md describes them."""
 
 from typing import Any, cast
 
