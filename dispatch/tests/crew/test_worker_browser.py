@@ -1,13 +1,10 @@
 """The crews' page opens without a network, is of one version, and updates. A real browser."""
 
-import gzip
 import hashlib
 import json
-import struct
 import threading
 
 import pytest
-from django.test import Client
 
 from dispatch import services
 from dispatch.crew.worker import contents
@@ -28,7 +25,6 @@ pytestmark = [
 STYLE = "/static/dispatch/crew/crew.css"
 NEW_STYLE = "\n:root { --deployed: yes; }\n"
 CACHES = "caches.keys()"
-LIMIT = 60_000
 COUNT_LOADS = "sessionStorage.loads = Number(sessionStorage.loads ?? 0) + 1"
 
 
@@ -335,48 +331,9 @@ def test_page_below_a_path_works_without_a_network(chromium, transactional_db, t
         assert phone.page.evaluate(CACHES) == [f"crew /bikes/crew/ {phone.knows('tab.version')}"]
 
 
-# Without a browser
-
-
-def test_first_visit_loads_at_most_60_kilobytes():
-    files = {**contents(), "sw.js": Client().get("/crew/sw.js").content}
-
-    sizes = {address: len(gzip.compress(body)) for address, body in files.items()}
-
-    assert sum(sizes.values()) < LIMIT, sizes
-
-
 def test_worker_keeps_every_file_that_the_page_loads(open_phone, network, task):
     with open_phone() as phone:
         settle_worker(phone)
         loaded = {each.path.partition("?")[0] for each in network.matching("GET (?!/crew/api)")}
 
     assert loaded - {"/crew/sw.js"} <= set(contents())
-
-
-def test_page_can_be_installed():
-    client = Client()
-    shell = client.get("/crew/").content.decode()
-    address = shell.partition('rel="manifest" href="')[2].partition('"')[0]
-    response = client.get(address)
-    manifest = response.json()
-
-    assert response.headers["Content-Type"] == "application/manifest+json"
-    assert manifest["name"]
-    assert manifest["short_name"]
-    assert {manifest[name] for name in ("id", "start_url", "scope")} == {"/crew/"}
-    assert manifest["display"] == "standalone"
-    icons = [(icon["purpose"], icon["sizes"]) for icon in manifest["icons"]]
-    assert icons == [("any", "192x192"), ("any", "512x512"), ("maskable", "512x512")]
-    for icon in manifest["icons"]:
-        image = b"".join(client.get(icon["src"]))
-        width, height = struct.unpack(">II", image[16:24])
-        assert f"{width}x{height}" == icon["sizes"]
-
-
-def test_worker_is_checked_by_browsers_at_each_visit(client):
-    response = client.get("/crew/sw.js")
-
-    assert response.headers["Content-Type"] == "text/javascript"
-    assert response.headers["Cache-Control"] == "no-cache"
-    assert response.status_code == 200

@@ -1,5 +1,6 @@
 """The crews' page in a real browser, behind a network that a test can break."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,14 +13,16 @@ import pytest
 from playwright.sync_api import Error
 
 from dispatch import services
-from dispatch.models import Crew
+from dispatch.models import Crew, TaskEvent
 
 from .bad_proxy import bad_network
 from .browser import ARGUMENTS
+from .factories import TaskFactory
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 ENGINE = "/static/dispatch/crew/engine.js"
 MODEL = "/static/dispatch/crew/model.js"
+REPORTS = "POST /crew/api/reports"
 # That of a server without HTTPS_ONLY.
 COOKIE = "crew"
 
@@ -169,6 +172,25 @@ def browser_process(profile):
         if mark in words and not any(word.startswith(b"--type=") for word in words):
             return int(entry.parent.name)
     raise AssertionError("The browser does not run.")
+
+
+@pytest.fixture
+def held_tasks(transactional_db):
+    """Three tasks that van-3 holds, oldest first."""
+    for _ in range(3):
+        TaskFactory()
+    return [services.claim_next_task("van-3", actor="api") for _ in range(3)]
+
+
+def sent(network):
+    """Return all reports that have reached the proxy, in order."""
+    return [json.loads(each.body) for each in network.matching(REPORTS)]
+
+
+def completed_tasks():
+    """Return the ids of the completed tasks, in order."""
+    events = TaskEvent.objects.filter(kind="completed").order_by("id")
+    return list(events.values_list("task_id", flat=True))
 
 
 def enrol(worker_id):
