@@ -1,6 +1,5 @@
 """The page of reports."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -12,22 +11,17 @@ from django.views.decorators.http import require_safe
 
 from ..exceptions import Refusal
 from ..kpi import KpiReport, Period, build_report, period_of
-from ..kpi.charts import charts_by_hour
-from ..kpi.document import area_table, crew_table, table_to_csv, to_csv
+from ..kpi.charts import Chart, charts_over_time
+from ..kpi.document import table_to_csv, to_csv
 from ..kpi.periods import to_date
 from ..kpi.stockouts import Episode
+from ..kpi.tables import TABLES
 
 REQUIRED_PERMISSIONS = ["dispatch.view_task", "dispatch.view_station"]
 CLUSTERS_SHOWN = 20
 # A year would keep a server thread busy for most of a minute.
 MAX_DAYS = 31
 HOURS = [f"{hour:02}:00" for hour in range(24)]
-# The files by the value of `as`, each with the beginning of its name.
-FILES: dict[str, tuple[str, Callable[[KpiReport], str]]] = {
-    "csv": ("figures", to_csv),
-    "crews": ("crews", lambda found: table_to_csv(crew_table(found))),
-    "areas": ("areas", lambda found: table_to_csv(area_table(found))),
-}
 
 
 @require_safe
@@ -46,13 +40,17 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
         context["error"] = str(error)
         return TemplateResponse(request, "admin/dispatch/kpi.html", context, status=400)
     found = build_report(period, timezone.now(), request.GET.get("area"))
-    if (form := request.GET.get("as")) in FILES:
-        return as_file(found, *FILES[form])
+    match request.GET.get("as"):
+        case "csv":
+            return as_file(found, "figures", to_csv(found))
+        case name if name in TABLES:
+            return as_file(found, name, table_to_csv(found, name))
     context |= {
         "first": str(period.first),
         "last": str(period.last),
         "report": found,
-        "charts": charts_by_hour(HOURS, found.stockouts.by_hour, found.work.by_hour),
+        "charts": charts_over_time(HOURS, found.stockouts.by_hour, found.work.by_hour),
+        "charts_by_day": charts_of_days(found),
         "cluster_outages": worst_clusters(found),
         "hours": zip(HOURS, found.stockouts.by_hour, found.work.by_hour, strict=True),
     }
@@ -67,13 +65,22 @@ def requested_period(request: HttpRequest) -> Period:
     return period_of(first, last, timezone.localdate(), zone, MAX_DAYS)
 
 
-def as_file(found: KpiReport, kind: str, write: Callable[[KpiReport], str]) -> HttpResponse:
-    name = f"{kind}-{found.period.first}-{found.period.last}.csv"
+def as_file(found: KpiReport, subject: str, text: str) -> HttpResponse:
+    name = f"{subject}-{found.period.first}-{found.period.last}.csv"
     return HttpResponse(
-        write(found),
+        text,
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
+
+
+def charts_of_days(found: KpiReport) -> list[Chart]:
+    """None for a single day: it would be one bar."""
+    if len(found.days) == 1:
+        return []
+    labels = [f"{day.first:%m-%d}" for day in found.days]
+    shares, work = [day.share for day in found.days], [day.work for day in found.days]
+    return charts_over_time(labels, shares, work)
 
 
 def worst_clusters(found: KpiReport) -> list[tuple[str, Episode]]:

@@ -23,7 +23,7 @@ from django.views.decorators.http import conditional_page, etag, require_safe
 
 from ..exceptions import NotFound
 from ..kpi import Hour
-from ..kpi.charts import Chart, charts_by_hour
+from ..kpi.charts import Chart, charts_over_time
 from ..overview.fill_levels import BY_URGENCY
 from ..overview.station_search import station_number
 from ..overview.station_views import read_stations
@@ -162,7 +162,7 @@ def state_context(request: HttpRequest, now: datetime, filters: BoardFilters) ->
 
 
 def charts_of(hours: list[Hour]) -> list[Chart]:
-    return charts_by_hour(
+    return charts_over_time(
         [f"{hour.start:%H:%M}" for hour in hours],
         [hour.share for hour in hours],
         [hour.work for hour in hours],

@@ -5,10 +5,10 @@ Bars lie in a box of WIDTH by HEIGHT that the page stretches; texts stay outside
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, log10
+from math import ceil, floor, log10
 
 from .stockouts import Share
-from .work import HourOfWork
+from .work import WorkDone
 
 WIDTH, HEIGHT = 240, 100
 FILLED = 0.8
@@ -60,16 +60,13 @@ class Chart:
 
     @property
     def ticks(self) -> list[str]:
-        """Return the label of each quarter, from the left."""
-        return [self.columns[place].label for place in range(0, len(self.columns), self.quarter)]
-
-    @property
-    def quarter(self) -> int:
-        return max(1, len(self.columns) // 4)
+        """Return a text for each column: the label of about every fourth part, else none."""
+        step = max(1, ceil(len(self.columns) / 4))
+        return ["" if place % step else column.label for place, column in enumerate(self.columns)]
 
 
-def charts_by_hour(
-    labels: Sequence[str], shares: Sequence[Share], work: Sequence[HourOfWork]
+def charts_over_time(
+    labels: Sequence[str], shares: Sequence[Share], work: Sequence[WorkDone]
 ) -> list[Chart]:
     """Return the charts of station outages, tasks done and bikes moved."""
     empty = Series("empty", "empty", [share.empty for share in shares])

@@ -1,17 +1,14 @@
 """Writes a report as JSON and as CSV, and its tables as CSV."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, astuple, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from ..tables import csv_text
-from .breakdown import WorkFigures
 from .report import KpiReport
-
-WORK_COLUMNS = [field.name for field in fields(WorkFigures)]
-Table = Iterable[Sequence[Any]]
+from .tables import TABLES, Table
 
 
 def to_document(report: KpiReport) -> dict[str, Any]:
@@ -29,8 +26,7 @@ def to_document(report: KpiReport) -> dict[str, Any]:
         "clusters": {**asdict(report.clusters), "outages": list(cluster_outages(report))},
         "work": work,
         "total": asdict(report.total),
-        "crews": as_dicts(crew_table(report)),
-        "areas": as_dicts(area_table(report)),
+        **{name: as_dicts(TABLES[name](report)) for name in ("crews", "areas", "days", "weeks")},
         "sources": [asdict(source) for source in report.sources],
     }
     plain_document: dict[str, Any] = plain(document)
@@ -44,18 +40,6 @@ def cluster_outages(report: KpiReport) -> Iterator[dict[str, Any]]:
             **asdict(outage),
             "minutes": outage.minutes,
         }
-
-
-def crew_table(report: KpiReport) -> Table:
-    yield ["worker_id", "name", *WORK_COLUMNS]
-    for crew in report.crews:
-        yield [crew.worker_id, crew.name, *astuple(crew.work)]
-
-
-def area_table(report: KpiReport) -> Table:
-    yield ["area", *WORK_COLUMNS, "ready", "oldest_ready"]
-    for area in report.areas:
-        yield [area.area, *astuple(area.work), area.ready, area.oldest_ready]
 
 
 def as_dicts(table: Table) -> list[dict[str, Any]]:
@@ -90,8 +74,9 @@ def to_csv(report: KpiReport) -> str:
     return "".join(csv_text([("figure", "value"), *figures(to_document(report))]))
 
 
-def table_to_csv(table: Table) -> str:
-    return "".join(csv_text(map(plain, table)))
+def table_to_csv(report: KpiReport, name: str) -> str:
+    """`name`: one of TABLES."""
+    return "".join(csv_text(plain(list(row)) for row in TABLES[name](report)))
 
 
 def figures(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

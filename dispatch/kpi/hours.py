@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from . import queries
 from .intervals import HOURS
 from .stockouts import Share, share_of
-from .work import HourOfWork, all_hours
+from .work import WorkDone, all_hours
 
 HOUR = timedelta(hours=1)
 
@@ -17,7 +17,7 @@ class Hour:
 
     start: datetime
     share: Share
-    work: HourOfWork
+    work: WorkDone
 
 
 def last_24_hours(now: datetime, zone: tzinfo) -> list[Hour]:

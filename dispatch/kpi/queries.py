@@ -1,7 +1,8 @@
 """Reads the data behind the figures."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any
 
 from django.db.models import (
     Case,
@@ -21,7 +22,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, Floor
+from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, Floor, TruncDate
 
 from ..models import (
     Crew,
@@ -38,14 +39,12 @@ from ..models import (
 from ..models.events import TaskEventQuerySet
 from ..stations import Outage, Poll
 from .breakdown import ReadyTasks
-from .work import Decision, HourOfWork
+from .work import Decision, WorkDone
 
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 # Earlier versions recorded rejections without a code.
 OTHER = Value(RejectionCode.OTHER.value, TextField())
 BIKES = Coalesce(Sum(Cast(KT("details__moved_qty"), IntegerField())), 0)
-
-WorkByHour = dict[int, HourOfWork]
 
 
 def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
@@ -58,15 +57,22 @@ def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
 
 def hourly_polls(start: datetime, end: datetime) -> dict[int, Poll]:
     """Return the sum of the polls in each hour after `start`. Hours are numbered from 0."""
+    return sums_of_polls(hours_after(start), start, end)
+
+
+def daily_polls(start: datetime, end: datetime, zone: tzinfo) -> dict[date, Poll]:
+    return sums_of_polls(TruncDate("at", tzinfo=zone), start, end)
+
+
+def sums_of_polls(group: Func, start: datetime, end: datetime) -> dict[Any, Poll]:
     polls = StatusPoll.objects.filter(at__gte=start, at__lt=end).order_by()
     sums = (Max("at"), Sum("in_service"), Sum("empty"), Sum("full"))
-    rows = polls.values_list(hours_after(start)).annotate(*sums)
-    return {int(hour): Poll(*of) for hour, *of in rows}
+    return {key: Poll(*of) for key, *of in polls.values_list(group).annotate(*sums)}
 
 
 def hours_after(start: datetime) -> Func:
     seconds = Extract("at", "epoch", tzinfo=UTC, output_field=FloatField()) - start.timestamp()
-    return Floor(seconds / 3600)
+    return Cast(Floor(seconds / 3600), IntegerField())
 
 
 def last_polls() -> dict[str, datetime]:
@@ -110,19 +116,23 @@ def events_between(start: datetime, end: datetime) -> TaskEventQuerySet:
     return TaskEvent.objects.filter(at__gte=start, at__lt=end)
 
 
-def completed_by_hour_of_day(start: datetime, end: datetime, zone: tzinfo) -> WorkByHour:
+def completed_by_hour_of_day(start: datetime, end: datetime, zone: tzinfo) -> dict[int, WorkDone]:
     return completed_by(ExtractHour("at", tzinfo=zone), start, end)
 
 
-def completed_by_hour(start: datetime, end: datetime) -> WorkByHour:
+def completed_by_day(start: datetime, end: datetime, zone: tzinfo) -> dict[date, WorkDone]:
+    return completed_by(TruncDate("at", tzinfo=zone), start, end)
+
+
+def completed_by_hour(start: datetime, end: datetime) -> dict[int, WorkDone]:
     """Return the work of each hour after `start`. Hours are numbered from 0."""
     return completed_by(hours_after(start), start, end)
 
 
-def completed_by(hour: Func, start: datetime, end: datetime) -> WorkByHour:
+def completed_by(group: Func, start: datetime, end: datetime) -> dict[Any, WorkDone]:
     done = events_between(start, end).filter(kind=EventKind.COMPLETED).order_by()
-    rows = done.values_list(hour).annotate(Count("id"), bikes=BIKES)
-    return {int(number): HourOfWork(*of) for number, *of in rows}
+    rows = done.values_list(group).annotate(Count("id"), bikes=BIKES)
+    return {key: WorkDone(*of) for key, *of in rows}
 
 
 def ready_now() -> dict[str, ReadyTasks]:

@@ -11,6 +11,7 @@ from . import queries
 from .breakdown import AreaFigures, CrewFigures, WorkFigures, by_area, by_crew, summarize
 from .clusters import ClusterFigures, StationPoint, cluster_outages, clusters_of, figures_of
 from .crew_work import read_crew_work
+from .days import WEEK, DaysFigures, Diary, by_day, by_week
 from .intervals import minutes
 from .periods import Period
 from .stockouts import Episode, Stockouts, closures, episodes, stockout_figures, within
@@ -22,7 +23,7 @@ class KpiReport:
     """`polls`: the number of status polls. `coverage`: percent of the past part of the period in
     which polls came without a gap, for the system with the least; None: no system was polled.
     `total`: the work of all crews. `area`: `crews` count only its tasks; None: of all areas.
-    `names`: the names of stations."""
+    `outages`: of stations, closures included, in order of their start. `names`: of stations."""
 
     period: Period
     polls: int
@@ -36,7 +37,14 @@ class KpiReport:
     areas: list[AreaFigures]
     area: str | None
     sources: list[SourceFigures]
+    days: list[DaysFigures]
+    weeks: list[DaysFigures]
+    outages: list[Episode]
     names: dict[int, str]
+
+    @property
+    def stockout_episodes(self) -> list[Episode]:
+        return [outage for outage in self.outages if outage.kind != OutageKind.CLOSED]
 
     @property
     def ready(self) -> int:
@@ -64,11 +72,13 @@ def build_report(period: Period, now: datetime, area: str | None = None) -> KpiR
     systems = read_systems(*span)
     names = {station.pk: station.name for system in systems for station in system.stations}
     clusters, out = clusters_in(systems, period)
+    found, closed = episodes_in(systems, period)
+    diary = read_diary(period)
     return KpiReport(
         period=period,
         polls=sum(len(system.polls) for system in systems),
         coverage=min((coverage(system.polls, period, now) for system in systems), default=None),
-        stockouts=stockouts_in(systems, period, names),
+        stockouts=stockouts_in(systems, period, names, found, closed),
         clusters=clusters,
         cluster_outages=out,
         work=work_figures(period, works, queries.completed_by_hour_of_day(*span, period.zone), now),
@@ -77,7 +87,22 @@ def build_report(period: Period, now: datetime, area: str | None = None) -> KpiR
         areas=by_area(works, queries.ready_now(), now),
         area=area,
         sources=list(by_source(queries.decisions_between(*span))),
+        days=by_day(period, diary),
+        weeks=by_week(period, diary),
+        outages=in_order([*found, *closed]),
         names=names,
+    )
+
+
+def in_order(outages: Iterable[Episode]) -> list[Episode]:
+    return sorted(outages, key=lambda outage: (outage.start, outage.station_id))
+
+
+def read_diary(period: Period) -> Diary:
+    """Read the days of the period and of the week before it."""
+    span = (period.at(period.first - WEEK), period.end)
+    return Diary(
+        queries.daily_polls(*span, period.zone), queries.completed_by_day(*span, period.zone)
     )
 
 
@@ -98,12 +123,25 @@ def read_systems(start: datetime, end: datetime) -> list[System]:
     return list(systems.values())
 
 
-def stockouts_in(systems: Collection[System], period: Period, names: dict[int, str]) -> Stockouts:
+def episodes_in(systems: Collection[System], period: Period) -> tuple[list[Episode], list[Episode]]:
+    """Return stockouts and closures: their parts within the period."""
+    found = [e for s in systems for e in within(period, episodes(s.outages, s.last))]
+    closed = [e for s in systems for e in within(period, closures(s.outages, s.last))]
+    return found, closed
+
+
+def stockouts_in(
+    systems: Collection[System],
+    period: Period,
+    names: dict[int, str],
+    found: Collection[Episode],
+    closed: Collection[Episode],
+) -> Stockouts:
     return stockout_figures(
         period,
         (poll for system in systems for poll in system.polls),
-        found=[e for s in systems for e in within(period, episodes(s.outages, s.last))],
-        closed=[e for s in systems for e in within(period, closures(s.outages, s.last))],
+        found=found,
+        closed=closed,
         names=names,
         in_service=sum(len(s.stations) - len(always_closed(s)) for s in systems),
     )

@@ -34,6 +34,7 @@ def lines(report: KpiReport) -> Iterator[str]:
     else:
         yield "No station status was polled in this period."
     yield from work(report)
+    yield from weeks(report)
     yield from crews(report)
     yield from areas(report)
     yield from sources(report)
@@ -127,6 +128,25 @@ def work(report: KpiReport) -> Iterator[str]:
 
 def wait(label: str, of: Wait) -> Row:
     return label, f"{of.count:,}", number(of.median, 1), number(of.ninetieth, 1)
+
+
+def weeks(report: KpiReport) -> Iterator[str]:
+    yield from table(
+        ("Week from", "days", "tasks", "before", "bikes", "before", "out", "before"),
+        [
+            (
+                f"{week.first}",
+                f"{week.days}",
+                f"{week.work.tasks:,}",
+                f"{week.work_before.tasks:,}",
+                f"{week.work.bikes:,}",
+                f"{week.work_before.bikes:,}",
+                percent(week.share.either),
+                percent(week.share_before.either),
+            )
+            for week in report.weeks
+        ],
+    )
 
 
 def crews(report: KpiReport) -> Iterator[str]:

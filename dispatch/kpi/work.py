@@ -33,8 +33,8 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class HourOfWork:
-    """An hour of the day over all days of a period, or one of the last 24 hours."""
+class WorkDone:
+    """The tasks completed in an hour or on a day, and the bikes moved."""
 
     tasks: int
     bikes: int
@@ -49,7 +49,7 @@ class Work:
     bikes_per_hour: float | None
     approval_to_claim: Wait
     claim_to_completion: Wait
-    by_hour: list[HourOfWork]
+    by_hour: list[WorkDone]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def wait_of(lengths: Iterable[float]) -> Wait:
 
 
 def work_figures(
-    period: Period, works: Collection[CrewWork], by_hour: Mapping[int, HourOfWork], now: datetime
+    period: Period, works: Collection[CrewWork], by_hour: Mapping[int, WorkDone], now: datetime
 ) -> Work:
     """`by_hour`: the hours of the day with completed tasks."""
     bikes = sum(work.bikes for work in works)
@@ -98,8 +98,8 @@ def work_figures(
     )
 
 
-def all_hours(known: Mapping[int, HourOfWork]) -> list[HourOfWork]:
-    return [known.get(hour, HourOfWork(0, 0)) for hour in HOURS]
+def all_hours(known: Mapping[int, WorkDone]) -> list[WorkDone]:
+    return [known.get(hour, WorkDone(0, 0)) for hour in HOURS]
 
 
 def by_source(decisions: Iterable[Decision]) -> Iterator[SourceFigures]:

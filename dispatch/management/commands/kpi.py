@@ -1,5 +1,6 @@
 from argparse import ArgumentTypeError
 from datetime import date
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -7,8 +8,9 @@ from django.utils import timezone
 
 from ...exceptions import Refusal
 from ...kpi import build_report, period_of
-from ...kpi.document import to_csv, to_json
+from ...kpi.document import table_to_csv, to_csv, to_json
 from ...kpi.periods import to_date
+from ...kpi.tables import TABLES
 from ...kpi.text import to_text
 from ..base import DispatchCommand, print_all_characters
 
@@ -30,11 +32,15 @@ class Command(DispatchCommand):
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--json", dest="form", action="store_const", const=to_json)
         form.add_argument("--csv", dest="form", action="store_const", const=to_csv)
+        form.add_argument("--table", choices=TABLES, help="one table, as CSV")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["form"]:
+        write = options["form"] or to_text
+        if table := options["table"]:
+            write = partial(table_to_csv, name=table)
+        if write is not to_text:
             print_all_characters("utf-8")
         zone = timezone.get_default_timezone()
         period = period_of(options["first"], options["last"], timezone.localdate(), zone)
-        text = (options["form"] or to_text)(build_report(period, timezone.now()))
+        text = write(build_report(period, timezone.now()))
         self.report(text.rstrip("\n"))

@@ -3,9 +3,9 @@ from xml.etree import ElementTree
 import pytest
 from django.template.loader import render_to_string
 
-from dispatch.kpi.charts import HEIGHT, WIDTH, Series, bar_chart, charts_by_hour, round_up
+from dispatch.kpi.charts import HEIGHT, WIDTH, Series, bar_chart, charts_over_time, round_up
 from dispatch.kpi.stockouts import Share
-from dispatch.kpi.work import HourOfWork
+from dispatch.kpi.work import WorkDone
 
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
@@ -31,6 +31,17 @@ def test_bars_are_stacked_and_as_high_as_their_values():
     assert [series.key for series in chart.legend] == ["empty", "full"]
 
 
+@pytest.mark.parametrize(("columns", "labelled"), [(1, 1), (4, 4), (7, 4), (11, 4), (31, 4)])
+def test_at_most_four_columns_have_a_label_below_them(columns, labelled):
+    labels = [f"{number}" for number in range(columns)]
+
+    ticks = bar_chart("Tasks", labels, [Series("done", "tasks", [1] * columns)]).ticks
+
+    assert len(ticks) == columns
+    assert len([tick for tick in ticks if tick]) == labelled
+    assert ticks[0] == "0"
+
+
 def test_unknown_value_has_no_bar_and_is_called_unknown():
     chart = bar_chart("Tasks", ["a", "b"], [Series("done", "tasks", [None, 1200])])
 
@@ -50,14 +61,16 @@ def test_chart_without_values_is_still_valid():
 def test_every_sixth_of_24_hours_has_a_tick():
     chart = bar_chart("Tasks", HOURS, [Series("done", "tasks", range(24))])
 
-    assert chart.ticks == ["00:00", "06:00", "12:00", "18:00"]
+    assert len(chart.ticks) == 24
+    assert chart.ticks[::6] == ["00:00", "06:00", "12:00", "18:00"]
+    assert set(chart.ticks[1:6]) == {""}
 
 
 def test_hourly_charts_have_totals():
     shares = [Share(30, 10.0, 0.0, 10.0), Share(10, 20.0, 10.0, 30.0), Share(0)]
-    work = [HourOfWork(1, 0), HourOfWork(1200, 0), HourOfWork(0, 0)]
+    work = [WorkDone(1, 0), WorkDone(1200, 0), WorkDone(0, 0)]
 
-    out, tasks, bikes = charts_by_hour(["a", "b", "c"], shares, work)
+    out, tasks, bikes = charts_over_time(["a", "b", "c"], shares, work)
 
     # The first hour has three quarters of the polls.
     assert [chart.total for chart in (out, tasks, bikes)] == ["15.0 %", "1,201", "0"]
@@ -66,7 +79,7 @@ def test_hourly_charts_have_totals():
 
 
 def test_share_without_polls_is_unknown():
-    out, _, _ = charts_by_hour(["a"], [Share(0)], [HourOfWork(0, 0)])
+    out, _, _ = charts_over_time(["a"], [Share(0)], [WorkDone(0, 0)])
 
     assert out.total == "unknown"
 

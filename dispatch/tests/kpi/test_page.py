@@ -70,7 +70,7 @@ def test_page_takes_few_queries(dispatcher, day):
     with CaptureQueriesContext(connection) as queries:
         dispatcher.get(PAGE, THE_DAY)
 
-    assert len(queries) == 11, "the session, the user and nine of the report"
+    assert len(queries) == 13, "the session, the user and eleven of the report"
 
 
 def test_page_without_data_says_so(dispatcher):

@@ -15,9 +15,9 @@ from dispatch.kpi.queries import decisions_between
 from dispatch.kpi.stockouts import Share
 from dispatch.kpi.work import (
     Decision,
-    HourOfWork,
     SourceFigures,
     Wait,
+    WorkDone,
     by_source,
     wait_of,
     work_figures,
@@ -50,14 +50,14 @@ def test_work_of_all_crews_is_summed():
         CrewWork("van-2", "", completed=1, bikes=4, from_release=[90], working=[20]),
     ]
 
-    found = work_figures(DAY, works, {8: HourOfWork(3, 12)}, now=EVENING)
+    found = work_figures(DAY, works, {8: WorkDone(3, 12)}, now=EVENING)
 
     assert (found.tasks_done, found.bikes_moved) == (3, 12)
     assert found.bikes_per_hour == 12 / 20, "of the 20 hours of the day that are past"
     assert found.approval_to_claim == Wait(1, 30, 30), "only first claims"
     assert found.claim_to_completion == Wait(2, median=15, ninetieth=pytest.approx(19))
     assert len(found.by_hour) == 24
-    assert found.by_hour[8:10] == [HourOfWork(3, 12), HourOfWork(0, 0)]
+    assert found.by_hour[8:10] == [WorkDone(3, 12), WorkDone(0, 0)]
 
 
 def test_future_period_has_no_hourly_mean():
@@ -210,7 +210,7 @@ def test_last_24_hours_take_two_queries():
     assert hours[0].start == MORNING - timedelta(hours=23)
     assert hours[-1].start == MORNING
     assert hours[-1].share == Share(20, empty=15.0, full=5.0, either=20.0)
-    assert hours[-1].work == HourOfWork(tasks=2, bikes=7)
+    assert hours[-1].work == WorkDone(tasks=2, bikes=7)
     assert hours[-2].share.either == 100.0
     assert sum(hour.work.tasks for hour in hours) == 2
     assert hours[0].share == Share(0)
