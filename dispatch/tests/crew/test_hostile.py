@@ -135,7 +135,8 @@ def test_odd_ids_in_a_query_are_refused_or_ignored(phone):
 @pytest.mark.parametrize("name", ["age", "tapped_at"])
 def test_no_clock_refuses_a_report_or_causes_a_server_error(phone, name):
     values = ["1e15", "-1e15", "1e308", "-0.0", '"1e400"', '"nan"', '"\\ud800"', '"\\u0000"',
-              f'"{"9" * 5000}"', "[[[]]]", '{"a": {}}', "true", '""', '" 5 "', '"\\u0665"']  # fmt: skip
+              f'"{"9" * 5000}"', "[[[]]]", '{"a": {}}', "true", '""', '" 5 "',
+              '"\\u0665"']  # fmt: skip
     for number, value in enumerate(values):
         good = {**REPORT, "id": str(UUID(int=number)), "kind": "problem"}
         answer = send(phone, "reports", with_value(good, name, value))

@@ -484,9 +484,9 @@ def sweep_releases_running_leases(patch):
 
 
 def keys_ignore_the_worker(patch):
-    def for_any_worker(key, _, area, actor):
-        claim = models.ClaimKey.objects.live().filter(actor=actor, key=key).first()
-        return claim and models.Task.objects.filter(pk=claim.task_id).first()
+    def for_any_worker(key, claim):
+        earlier = models.ClaimKey.objects.live().filter(actor=claim.actor, key=key).first()
+        return earlier and models.Task.objects.filter(pk=earlier.task_id).first()
 
     patch(claims, "find_earlier_claim", for_any_worker)
 
