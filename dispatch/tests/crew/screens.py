@@ -127,6 +127,7 @@ SCREENS = {
         {"foreign": [{"worker_id": "van-9", "count": 1}, {"worker_id": "van-8", "count": 3}]}
     ),
     "signed-out": Screen({"signedIn": False, "outbox": WAITING, "unsent": 2}),
+    "signed-out-free": Screen(FREE | {"signedIn": False}),
     "signed-out-one": Screen({"signedIn": False, "outbox": WAITING[:1], "unsent": 1}),
     "signed-out-sent": Screen({"signedIn": False}),
     "saved": Screen(FREE | {"outbox": [entry("held", minutes=0)]}),

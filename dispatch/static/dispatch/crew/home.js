@@ -67,7 +67,8 @@ function figure(number, label) {
   return h("p.figure", null, h("strong", null, String(number)), " ", h("span", null, label));
 }
 
-function nextButton({ claim }) {
+function nextButton({ claim, signedIn }) {
+  if (signedIn === false) return screenLink(gettext("Join"), ["join"], { style: "primary huge" });
   if (claim === "asking") {
     return button(gettext("Asking for a task …"), null, { style: "primary huge", busy: true });
   }
