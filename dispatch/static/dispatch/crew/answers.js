@@ -1,5 +1,5 @@
 /* Sentences for the codes in the server's answers. */
-import { bikes, clock, instant } from "./figures.js";
+import { bikes, clock, instant, now } from "./figures.js";
 import { gettext } from "./texts.js";
 
 /* The order in which forms offer them. */
@@ -89,7 +89,7 @@ export function joinError({ code, retryAfter }) {
       return gettext("This code is wrong, has expired or was used before. Ask dispatch for a new one.");
     case "too_many_tries":
       return gettext("Too many wrong codes. Try again at %(time)s.", {
-        time: clock(Date.now() + 1000 * (retryAfter ?? 60)),
+        time: clock(now() + 1000 * (retryAfter ?? 60)),
       });
     case "no_network":
       return gettext("No answer. Check the connection and try again. The code is not used up.");

@@ -12,7 +12,7 @@ import { keep, loadMemory, memory } from "./memory.js";
 import { notices } from "./notices.js";
 import { outbox } from "./outbox.js";
 import { title } from "./parts.js";
-import { current, takeCode } from "./routes.js";
+import { current, isForm, takeCode } from "./routes.js";
 import { gettext, languageOfBrowser, languages, speak } from "./texts.js";
 
 // Ages on the screen are renewed this often; seconds only while something counts them.
@@ -53,13 +53,11 @@ function screen() {
   if (name === "join" || (!view.crew && view.signedIn !== null)) return join(view);
   if (!view.crew) return h("main", null, title(gettext("Opening …")));
   if (name === "outbox") return outbox(view, draw, say);
-  if (name === "help") return help(view, choose, draw);
+  if (name === "help") return help(view, choose, draw, say);
   const task = taskWith(id);
-  if (task && name in FORM_NAMES) return form(name, task, draw);
+  if (task && isForm(name)) return form(name, task, draw);
   return home(view, id, iAmHere);
 }
-
-const FORM_NAMES = { done: true, give_back: true, problem: true };
 
 /* A task that dispatch took from the crew can still be reported. */
 function taskWith(id) {

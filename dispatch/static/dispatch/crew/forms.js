@@ -19,10 +19,19 @@ export function form(kind, task, redraw) {
   return h("main.form", null, parts);
 }
 
+// A second tap before the first report is saved must not make another one.
+let saving = false;
+
 async function send(kind, task, report, name) {
-  await engine.report(kind, task, report);
-  dropDraft(name);
-  goHome();
+  if (saving) return;
+  saving = true;
+  try {
+    await engine.report(kind, task, report);
+    dropDraft(name);
+    goHome();
+  } finally {
+    saving = false;
+  }
 }
 
 function done(task, values, set, save) {

@@ -3,10 +3,8 @@ import { h, icon } from "./dom.js";
 import * as engine from "./engine.js";
 import { ago, clock, onServer } from "./figures.js";
 import { button, screenLink } from "./parts.js";
-import { current } from "./routes.js";
+import { current, isForm } from "./routes.js";
 import { gettext, ngettext } from "./texts.js";
-
-const FORMS = ["done", "give_back", "problem"];
 
 export function header(view) {
   return h(
@@ -93,7 +91,7 @@ function foreign({ foreign: crews }) {
 
 /* Not while a form is open: the update reloads the page. */
 function update({ updateReady }) {
-  if (!updateReady || FORMS.includes(current().name)) return null;
+  if (!updateReady || isForm(current().name)) return null;
   const load = button(gettext("Update"), () => engine.applyUpdate(), { style: "small" });
   return strip("info", "up", gettext("A new version of this page is ready."), load);
 }

@@ -13,7 +13,7 @@ export async function askStorage() {
   persisted = (await navigator.storage?.persisted?.()) ?? false;
 }
 
-export function help(view, choose, redraw) {
+export function help(view, choose, redraw, say) {
   return h(
     "main",
     null,
@@ -27,7 +27,7 @@ export function help(view, choose, redraw) {
       button(gettext("Reload the page"), () => location.reload(), { style: "quiet" }),
       !leaving && button(gettext("Sign this phone out"), () => ask(redraw), { style: "quiet", id: "sign-out" }),
     ),
-    leaving && farewell(view, redraw),
+    leaving && farewell(view, redraw, say),
   );
 }
 
@@ -79,7 +79,7 @@ function item(name, value) {
   return h("div", null, h("dt", null, name), h("dd", null, value));
 }
 
-function farewell(view, redraw) {
+function farewell(view, redraw, say) {
   const n = view.outbox.filter(({ status }) => status !== "settled").length;
   const warning = n
     ? ngettext(
@@ -90,7 +90,17 @@ function farewell(view, redraw) {
     : gettext("To use this phone again, you need a new code from dispatch.");
   const tone = n ? "alarm" : "warning";
   return panel(tone, gettext("Sign out?"), [warning], [
-    button(gettext("Sign out"), () => engine.signOut(redraw((leaving = false))), { style: "danger" }),
+    button(gettext("Sign out"), () => leave(redraw, say), { style: "danger" }),
     button(gettext("Stay"), () => redraw((leaving = false)), { style: "quiet" }),
   ], "farewell");
+}
+
+/* The server has to know: it revokes the phone. */
+async function leave(redraw, say) {
+  redraw((leaving = false));
+  try {
+    await engine.signOut();
+  } catch {
+    say(gettext("No connection."));
+  }
 }

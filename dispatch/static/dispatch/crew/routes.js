@@ -1,11 +1,17 @@
 /* Screens have addresses in the fragment, such as #done/12, so that the phone's back button works. */
 
 // No vowels, so that codes spell no words; none of these letters look alike.
-const CODE = /^([BCDFGHJKLMNPQRSTVWXZ]{4})-?([BCDFGHJKLMNPQRSTVWXZ]{4})$/;
+const CODE = /^[BCDFGHJKLMNPQRSTVWXZ]{8}$/;
+// Their names are the kinds of reports.
+const FORMS = ["done", "give_back", "problem"];
 
 export function current() {
   const [name, id] = location.hash.slice(1).split("/");
   return { name, id: id ? Number(id) : null };
+}
+
+export function isForm(name) {
+  return FORMS.includes(name);
 }
 
 export function address(name, id) {
@@ -31,6 +37,6 @@ export function takeCode() {
 
 /* The code in its usual form, whatever its case and hyphens; null if the text is none. */
 export function readCode(text) {
-  const [, first, second] = CODE.exec(text.toUpperCase().replace(/[^A-Z]/g, "")) ?? [];
-  return first ? `${first}-${second}` : null;
+  const letters = text.toUpperCase().replace(/[^A-Z]/g, "");
+  return CODE.test(letters) ? `${letters.slice(0, 4)}-${letters.slice(4)}` : null;
 }
