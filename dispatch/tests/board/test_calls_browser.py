@@ -5,10 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from dispatch.models import StationFeed
+from dispatch.models import EventKind, StationFeed
+from dispatch.services.events import record_task
 
 from ..support.cities import city
-from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+from ..support.factories import SuggestionFactory, TaskFactory, UserFactory, claimed
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -74,6 +75,19 @@ def test_title_counts_calls_for_a_dispatcher(board):
     has_title(board, "(2) Board |")
     board.reload()
     has_title(board, "(2) Board |")
+
+
+def test_problem_of_a_crew_calls(board):
+    task = claimed(**ENDS)
+    choose(board, "notify")
+    record_task(EventKind.PROBLEM, task, "crew van-1", problems=["blocked"])
+    refresh(board)
+
+    has_title(board, "(1) Board |")
+    assert board.evaluate("window.shown") == [
+        f"Task {task.pk} has a problem: Blocked, reported by van-1:"
+        " 2 bikes, Station 4 to Station 5."
+    ]
 
 
 def test_only_new_causes_make_a_sound_and_a_notification(board):

@@ -4,7 +4,8 @@ import pytest
 from django.contrib.auth.models import Group
 
 from dispatch import services
-from dispatch.models import ApiToken, CrewDevice
+from dispatch.models import ApiToken, CrewDevice, EventKind, Task
+from dispatch.services.events import record_task
 
 from ..support.accessibility import violations
 from ..support.cities import city
@@ -33,7 +34,17 @@ def maria():
     ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
     crew = CrewFactory(id=1, worker_id="van-1")
     CrewDevice.objects.create(crew=crew, label="iPhone, Safari", digest="d")
+    talk_about(TaskFactory(**ends, id=1000))
     return maria
+
+
+def talk_about(task):
+    """A problem, a message and an assignment that the phone has not shown, each on a task."""
+    services.reassign_task(task.pk, "van-1", actor="maria")
+    held = Task.objects.assigned().filter(worker_id="van-1").exclude(pk=task.pk).first()
+    services.message_crew(held.pk, "Mind the step", actor="maria")
+    details = {"problems": ["station_closed"], "note": "Street fair"}
+    record_task(EventKind.PROBLEM, held, "crew van-1", **details)
 
 
 def press(selector):
@@ -42,6 +53,22 @@ def press(selector):
 
 def open_dialog(page):
     page.locator("#p1 .reject").click()
+    page.locator("#confirm form").wait_for()
+
+
+def open_message(page):
+    page.locator("#t1000 [popovertarget]").click()
+    page.locator("#t1000 .menu .message").click()
+    page.locator("#confirm form").wait_for()
+
+
+def open_hand_over(page):
+    page.locator("#c-van-1 .row-action").click()
+    page.locator("#confirm form").wait_for()
+
+
+def open_assignment(page):
+    page.locator("#p1 .assign").click()
     page.locator("#confirm form").wait_for()
 
 
@@ -98,6 +125,8 @@ PAGES = {
     "station": "/admin/dispatch/station/4/change/",
     "crews": "/admin/dispatch/crew/",
     "crew": "/admin/dispatch/crew/1/change/",
+    "day of a crew": "/admin/crew-day/?crew=van-1",
+    "tasks with a problem": "/admin/dispatch/task/?attention=problem",
     "new crew": "/admin/dispatch/crew/add/",
     "crew import": "/admin/dispatch/crew/import/",
     "tokens": "/admin/dispatch/apitoken/",
@@ -117,6 +146,9 @@ PAGES = {
 OPENED = {
     "settings": (BOARD, press("#open-settings")),
     "dialog": (BOARD, open_dialog),
+    "message": (BOARD, open_message),
+    "tasks to give to another crew": (BOARD, open_hand_over),
+    "approval for a crew": (BOARD, open_assignment),
     "station card": (BOARD, open_station),
     "station list": (BOARD, press("#station-list > summary")),
     "menu": (BOARD, press(".queue [popovertarget]")),
