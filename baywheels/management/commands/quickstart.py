@@ -41,7 +41,7 @@ WELCOME = """
 PHONE = """\
 {link}
              signs a browser in as {crew}, once and for {minutes} minutes. A new link:
-             {python} manage.py enrol_crew {crew}"""
+             {python} manage.py enrol_crew {crew} --url {url}"""
 NO_PHONE = "{url}/crew/    Add a crew under Crews in the console, and show its code."
 AT_REST = """\
   The demo city is at rest: bikes move only when you complete a task. Add --simulate for riders and
@@ -186,6 +186,7 @@ def how_to_join(url: str) -> str:
     return PHONE.format(
         link=services.enrolment_link(url, code),
         crew=crew.worker_id,
+        url=url,
         minutes=round(CODE_LIFE.total_seconds() / 60),
         python=sys.executable,
     )
