@@ -53,6 +53,7 @@ def test_message_is_written_by_keyboard_without_leaving_the_board(board):
     page.keyboard.press("Enter")
     dialog(page)
     page.keyboard.type("Mind the step")
+    settle(page)
     page.keyboard.press("Control+Enter")
 
     expect(toast(page)).to_contain_text(f"Task {task.pk} updated with a message for van-1.")
