@@ -41,6 +41,7 @@ pytestmark = [
     pytest.mark.timeout(180),
 ]
 
+SENDER = "/static/dispatch/crew/sender.js"
 SERVER_ERROR = answer_with(
     500,
     json.dumps({"detail": "The request failed.", "code": "error"}),
@@ -192,11 +193,10 @@ def test_report_whose_answer_was_lost_by_a_kill_is_applied_once(kept_phone, netw
 
 def test_server_that_asks_to_wait_is_left_alone(open_phone, network, held_tasks):
     with open_phone() as phone:
-        network.rule(REPORTS, once(unavailable(4)))
+        network.rule(REPORTS, once(unavailable(8)))
         phone.report(held_tasks[0])
         phone.send()
-        phone.hide()
-        phone.hide(False)
+        phone.page.evaluate(f"import('{SENDER}').then(({{ send }}) => send())")
         assert len(sent(network)) == 1
 
         phone.wait("phone.reports[0].state === 'settled'")

@@ -25,6 +25,14 @@ pytestmark = [
 STYLE = "/static/dispatch/crew/crew.css"
 NEW_STYLE = "\n:root { --deployed: yes; }\n"
 CACHES = "caches.keys()"
+COUNT_MESSAGES = """() => {
+  globalThis.messages = [];
+  const { postMessage } = ServiceWorker.prototype;
+  ServiceWorker.prototype.postMessage = function (message) {
+    messages.push(message);
+    return postMessage.call(this, message);
+  };
+}"""
 COUNT_LOADS = "sessionStorage.loads = Number(sessionStorage.loads ?? 0) + 1"
 
 
@@ -232,24 +240,26 @@ def test_other_tab_is_not_reloaded_by_an_update(open_phone, network, task):
 
 
 def test_no_update_while_a_report_is_being_sent(open_phone, network, task):
+    arrived, answer = threading.Event(), threading.Event()
     with open_phone() as phone:
         settle_worker(phone)
         deploy(network)
         phone.hide()
         phone.hide(False)
         phone.wait("tab.updateReady")
-        phone.page.evaluate("globalThis.isOldPage = true")
-        arrived, answer = threading.Event(), threading.Event()
+        phone.page.evaluate(COUNT_MESSAGES)
         network.rule("POST /crew/api/reports", hold_until(arrived, answer))
         phone.report(task)
         phone.start("sendNow()")
         assert arrived.wait(30)
 
         phone.do("applyUpdate()")
+        assert phone.page.evaluate("messages") == []
         answer.set()
+        phone.wait("phone.reports[0].state === 'settled' && !tab.sending")
 
-        phone.wait("phone.reports[0].state === 'settled'")
-        assert phone.page.evaluate("isOldPage")
+        with phone.page.expect_navigation():
+            phone.start("applyUpdate()")
 
 
 def hold_until(arrived, answer):
