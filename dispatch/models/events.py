@@ -3,8 +3,8 @@ from typing import Any
 import pgtrigger
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now
 
 from .moves import SOURCE_LENGTH, WORKER_ID_LENGTH
 
@@ -81,11 +81,14 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
         return self.filter(WITH_PROBLEMS)
 
     def open_problems(self) -> "TaskEventQuerySet":
-        """Those with problems that no dispatcher has answered, and that nothing has settled."""
-        answers = TaskEvent.objects.filter(
-            task_id=OuterRef("task_id"), id__gt=OuterRef("id"), kind__in=ANSWERS
-        )
-        return self.with_problems().exclude(Exists(answers))
+        """Those with problems that no dispatcher has answered, and that nothing has settled.
+
+        The last answer is one probe of an index for each problem. For "no later answer exists",
+        PostgreSQL would read all events.
+        """
+        answers = TaskEvent.objects.filter(task_id=OuterRef("task_id"), kind__in=ANSWERS)
+        last = Subquery(answers.order_by("-id").values("id")[:1])
+        return self.with_problems().filter(id__gte=Coalesce(last, 0))
 
     def not_undone(self) -> "TaskEventQuerySet":
         """Leave out the decisions on suggestions that were undone."""

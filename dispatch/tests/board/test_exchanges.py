@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from dispatch import services
@@ -363,3 +364,17 @@ def test_filter_for_tasks_without_a_crew_finds_exactly_those(dispatcher, crews):
     assert {task.pk for task in listed} == expected
     assert set(map(int, re.findall(r'id="t(\d+)"', on_board))) == expected
     assert fine.pk not in expected
+
+
+def test_tasks_with_a_problem_are_found_without_reading_all_events(task):
+    Task.objects.bulk_create(TaskFactory.build_batch(1000))
+    event = {"task_id": 9, "kind": EventKind.COMPLETED, "actor": "van-1"}
+    TaskEvent.objects.bulk_create(TaskEvent(**event) for _ in range(3000))
+    problem(task, "blocked")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tasks, task_events")
+
+    plan = Task.objects.with_problem().explain()
+
+    assert "event_problems" in plan
+    assert "Seq Scan on task_events" not in plan
