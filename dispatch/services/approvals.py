@@ -168,7 +168,6 @@ def create_task(task: Task, *, actor: str) -> Approval:
     context = lock_and_read([task], [], exclusive=True)
     warnings = warnings_about(context, task)
     task.save(force_insert=True)
-    task.refresh_from_db(fields=["area"])
     details = {"warnings": warnings, "area": task.area}
     known = {name: value for name, value in details.items() if value}
     record_task(EventKind.CREATED, task, actor, **known)
