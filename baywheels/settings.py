@@ -240,7 +240,6 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 # Attempts during a lockout neither extend it nor fill the table.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 # Users sometimes type the password into the username field.
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken"]

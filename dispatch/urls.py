@@ -3,6 +3,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from .admin.activity import activity_page
+from .admin.audit import audit_page
 from .admin.crew_day import crew_day_page
 from .admin.kpi import kpi_page
 from .admin.search import search_page
@@ -15,6 +16,7 @@ urlpatterns = [
     path("crew", RedirectView.as_view(pattern_name="crew:page")),
     path("crew/", include("dispatch.crew.urls")),
     path("admin/activity/", admin.site.admin_view(activity_page), name="activity"),
+    path("admin/audit/", admin.site.admin_view(audit_page), name="audit"),
     path("admin/crew-day/", admin.site.admin_view(crew_day_page), name="crew-day"),
     path("admin/kpi/", admin.site.admin_view(kpi_page), name="kpi"),
     path("admin/search/", admin.site.admin_view(search_page), name="search"),

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from axes.models import AccessLog
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -39,19 +40,21 @@ AGEING_STEP = 10
 AGEING_BATCH = 20
 # The console may still show what became of a code.
 CODE_KEPT = timedelta(days=1)
+SIGN_INS_KEPT = timedelta(days=365)
 WAITED = "The task has waited too long."
 
 
 @dataclass(frozen=True)
 class SweepResult:
     """Counts of released and raised tasks, and of removed rows: suggestions, claim keys, sessions,
-    codes of phones, and reports of phones."""
+    sign-ins, codes of phones, and reports of phones."""
 
     released: int
     raised: int
     expired: int
     forgotten: int
     sessions: int
+    sign_ins: int
     codes: int
     reports: int
 
@@ -72,6 +75,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
         expired=exhaust(partial(remove_expired_suggestions, actor=actor)),
         forgotten=exhaust(forget_claim_keys),
         sessions=exhaust(remove_ended_sessions),
+        sign_ins=exhaust(forget_sign_ins),
         codes=exhaust(remove_old_codes) + exhaust(forget_wrong_codes),
         reports=exhaust(forget_crew_reports),
     )
@@ -144,6 +148,15 @@ def remove_ended_sessions(*, limit: int = BATCH) -> int:
     sessions = list(due.select_for_update(skip_locked=True)[:limit])
     Session.objects.filter(pk__in=[session.pk for session in sessions]).delete()
     return len(sessions)
+
+
+@transaction.atomic(durable=True)
+def forget_sign_ins(*, limit: int = BATCH) -> int:
+    """Remove sign-ins from the audit trail after a year: they hold addresses of people."""
+    due = AccessLog.objects.filter(attempt_time__lt=timezone.now() - SIGN_INS_KEPT)
+    entries = list(due.order_by("id").select_for_update(skip_locked=True)[:limit])
+    AccessLog.objects.filter(pk__in=[entry.pk for entry in entries]).delete()
+    return len(entries)
 
 
 @transaction.atomic(durable=True)

@@ -11,7 +11,7 @@ class Command(PeriodicCommand):
     help = (
         "Releases tasks with an expired lease, raises waiting tasks (TASK_AGEING_MINUTES), and "
         "deletes expired suggestions, old idempotency keys, ended sessions of the console, and old "
-        "codes and reports of phones. Several sweeps may run at once."
+        "sign-ins, codes and reports of phones. Several sweeps may run at once."
     )
 
     def run_once(self, options: dict[str, Any]) -> None:
@@ -21,5 +21,6 @@ class Command(PeriodicCommand):
                 f"{result.released:,} tasks released, {result.raised:,} raised, "
                 f"{result.expired:,} suggestions expired, "
                 f"{result.forgotten:,} idempotency keys, {result.sessions:,} sessions, "
+                f"{result.sign_ins:,} sign-ins, "
                 f"{result.codes:,} codes and {result.reports:,} reports of phones deleted."
             )

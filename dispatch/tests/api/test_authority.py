@@ -452,6 +452,7 @@ def test_every_board_page_is_in_the_access_table():
 
 PAGE_DOORS = {
     "activity/": READERS,
+    "audit/": {ROOT},
     "kpi/": READERS,
     # The search shows only rows that the user may view.
     "search/": EVERYBODY,

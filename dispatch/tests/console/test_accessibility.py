@@ -139,6 +139,7 @@ PAGES = {
     "feeds": "/admin/dispatch/stationfeed/",
     "figures": "/admin/kpi/",
     "activity": "/admin/activity/",
+    "audit": "/admin/audit/",
     "search": "/admin/search/?q=Station",
     "password": "/admin/password_change/",
     "no such page": "/admin/nothing/",

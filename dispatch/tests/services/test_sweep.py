@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from axes.models import AccessLog
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
@@ -37,7 +38,7 @@ def test_task_with_an_expired_lease_returns_to_its_place_in_the_queue():
 
     assert swept() == (
         "1 tasks released, 0 raised, 0 suggestions expired, "
-        "0 idempotency keys, 0 sessions, 0 codes and 0 reports of phones deleted.\n"
+        "0 idempotency keys, 0 sessions, 0 sign-ins, 0 codes and 0 reports of phones deleted.\n"
     )
 
     stored = Task.objects.get(id=task.id)
@@ -88,6 +89,16 @@ def test_ended_sessions_of_the_console_are_deleted():
 
     assert "1 sessions," in swept()
     assert Session.objects.get().session_key == "open"
+
+
+def test_sign_ins_are_forgotten_after_a_year():
+    for username, days in (("maria", 364), ("tom", 366)):
+        AccessLog.objects.create(username=username)
+        at = timezone.now() - timedelta(days=days)
+        AccessLog.objects.filter(username=username).update(attempt_time=at)
+
+    assert "1 sign-ins," in swept()
+    assert AccessLog.objects.get().username == "maria"
 
 
 def test_reports_of_phones_are_forgotten_after_90_days():
