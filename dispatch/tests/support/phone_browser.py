@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -152,7 +152,9 @@ def kept_phone(chromium, network, tmp_path):
         try:
             yield Phone(context, network)
         finally:
-            context.close()
+            # The test may have killed it.
+            with suppress(Error):
+                context.close()
 
     def kill():
         os.kill(browser_process(tmp_path / "profile"), signal.SIGKILL)
