@@ -4,6 +4,7 @@ import pytest
 
 from ..support.cities import city
 from ..support.factories import SuggestionFactory, TaskFactory, UserFactory
+from ..support.kpi_shift import pruned
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -40,5 +41,12 @@ def test_panels_of_the_board_are_printed_in_full_one_below_the_other(paper):
 def test_controls_are_not_printed_and_nothing_is_cut_off(paper, path):
     paper.open(path)
     assert [each for each in paper.page.locator(CONTROLS).all() if each.is_visible()] == []
+    over = paper.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert over <= 0
+
+
+def test_tables_of_crews_and_areas_fit_the_page(paper):
+    pruned()
+    paper.open("/admin/kpi/?from=2015-05-04&to=2015-05-04")
     over = paper.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert over <= 0
