@@ -1,4 +1,4 @@
-"""What the service counts in each process. `monitoring` reads the tables instead."""
+"""Counters of each process. `monitoring` reads the tables instead."""
 
 from prometheus_client import Counter, Histogram
 

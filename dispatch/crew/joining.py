@@ -43,7 +43,7 @@ class JoinSerializer(CodeSerializer):
 
 
 class CodeView(CrewView):
-    """Whose code it is, for the question before joining."""
+    """The crew of a code, for the question before joining."""
 
     authentication_classes: Any = []
 

@@ -1,4 +1,4 @@
-"""What phones send: forgiving about forms of numbers and missing values, strict about the rest."""
+"""Bodies of phones' requests: lenient about numbers and missing values, otherwise strict."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a phone shows: the tasks of its crew, and what became of those it holds no longer."""
+"""The state of a phone: the tasks of its crew, and the ends of those it no longer holds."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

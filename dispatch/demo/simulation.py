@@ -26,7 +26,7 @@ MAX_READY = 2
 NIGHT_FACTOR = 10
 # Commits can become visible out of order, so each step looks at this much of the past.
 LOOK_BACK = timedelta(minutes=2)
-# What the simulation writes to a crew.
+# A message of the simulation to a crew.
 TOO_FULL = "Only {} docks are free at the target now. Move what fits."
 
 

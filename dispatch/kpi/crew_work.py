@@ -57,7 +57,7 @@ READ_WORK = """
 
 @dataclass(frozen=True)
 class CrewWork:
-    """What one crew did with the tasks of one area in a period.
+    """The work of one crew on the tasks of one area in a period.
 
     `lease_ended`: how many of the released ones. In minutes: `from_approval` until the first claim,
     `from_release` until a later one, and `working` from a claim to its completion.

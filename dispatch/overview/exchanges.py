@@ -1,4 +1,4 @@
-"""What dispatchers and crews' phones told each other about tasks, derived from the events."""
+"""The messages between dispatchers and crews' phones about tasks, derived from the events."""
 
 from collections import defaultdict
 from collections.abc import Sequence, Set

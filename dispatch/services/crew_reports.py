@@ -1,6 +1,6 @@
-"""What the phones of crews report about their tasks.
+"""Reports of crews' phones about their tasks.
 
-A phone repeats a report until it has read the answer, days later if it must. So the answer is
+A phone repeats a report until it has read the answer, even days later. So the answer is
 stored with the report's id, in the transaction that applies it.
 """
 

@@ -1,4 +1,4 @@
-"""How crews came to hold a task no longer, as its history tells it."""
+"""The reasons why crews no longer hold a task, derived from its history."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -276,7 +276,7 @@ def test_message_about_an_ended_task_is_refused(dispatcher, task):
     assert f"Task {task.pk} is cancelled." in answer.content.decode()
 
 
-# What a phone has seen
+# Messages that a phone has shown
 
 
 def test_assignment_that_the_phone_has_not_shown_is_marked(dispatcher):

@@ -228,5 +228,5 @@ def test_claim_of_a_phone_costs_three_queries_more_than_one_over_the_api(client,
         )
     )
 
-    # Who is it, the stations, and the events with the messages.
+    # The phone, the stations, and the events with the messages.
     assert cost(phone.claim) == over_the_api + 3

@@ -429,7 +429,7 @@ def test_late_completion_is_not_before_its_claim(phone, task):
     assert details["time_corrected"] is True
 
 
-# What is refused before it is stored
+# Refusals before a report is stored
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the service tells a phone."""
+"""The state that the service sends to a phone."""
 
 from datetime import datetime, timedelta
 
@@ -208,7 +208,7 @@ def test_crew_that_lost_the_task_has_seen_nothing(attempt):
     assert saw(phone, task, attempt=attempt) == []
 
 
-# What became of other tasks
+# The ends of other tasks
 
 
 def end_of(phone, task_id):

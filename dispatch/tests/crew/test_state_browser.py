@@ -1,4 +1,4 @@
-"""What dispatch changes reaches the crews' page in time, and stays there. A real browser."""
+"""Changes of dispatchers reach the crews' page in time, and stay there. A real browser."""
 
 import threading
 import time

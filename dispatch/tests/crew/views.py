@@ -1,4 +1,4 @@
-"""What the engine tells the screens of the crews' page, made up for tests."""
+"""Views that the engine gives to the screens of the crews' page, made up for tests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

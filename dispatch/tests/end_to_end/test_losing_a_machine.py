@@ -58,7 +58,7 @@ def manage(url, *arguments):
 
 @dataclass
 class Books:
-    """What the vans were told: acknowledged claims and completions, and every answer."""
+    """The answers to the vans: acknowledged claims and completions, and every answer."""
 
     claims: list = field(default_factory=list)
     completions: list = field(default_factory=list)

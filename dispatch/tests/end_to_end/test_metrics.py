@@ -1,4 +1,4 @@
-"""What a real server counts, and what a real Prometheus makes of it."""
+"""The metrics of a real server, and the alerts of a real Prometheus."""
 
 import json
 import re

@@ -48,8 +48,8 @@ WEIGHTS = {
 
 
 class Network:
-    """What all phones share. `heard(request, answer)` is called for each answer of the server,
-    also for those that no phone receives."""
+    """The network of all phones. `heard(request, answer)` is called for each answer of the server,
+    even if no phone receives it."""
 
     def __init__(self, url: str, heard: Callable) -> None:
         self.url = url

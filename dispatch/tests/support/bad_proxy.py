@@ -37,7 +37,7 @@ class Exchange:
         self.upstream = upstream
         self.method, self.path, self.headers, self.body = method, path, headers, body
         self.answer: Answer | None = None
-        # What the client got: None if the connection was cut.
+        # The client's answer: None if the connection was cut.
         self.delivered: Answer | None = None
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Exchange:
         return self.answer
 
 
-# What happens to a request: returns the answer for the client, or None to cut the connection.
+# The treatment of a request: returns the answer for the client, or None to cut the connection.
 Behaviour = Callable[[Exchange], Answer | None]
 
 
@@ -138,7 +138,7 @@ def once(behaviour: Behaviour) -> Behaviour:
     return limited
 
 
-# What a hotel's network answers until its guest has signed in.
+# The answer of a hotel's network until its guest has signed in.
 LOGIN_PAGE = "<!DOCTYPE html><title>Hotel</title><h1>Welcome! Please log in.</h1>"
 login_page = answer_with(200, LOGIN_PAGE, Content_Type="text/html; charset=utf-8")
 redirect_to_login = answer_with(302, "", Location="/hotel/login")

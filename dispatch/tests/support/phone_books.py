@@ -1,4 +1,4 @@
-"""What phones tapped and were answered, compared with the history on the server."""
+"""The taps of phones and their answers, compared with the history on the server."""
 
 import json
 import threading
@@ -39,7 +39,7 @@ class Saved:
 class Books:
     """Kept outside the phones, so that a restart forgets nothing here."""
 
-    # How often each crew asked for a new task.
+    # The number of times that each crew asked for a new task.
     taps: Counter[str] = field(default_factory=Counter)
     reports: dict[str, Saved] = field(default_factory=dict)
     # The answer that the phone received, by the report's id.

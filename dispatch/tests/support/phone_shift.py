@@ -142,7 +142,7 @@ class Office:
 
 @dataclass
 class Shift:
-    """What a shift leaves behind."""
+    """The results of a shift."""
 
     books: Books
     phones: list[Phone]

@@ -16,7 +16,7 @@ ENDS_A_TASK = ("done", "give_back")
 
 
 class Storage:
-    """What a phone keeps while it is off: texts only, so that no object outlives a restart."""
+    """The storage of a phone that is off: texts only, so that no object outlives a restart."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
@@ -49,7 +49,7 @@ class Phone:
         assert answer.status_code == 200, body
         self.storage.set("cookie", answer.cookies[COOKIE])
 
-    # What dispatch says
+    # Changes of dispatchers
 
     @property
     def tasks(self) -> list[dict[str, Any]]:

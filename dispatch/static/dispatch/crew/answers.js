@@ -23,7 +23,7 @@ export function problemName(code) {
   }
 }
 
-/* What became of a task that the crew no longer holds. */
+/* The end of a task that the crew no longer holds, in words. */
 export function endOf({ code, at, worker_id }) {
   const values = { crew: worker_id, time: at ? clock(instant(at)) : "" };
   switch (code) {

@@ -68,7 +68,7 @@ export async function here() {
   if (!(await refresh({ here: true }))) throw refusal("no_network");
 }
 
-/* What the screen wants to find again after a restart, such as a half-filled form. Draws nothing. */
+/* Keeps a value of the screen across restarts, such as a half-filled form. Draws nothing. */
 export function remember(name, value) {
   return write((rows) => rows.put("values", { name: `remembered ${name}`, value }));
 }

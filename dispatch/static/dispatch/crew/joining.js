@@ -5,7 +5,7 @@ import { send, whileNothingIsSent } from "./sender.js";
 import { call } from "./server.js";
 import { refresh } from "./state.js";
 
-/* Whose code it is. Spends nothing. Throws {code}. */
+/* Returns the crew of a code, without spending it. Throws {code}. */
 export function checkCode(code) {
   return ask("code", { code });
 }

@@ -1,4 +1,4 @@
-/* What the screens remember on this phone: the language, half-filled forms, notices, read messages. */
+/* Values that the screens keep on this phone: the language, half-filled forms, notices, read messages. */
 import { recall, remember } from "./engine.js";
 
 const NAME = "screen";

@@ -1,4 +1,4 @@
-/* What this tab knows: the phone's rows as last read, and what only this tab knows. Every tab draws
+/* The data of this tab: the phone's rows as last read, and values of this tab alone. Every tab draws
    itself again when one has written. */
 import { BASE } from "./server.js";
 import { read, write } from "./store.js";

@@ -1,5 +1,5 @@
-/* What the crew must not miss, above every screen until it is dismissed: what dispatch changed, its
-   messages, unexpected answers to reports, and the last report, which can still be undone. */
+/* Notices above every screen until the crew dismisses them: changes and messages of the dispatcher,
+   unexpected answers to reports, and the last report, which can still be undone. */
 import { answerTo, endOf, isSurprising, reportName } from "./answers.js";
 import * as engine from "./engine.js";
 import { clock, instant, route } from "./figures.js";

@@ -1,4 +1,4 @@
-/* What the server says about the crew: its tasks, what became of former ones, and the day. */
+/* The server's state of the crew: its tasks, the ends of former ones, and the day. */
 import { change, changeState, freshState, phone, set, tab } from "./model.js";
 import { dropTaken } from "./reports.js";
 import { call, NoNetwork } from "./server.js";

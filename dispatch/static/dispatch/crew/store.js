@@ -1,5 +1,5 @@
-/* What the phone keeps, across restarts: `reports` by id and `values` by name, in IndexedDB. Without
-   it (phones lose the connection to their storage) the same rows live in this tab's memory. */
+/* The rows that the phone keeps across restarts: `reports` by id and `values` by name, in IndexedDB.
+   Without it (phones lose the connection to their storage) the rows live in this tab's memory. */
 import { BASE } from "./server.js";
 
 const NAME = `crew ${BASE}`;

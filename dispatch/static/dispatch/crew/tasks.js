@@ -86,7 +86,7 @@ function facts(task) {
   ].filter(Boolean);
 }
 
-/* How long the task is kept for the crew. */
+/* The end of the task's lease, in words. */
 function lease({ lease_expires_at }, iAmHere) {
   if (!lease_expires_at) return null;
   const end = instant(lease_expires_at);
