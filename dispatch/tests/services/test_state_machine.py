@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -30,7 +31,7 @@ from dispatch.maintenance.invariants import violations
 from dispatch.models.claim_keys import CLAIM_KEY_LIFE, ClaimKeyQuerySet
 from dispatch.models.events import TaskEventQuerySet
 from dispatch.models.tasks import TaskQuerySet
-from dispatch.services import Report, SuggestionRow, claims, ingest, proposals, undo
+from dispatch.services import PhoneReport, Report, SuggestionRow, claims, ingest, proposals, undo
 from dispatch.services import tasks as task_services
 
 from ..support import model_of_dispatch as model
@@ -95,6 +96,7 @@ reporter = st.sampled_from([None, "van-1", "van-2", FIRST_HOLDER])
 # More than a van's load, or up to five bikes: often more than the task's.
 reported_qty = st.none() | st.integers(0, 5).map(lambda bikes: bikes or 41)
 reported_time = st.sampled_from(["now", "now", "at the claim", "before it", "in future"])
+report_kinds = st.sampled_from(list(models.ReportKind))
 notes = st.sampled_from(["", "Two docks broken"])
 
 # The weight and the arguments of each operation. One rule for each is more usual, but Hypothesis
@@ -114,6 +116,7 @@ OPERATIONS = {
     "release": (3, [task, worker_or_none, attempts]),
     "reassign": (2, [task, workers]),
     "complete": (6, [task, reporter, attempts, reported_qty, notes, reported_time]),
+    "report": (5, [st.integers(1, 4), report_kinds, task, reporter, st.sampled_from([1, 1, 2])]),
     "cancel": (1, [task]),
     "undo_approval": (3, [task]),
     "undo_rejection": (2, [suggestion]),
@@ -364,6 +367,16 @@ class Dispatch(RuleBasedStateMachine):
                 services.complete_task(task, actor="api", report=report, attempt=attempt)
             ),
             lambda: self.model.complete(task, report, attempt, possible),
+        )
+
+    def report(self, number, kind, task, worker, attempt):
+        if worker in (None, FIRST_HOLDER):
+            claims = models.TaskEvent.objects.claims().filter(task_id=task).order_by("id")
+            worker = claims.values_list("worker_id", flat=True).first() or "van-1"
+        report = PhoneReport(UUID(int=number), kind, task, attempt, problems=["blocked"])
+        self.same(
+            lambda: services.apply_crew_report(report, worker_id=worker, device_id=1)["code"],
+            lambda: self.model.report(number, kind, task, worker, attempt),
         )
 
     def cancel(self, task):

@@ -251,7 +251,7 @@ class Suggestions:
 
 
 class Model(Suggestions):
-    """Suggestions, tasks and idempotency keys."""
+    """Suggestions, tasks, idempotency keys and reports of phones."""
 
     limit = 0
     leases = True
@@ -259,6 +259,8 @@ class Model(Suggestions):
     def __init__(self) -> None:
         super().__init__()
         self.keys: dict[tuple[str, str | None], Key] = {}
+        # Values and answer, by the number of the report's id.
+        self.reports: dict[int, tuple[tuple[Any, ...], str]] = {}
         self.clock = 0
 
     def task(self, task_id: int) -> Task:
@@ -406,11 +408,56 @@ class Model(Suggestions):
         of_task = [each for each in self.events if each.task_id == task.id]
         of_worker = [each for each in of_task if each.worker_id == worker_id]
         claims = [each for each in of_worker if each.kind in CLAIMS]
-        if not claims:
-            return
-        report = replace(claims[-1], kind="late_report")
-        if report not in of_worker:
+        if claims:
+            self.record_late_report(claims[-1])
+
+    def record_late_report(self, claim: Event) -> None:
+        report = replace(claim, kind="late_report")
+        if report not in self.events:
             self.events.append(report)
+
+    def report(
+        self, number: int, kind: str, task_id: int, worker_id: str | None, attempt: int
+    ) -> str:
+        """A phone's report, by the number of its id. Returns the code of the answer."""
+        values = (kind, task_id, worker_id, attempt)
+        former, code = self.reports.get(number, (values, None))
+        if former != values:
+            raise IdempotencyKeyReused
+        code = code or self.settle(kind, self.tasks.get(task_id), worker_id, attempt)
+        self.reports[number] = values, code
+        return code
+
+    def settle(self, kind: str, task: Task | None, worker_id: str | None, attempt: int) -> str:
+        if task is None:
+            return "unknown_task"
+        if task.status in ("assigned", "completed") and is_held_by(task, worker_id, attempt):
+            if kind == "done":
+                self.complete(task.id, Report(worker_id), attempt, possible=False)
+                return "done"
+            if task.status == "assigned" and kind == "give_back":
+                self.release(task.id)
+                return "given_back"
+            if task.status == "assigned":
+                self.record("problem", task, None)
+                return "problem_noted"
+        return self.settle_late(kind, task, worker_id, attempt)
+
+    def settle_late(self, kind: str, task: Task, worker_id: str | None, attempt: int) -> str:
+        states = (*CLAIMS, "released", "completed", "cancelled")
+        history = [each for each in self.events if each.task_id == task.id and each.kind in states]
+        claims = [each for each in history if each.kind in CLAIMS and each.attempt == attempt]
+        if not claims or claims[0].worker_id != worker_id:
+            return "unknown_task"
+        first, *_, last = history[history.index(claims[0]) + 1 :] * 2
+        code = last.kind if last.kind in ("completed", "cancelled") else first.kind
+        if code == "completed":
+            code = "already_done" if last.worker_id == worker_id else "done_by_other"
+        if kind == "done":
+            self.record_late_report(claims[0])
+        elif kind == "problem" or code not in ("released", "already_done"):
+            self.events.append(replace(claims[0], kind="problem"))
+        return code
 
     def cancel(self, task_id: int) -> Task:
         return self.change("cancelled", self.open_task(task_id), status="cancelled", lease=None)
