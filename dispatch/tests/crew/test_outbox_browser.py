@@ -233,6 +233,21 @@ def test_report_in_memory_is_saved_once_the_storage_is_back(open_phone, network,
         assert phone.reports("task_id", "state") == [(held_tasks[0].pk, "waiting")]
 
 
+def test_report_made_while_the_storage_comes_back_is_saved_too(open_phone, network, held_tasks):
+    with open_phone() as phone:
+        network.rule(REPORTS, lose_request)
+        phone.page.evaluate(LOSE_STORAGE)
+        phone.report(held_tasks[0])
+
+        phone.page.evaluate(FIND_STORAGE_AND_REPORT, phone.engine)
+        phone.hide()
+        phone.hide(False)
+        phone.wait_for_script("!document.body.innerText.includes('cannot save reports')")
+        phone.open()
+
+        assert phone.reports("kind", "state") == [("done", "waiting"), ("problem", "waiting")]
+
+
 LOSE_STORAGE = """() => {
   const { open } = indexedDB;
   const { transaction } = IDBDatabase.prototype;
@@ -242,4 +257,21 @@ LOSE_STORAGE = """() => {
     indexedDB.open = open;
     IDBDatabase.prototype.transaction = transaction;
   };
+}"""
+# Reports once more after the first transaction has ended, but before the page knows.
+FIND_STORAGE_AND_REPORT = """async (address) => {
+  const { report } = await import(address);
+  const [task] = (await import(address.replace("engine", "model"))).phone.state.tasks;
+  let meanwhile = () => report("problem", task, { problems: ["blocked"], note: "" });
+  Object.defineProperty(IDBTransaction.prototype, "oncomplete", {
+    set(done) {
+      this.addEventListener("complete", async () => {
+        const work = meanwhile;
+        meanwhile = () => {};
+        await work();
+        done();
+      });
+    },
+  });
+  findStorage();
 }"""

@@ -50,19 +50,24 @@ export async function recover() {
   }
   forget();
   try {
-    await transact("readwrite", saveUnsaved);
-    unsaved.clear();
+    // Meanwhile the crew may report more, which is in memory only.
+    do await saveUnsaved();
+    while (unsaved.size);
     isLost = false;
   } catch {
     if (!unsaved.size && mayReload()) location.reload();
   }
 }
 
-async function saveUnsaved(rows) {
-  for (const [store, key] of unsaved.values()) {
-    const row = known[store].get(key);
-    await (row ? rows.put(store, row) : rows.remove(store, key));
-  }
+async function saveUnsaved() {
+  const saved = new Map(unsaved);
+  await transact("readwrite", async (rows) => {
+    for (const [store, key] of saved.values()) {
+      const row = known[store].get(key);
+      await (row ? rows.put(store, row) : rows.remove(store, key));
+    }
+  });
+  for (const [name, change] of saved) if (unsaved.get(name) === change) unsaved.delete(name);
 }
 
 /* Once for each loss. */
