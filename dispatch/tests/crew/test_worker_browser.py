@@ -148,7 +148,7 @@ def test_update_waits_for_the_page_and_keeps_the_outbox(open_phone, network, tas
         phone.wait("tab.updateReady")
         assert phone.page.evaluate("isOldPage")
         assert not is_deployed(phone)
-        assert sorted(phone.page.evaluate(CACHES))[0] == "crew /crew/ 0123456789abcdef"
+        assert "crew /crew/ 0123456789abcdef" in phone.page.evaluate(CACHES)
         assert phone.knows("tab.version") == before
 
         with phone.page.expect_navigation():
