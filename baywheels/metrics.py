@@ -1,4 +1,4 @@
-"""Durations of requests, and the page from which Prometheus reads what this server counts."""
+"""Durations of requests, and the page from which Prometheus reads this server's counters."""
 
 import hmac
 import os

@@ -39,7 +39,7 @@ util.write_error = write_refusal
 
 
 def discard(body: "InputStream") -> bool:
-    """Read what the application left of the body. False: it is too much, or broken."""
+    """Read the rest of the body that the application left. False: it is too long, or broken."""
     try:
         return any(not body.read(CHUNK) for _ in range(MOST_DISCARDED_CHUNKS))
     except (ParseException, OSError):

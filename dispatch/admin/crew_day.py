@@ -1,4 +1,4 @@
-"""The page of a crew's day: its tasks with their times, and what it reported."""
+"""The page of a crew's day: its tasks with their times, and its reports."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -116,7 +116,7 @@ def qr_code(link: str) -> SafeString:
 
 
 def progress(code: CrewCode | None) -> dict[str, str]:
-    """Return what has become of a code. None: a newer one has replaced it."""
+    """Return the state of a code. None: a newer one has replaced it."""
     if code is None:
         return {"state": "replaced", "text": "A newer code has replaced this one."}
     if code.used_at is not None:

@@ -1,4 +1,4 @@
-"""A crew's day: each time it got a task, and what became of it. Derived from the events."""
+"""A crew's day: each task that it got, and the end of its work on it, derived from the events."""
 
 from collections import defaultdict
 from collections.abc import Iterator

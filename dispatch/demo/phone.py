@@ -54,7 +54,7 @@ class Phone:
         return True
 
     def show(self, task: Answer) -> None:
-        """Tell dispatch that the crew has seen the task and its messages."""
+        """Report to dispatch that the crew has seen the task and its messages."""
         message_id = max((message["id"] for message in task["messages"]), default=None)
         if not task["seen"] or message_id != task["seen_message_id"]:
             shown = {"task_id": task["id"], "attempt": task["attempt"], "message_id": message_id}

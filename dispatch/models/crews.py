@@ -145,5 +145,5 @@ class Crew(models.Model):
 
     @property
     def actor(self) -> str:
-        """The actor of what its phones do, cut to the length of an event's column."""
+        """The actor of its phones' events, cut to the length of the column."""
         return f"crew {self.worker_id}"[:ACTOR_LENGTH]

@@ -1,4 +1,4 @@
-"""The phones of crews: how they join, and what they report."""
+"""The phones of crews: their codes, sign-ins and reports."""
 
 from datetime import timedelta
 

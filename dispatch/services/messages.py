@@ -1,4 +1,4 @@
-"""A dispatcher's messages to the crew of a task, and what its phone has shown."""
+"""A dispatcher's messages to the crew of a task, and the record of those shown by its phone."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ BATCH = 500
 AGEING_STEP = 10
 # A small batch: claims pass over ready tasks that a sweep holds.
 AGEING_BATCH = 20
-# The console may still show what became of a code.
+# The console may still show the state of a code.
 CODE_KEPT = timedelta(days=1)
 SIGN_INS_KEPT = timedelta(days=365)
 WAITED = "The task has waited too long."
