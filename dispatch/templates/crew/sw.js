@@ -53,9 +53,10 @@ function addressOf({ method, mode, url }) {
   return FILES.has(pathname) && pathname !== SHELL ? pathname : undefined;
 }
 
-/* Browsers may drop the cache under storage pressure. */
+/* Browsers may drop the cache under storage pressure, or fail to read it. */
 async function answer(address, request) {
-  const cache = await caches.open(CACHE);
-  return (await cache.match(address, { ignoreVary: true })) ?? fetch(request);
+  const options = { cacheName: CACHE, ignoreVary: true };
+  const kept = await caches.match(address, options).catch(() => undefined);
+  return kept ?? fetch(request);
 }
 {% endautoescape %}

@@ -112,6 +112,22 @@ def test_worker_leaves_everything_else_to_the_server(open_phone, network):
         assert phone.page.goto(f"{network.url}/crew/nowhere").status == 404
 
 
+def test_page_opens_from_the_server_if_its_cache_cannot_be_read(open_phone, network, task):
+    with open_phone() as phone:
+        settle_worker(phone)
+        [worker] = phone.context.service_workers
+        worker.evaluate(
+            """() => {
+              const fail = async () => { throw new DOMException("Lost.", "UnknownError"); };
+              Object.assign(CacheStorage.prototype, { open: fail, match: fail });
+            }"""
+        )
+
+        phone.open()
+
+        assert f"{task.qty}" in phone.words()
+
+
 @pytest.mark.parametrize("failure", [login_page, redirect_to_login, lose_request])
 def test_worker_stores_all_files_or_none(open_phone, network, failure):
     network.rule("GET /crew/texts-es.json", failure)
