@@ -1,6 +1,7 @@
 """All open tasks of one crew are given to another."""
 
 import re
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -87,6 +88,22 @@ def test_task_that_the_crew_no_longer_holds_is_not_taken_from_another(dispatcher
     assert f"Task {lost.pk} is not held by van-1 any more." in answer
     assert f"Task {done.pk} is not held by van-1 any more." in answer
     assert holders(kept, lost, done) == ["van-2", "van-3", "van-1"]
+
+
+def test_task_that_another_crew_claims_at_the_same_moment_stays_with_it(dispatcher):
+    task = claimed()
+    reassign = services.reassign_task
+
+    def claim_first(*args, **options):
+        services.release_task(task.pk, actor="crew van-1", reason="Lunch")
+        services.claim_next_task("van-3", actor="api")
+        return reassign(*args, **options)
+
+    with patch("dispatch.services.reassign_task", claim_first):
+        answer = give(dispatcher, [task]).content.decode()
+
+    assert "has been claimed again, by van-3." in answer
+    assert holders(task) == ["van-3"]
 
 
 def test_task_that_the_dispatcher_has_not_seen_is_not_given(dispatcher):
