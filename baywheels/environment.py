@@ -6,6 +6,7 @@ import re
 import secrets
 import zoneinfo
 from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,14 @@ def origins(name: str) -> list[str]:
                 f"{name} must be origins like https://dashboard.example.org, not {each!r}."
             )
     return listed
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    listed = [each.strip() for each in env.str(name, default="").split(",")]
+    try:
+        return [ip_network(each) for each in listed if each]
+    except ValueError as error:
+        raise refuse(f"{name} must be networks like 10.1.0.0/16: {error}.") from None
 
 
 def header_fields(name: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from baywheels.environment import (
     header_fields,
     kilometres,
     local_secret_key,
+    networks,
     one_of,
     origins,
     production_secret_key,
@@ -70,6 +71,8 @@ STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
 CREW_PAGE_OFFLINE = yes_or_no("CREW_PAGE_OFFLINE", True)
 # Prometheus reads /metrics with it. None: there is no such page.
 METRICS_TOKEN = token("METRICS_TOKEN")
+# Webhooks may be sent to these internal networks, also by http and to any port.
+WEBHOOK_ALLOW_NETWORKS = networks("WEBHOOK_ALLOW_NETWORKS")
 MAP_TILES = tile_address("MAP_TILES")
 MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="").strip()
 if MAP_TILES and not MAP_ATTRIBUTION:

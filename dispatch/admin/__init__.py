@@ -5,6 +5,7 @@ from .suggestions import SuggestionAdmin
 from .tasks import TaskAdmin
 from .tokens import ApiTokenAdmin
 from .users import UserAdmin
+from .webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin
 
 __all__ = [
     "ApiTokenAdmin",
@@ -14,4 +15,6 @@ __all__ = [
     "SuggestionAdmin",
     "TaskAdmin",
     "UserAdmin",
+    "WebhookDeliveryAdmin",
+    "WebhookEndpointAdmin",
 ]

@@ -12,7 +12,6 @@ from ..overview.station_views import StationViews
 from ..texts import isolated
 from .feeds import Feed
 
-LEAST_URGENT = 50
 CALLS_SHOWN = 40
 
 
@@ -58,7 +57,7 @@ def overdue(stations: StationViews) -> Iterator[Call]:
 
 
 def urgent(stations: StationViews) -> Iterator[Call]:
-    found = Suggestion.objects.filter(priority__gte=LEAST_URGENT)
+    found = Suggestion.objects.urgent()
     for suggestion in found.order_by("-priority", "created_at", "id")[:CALLS_SHOWN]:
         text = f"Urgent suggestion {suggestion.pk}: {describe(suggestion, stations)}"
         yield Call(f"suggestion {suggestion.pk}", text, suggestion.priority)

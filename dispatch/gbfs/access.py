@@ -68,6 +68,11 @@ def checked(connection: Any, host: str, named: set[str]) -> Any:
 
 # The NAT64 prefix for local use (RFC 8215).
 LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+# Special networks that Python 3.11 takes for global ones.
+SPECIAL = [
+    ipaddress.ip_network(net)
+    for net in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "5f00::/16", "fec0::/10")
+]
 # NAT64 (RFC 6052) and IPv4-compatible addresses, which hold an IPv4 address in their last 32 bits.
 TRANSLATED = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]
 
@@ -75,10 +80,10 @@ TRANSLATED = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]
 def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.is_site_local or ip in LOCAL_NAT64:
+        if ip in LOCAL_NAT64:
             return False
         ip = ip.ipv4_mapped or ip.sixtofour or embedded_ipv4(ip)
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in net for net in SPECIAL)
 
 
 def embedded_ipv4(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -31,6 +31,14 @@ from .suggestions import Suggestion
 from .tasks import OPEN_STATUSES, Task, TaskStatus
 from .tokens import ApiToken
 from .users import User
+from .webhooks import (
+    PING,
+    DeliveryState,
+    EndpointState,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookType,
+)
 
 __all__ = [
     "ANSWERS",
@@ -38,6 +46,7 @@ __all__ = [
     "FIRST_OWN_NUMBER",
     "INT4_MAX",
     "OPEN_STATUSES",
+    "PING",
     "PRIORITY_MAX",
     "PRIORITY_MIN",
     "SOURCE_LENGTH",
@@ -49,6 +58,8 @@ __all__ = [
     "CrewCode",
     "CrewDevice",
     "CrewReport",
+    "DeliveryState",
+    "EndpointState",
     "EventKind",
     "FeedKind",
     "FeedWatch",
@@ -70,6 +81,9 @@ __all__ = [
     "TaskEvent",
     "TaskStatus",
     "User",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookType",
     "WrongCode",
     "no_details",
 ]

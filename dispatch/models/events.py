@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from .moves import SOURCE_LENGTH, WORKER_ID_LENGTH
+from .outbox import enqueue_event
 
 
 class EventKind(models.TextChoices):
@@ -158,7 +159,8 @@ class TaskEvent(models.Model):
             pgtrigger.Protect(
                 name="event_is_append_only",
                 operation=pgtrigger.Update | pgtrigger.Delete,
-            )
+            ),
+            enqueue_event(LEASE_EXPIRED),
         ]
 
     def __str__(self) -> str:

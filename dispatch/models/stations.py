@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from .moves import is_a_date
+from .outbox import enqueue_feed
 
 FIRST_OWN_NUMBER = 1_000_000
 SOURCE_MAX_LENGTH = 2000
@@ -185,6 +186,7 @@ class StationFeed(models.Model):
                 name="feed_kind_is_known", condition=Q(kind__in=FeedKind.values)
             ),
         ]
+        triggers = [enqueue_feed()]
 
     def __str__(self) -> str:
         return f"{self.system} {self.kind}"

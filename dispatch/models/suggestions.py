@@ -11,10 +11,16 @@ from .moves import (
     no_creation_in_the_future,
 )
 
+# Dispatchers are called for suggestions of this priority or a higher one.
+LEAST_URGENT = 50
+
 
 class SuggestionQuerySet(MoveQuerySet["Suggestion"]):
     def expired(self) -> "SuggestionQuerySet":
         return self.filter(expires_at__lte=Now())
+
+    def urgent(self) -> "SuggestionQuerySet":
+        return self.filter(priority__gte=LEAST_URGENT)
 
 
 class Suggestion(Move):

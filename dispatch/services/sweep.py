@@ -33,6 +33,7 @@ from .claims import UNASSIGNED
 from .enrolment import OF_ADDRESS
 from .events import suggestion_event, task_event
 from .locks import advisory_lock
+from .webhook_queue import forget_deliveries
 
 BATCH = 500
 AGEING_STEP = 10
@@ -47,7 +48,7 @@ WAITED = "The task has waited too long."
 @dataclass(frozen=True)
 class SweepResult:
     """Counts of released and raised tasks, and of removed rows: suggestions, claim keys, sessions,
-    sign-ins, codes of phones, and reports of phones."""
+    sign-ins, codes of phones, reports of phones, and webhook deliveries."""
 
     released: int
     raised: int
@@ -57,6 +58,7 @@ class SweepResult:
     sign_ins: int
     codes: int
     reports: int
+    deliveries: int
 
 
 def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepResult:
@@ -78,6 +80,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
         sign_ins=exhaust(forget_sign_ins),
         codes=exhaust(remove_old_codes) + exhaust(forget_wrong_codes),
         reports=exhaust(forget_crew_reports),
+        deliveries=exhaust(forget_deliveries),
     )
 
 

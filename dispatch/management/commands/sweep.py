@@ -11,7 +11,7 @@ class Command(PeriodicCommand):
     help = (
         "Releases tasks with an expired lease, raises waiting tasks (TASK_AGEING_MINUTES), and "
         "deletes expired suggestions, old idempotency keys, ended sessions of the console, and old "
-        "sign-ins, codes and reports of phones. Several sweeps may run at once."
+        "sign-ins, codes and reports of phones, and webhook deliveries. Several sweeps may run at once."
     )
 
     def run_once(self, options: dict[str, Any]) -> None:
@@ -22,5 +22,6 @@ class Command(PeriodicCommand):
                 f"{result.expired:,} suggestions expired, "
                 f"{result.forgotten:,} idempotency keys, {result.sessions:,} sessions, "
                 f"{result.sign_ins:,} sign-ins, "
-                f"{result.codes:,} codes and {result.reports:,} reports of phones deleted."
+                f"{result.codes:,} codes and {result.reports:,} reports of phones, "
+                f"{result.deliveries:,} webhook deliveries deleted."
             )

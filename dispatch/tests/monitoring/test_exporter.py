@@ -10,7 +10,15 @@ from django.utils import timezone
 from prometheus_client import CollectorRegistry
 
 from dispatch import services
-from dispatch.models import EventKind, Heartbeat, StationFeed, StatusPoll, Task
+from dispatch.models import (
+    EventKind,
+    Heartbeat,
+    StationFeed,
+    StatusPoll,
+    Task,
+    TaskEvent,
+    WebhookEndpoint,
+)
 from dispatch.monitoring import Exporter, exporter
 
 from ..support.factories import CrewFactory, StationFactory, SuggestionFactory, TaskFactory
@@ -156,3 +164,33 @@ def test_command_prints_the_figures_once(capsys):
     call_command("export_metrics")
 
     assert "\ndispatch_database_up 1.0\n" in capsys.readouterr().out
+
+
+def test_webhooks_are_counted_by_state_and_outcome(read):
+    WebhookEndpoint.objects.create(url="https://a.example", succeeded=3, failed=1)
+    failing = timezone.now() - timedelta(hours=1)
+    WebhookEndpoint.objects.create(url="https://b.example", failing_since=failing)
+    WebhookEndpoint.objects.create(
+        url="https://c.example", state="failed", failing_since=failing - timedelta(days=5)
+    )
+    TaskEvent.objects.create(kind=EventKind.PROBLEM, actor="api")
+
+    value = read()
+
+    assert value("webhook_endpoints", state="enabled") == 2
+    assert value("webhook_endpoints", state="failed") == 1
+    assert value("webhook_endpoints", state="disabled") == 0
+    assert value("webhook_attempts_total", outcome="succeeded") == 3
+    assert value("webhook_attempts_total", outcome="failed") == 1
+    assert value("webhook_failing_since_timestamp_seconds") == pytest.approx(failing.timestamp())
+    # The third delivery is dead from the start.
+    assert value("webhook_pending") == 2
+    assert value("webhook_oldest_pending_timestamp_seconds") is not None
+
+
+def test_webhook_series_exist_without_an_endpoint(read):
+    value = read()
+
+    assert value("webhook_attempts_total", outcome="failed") == 0
+    assert value("webhook_pending") == 0
+    assert value("webhook_failing_since_timestamp_seconds") is None
