@@ -1,5 +1,6 @@
 """The console's pages of webhooks: endpoints, with their operations, and deliveries."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -9,11 +10,12 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
 from ..exceptions import Refusal
-from ..models import DeliveryState, EndpointState, WebhookDelivery, WebhookEndpoint, WebhookType
+from ..models import DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookType
 from ..texts import isolated, validate_single_line
 from .base import ConsoleAdmin, ReadOnlyAdmin
 from .webhook_actions import DELIVERY_ACTIONS, ENDPOINT_ACTIONS, ActionForm, WebhookAction
@@ -160,12 +162,10 @@ class WebhookEndpointAdmin(ActionsAdmin):
 
     @admin.display(description="State")
     def health(self, endpoint: WebhookEndpoint) -> str:
-        if endpoint.state != EndpointState.ENABLED:
-            return format_html(
-                "disabled {:%Y-%m-%d %H:%M}. {}", endpoint.disabled_at, endpoint.disabled_why
-            )
+        if endpoint.disabled_at:
+            return f"disabled {moment(endpoint.disabled_at)}. {isolated(endpoint.disabled_why)}"
         if endpoint.failing_since:
-            return format_html("failing since {:%Y-%m-%d %H:%M}", endpoint.failing_since)
+            return f"failing since {moment(endpoint.failing_since)}"
         return "enabled"
 
     @admin.display(description="Pending")
@@ -205,6 +205,10 @@ class WebhookEndpointAdmin(ActionsAdmin):
     ) -> HttpResponse:
         context.update(show_save_and_continue=False, show_save_and_add_another=False)
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+def moment(at: datetime) -> str:
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M}"
 
 
 def deliveries_link(endpoint: WebhookEndpoint, state: str, number: int) -> str:

@@ -11,7 +11,7 @@ class Command(PeriodicCommand):
     help = (
         "Releases tasks with an expired lease, raises waiting tasks (TASK_AGEING_MINUTES), and "
         "deletes expired suggestions, old idempotency keys, ended sessions of the console, and old "
-        "sign-ins, codes and reports of phones, and webhook deliveries. Several sweeps may run at once."
+        "sign-ins, codes and reports of phones, and webhook deliveries. Several may run at once."
     )
 
     def run_once(self, options: dict[str, Any]) -> None:
