@@ -323,12 +323,12 @@ def test_wrong_count_keeps_the_dialog_and_the_typed_text(browse, board):
         assert count.input_value() == "11"
         count.fill("140")
         page.locator("#confirm textarea").fill("Two vans")
-        page.locator("#confirm [type=submit]").click()
+        page.locator("#confirm [type=submit]:not([data-settling])").click()
         page.locator("#confirm .errorlist").get_by_text("the task is for 11 bikes").wait_for()
         assert count.input_value() == "140"
         assert page.locator("#confirm textarea").input_value() == "Two vans"
         count.fill("9")
-        page.locator("#confirm [type=submit]").click()
+        page.locator("#confirm [type=submit]:not([data-settling])").click()
         page.locator(f"#t{task.id}.decided").get_by_text("9 bikes moved").wait_for()
         task.refresh_from_db()
         assert (task.status, task.moved_qty, task.note) == ("completed", 9, "Two vans")
