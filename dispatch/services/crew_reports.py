@@ -20,7 +20,7 @@ from ..exceptions import IdempotencyKeyReused, NotFound
 from ..models import Crew, CrewReport, EventKind, Problem, ReportKind, Task
 from .claims import release_or_refuse
 from .endings import End, Ending, read_endings
-from .events import record_task, task_event
+from .events import task_event
 from .locks import advisory_lock, holder_refusal, lock_task
 from .reported import Report, ReportedTime, believe_age
 from .tasks import complete_or_refuse, record_late_report
@@ -114,6 +114,8 @@ def complete(task: Task, report: PhoneReport, sender: Sender) -> Answer | None:
     completion = completion_of(report, sender)
     if complete_or_refuse(task, completion, sender.actor, report.attempt):
         return None
+    if not task.changed:
+        keep_words(task, report, sender, task.assigned_at)
     moved = f"{task.moved_qty} bike{pluralize(task.moved_qty)} moved"
     detail = " ".join([f"Task {task.pk} is completed: {moved}.", *task.warnings])
     return {"code": "done", "detail": detail, "moved_qty": task.moved_qty}
@@ -129,8 +131,7 @@ def give_back(task: Task, report: PhoneReport, sender: Sender) -> Answer | None:
 def note_problem(task: Task, report: PhoneReport, sender: Sender) -> Answer | None:
     if holder_refusal(task, sender.worker_id, report.attempt):
         return None
-    details = details_of(report, sender, task.assigned_at, task.now)
-    record_task(EventKind.PROBLEM, task, sender.actor, **details)
+    record_problem(task, report, sender, task.assigned_at)
     return {"code": "problem_noted", "detail": f"The problem with task {task.pk} is noted."}
 
 
@@ -145,17 +146,34 @@ def keep(task: Task, report: PhoneReport, sender: Sender, ending: Ending) -> boo
     """Record the report of a former holder. False: it says nothing that matters any more."""
     if report.kind == ReportKind.DONE:
         completion = completion_of(report, sender)
-        record_late_report(task, ending.claim, completion, sender.actor)
+        if not record_late_report(task, ending.claim, completion, sender.actor):
+            keep_words(task, report, sender, ending.claim.at)
         return True
     if report.kind == ReportKind.GIVE_BACK and ending.code in (End.RELEASED, End.DONE):
         return False
-    details = details_of(report, sender, ending.claim.at, task.now)
-    if report.kind == ReportKind.GIVE_BACK:
-        details["reason"] = report.why
+    details = {"reason": report.why} if report.kind == ReportKind.GIVE_BACK else {}
+    record_problem(task, report, sender, ending.claim.at, **details)
+    return True
+
+
+def keep_words(
+    task: Task, report: PhoneReport, sender: Sender, claimed_at: datetime | None
+) -> None:
+    """Record the note and the problems of a second report that a task is done.
+
+    The first one's count stands: another phone of the crew, or a dispatcher, was faster.
+    """
+    if report.note or report.problems:
+        record_problem(task, report, sender, claimed_at)
+
+
+def record_problem(
+    task: Task, report: PhoneReport, sender: Sender, claimed_at: datetime | None, **details: Any
+) -> None:
+    details = {**details_of(report, sender, claimed_at, task.now), **details}
     event = task_event(EventKind.PROBLEM, task, sender.actor, worker_id=sender.worker_id, **details)
     event.attempt = report.attempt
     event.save(force_insert=True)
-    return True
 
 
 def completion_of(report: PhoneReport, sender: Sender) -> Report:

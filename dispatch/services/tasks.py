@@ -74,16 +74,20 @@ def keep_late_report(task: Task, report: Report, actor: str) -> None:
         record_late_report(task, last, report, actor)
 
 
-def record_late_report(task: Task, claim: TaskEvent, report: Report, actor: str) -> None:
-    """Record a report once for each claim: phones repeat unanswered requests."""
+def record_late_report(task: Task, claim: TaskEvent, report: Report, actor: str) -> bool:
+    """Record a report once for each claim: phones repeat unanswered requests.
+
+    False: there is one already.
+    """
     of_claim = {"task_id": task.pk, "worker_id": claim.worker_id, "attempt": claim.attempt}
     if TaskEvent.objects.late_reports().filter(**of_claim).exists():
-        return
+        return False
     moved = believe_count(report.moved_qty, task)
     details = details_of(report, moved, time_of(report, claim.at, task.now))
     event = task_event(EventKind.LATE_REPORT, task, actor, worker_id=claim.worker_id, **details)
     event.attempt = claim.attempt
     event.save(force_insert=True)
+    return True
 
 
 @transaction.atomic(durable=True)

@@ -176,6 +176,25 @@ def test_task_may_be_reported_done_twice(phone, task):
 
     assert (again.status_code, again.json()["moved_qty"]) == (200, 3)
     assert kinds().count("completed") == 1
+    assert last_event().kind == "completed"
+
+
+@pytest.mark.parametrize("lose", [None, *LOSSES])
+@pytest.mark.parametrize("words", [{"note": "Dock 4 is loose"}, {"problems": ["blocked"]}])
+def test_words_of_a_second_done_are_kept(phone, task, lose, words):
+    if lose:
+        lose(task["id"])
+    first = phone.report(task, moved_qty=3)
+    before = Task.objects.values().get()
+
+    again = Phone("van-1").report(task, moved_qty=3, **words)
+
+    assert again.status_code == first.status_code
+    assert Task.objects.values().get() == before
+    event = last_event()
+    assert (event.kind, event.worker_id, event.attempt) == ("problem", "van-1", 1)
+    assert event.details.items() >= words.items()
+    assert "task_history_is_legal" not in violations()
 
 
 # Late reports

@@ -433,6 +433,8 @@ class Model(Suggestions):
             return "unknown_task"
         if task.status in ("assigned", "completed") and is_held_by(task, worker_id, attempt):
             if kind == "done":
+                if task.status == "completed":
+                    self.record("problem", task, None)
                 self.complete(task.id, Report(worker_id), attempt, possible=False)
                 return "done"
             if task.status == "assigned" and kind == "give_back":
@@ -453,9 +455,9 @@ class Model(Suggestions):
         code = last.kind if last.kind in ("completed", "cancelled") else first.kind
         if code == "completed":
             code = "already_done" if last.worker_id == worker_id else "done_by_other"
-        if kind == "done":
+        if kind == "done" and replace(claims[0], kind="late_report") not in self.events:
             self.record_late_report(claims[0])
-        elif kind == "problem" or code not in ("released", "already_done"):
+        elif kind != "give_back" or code not in ("released", "already_done"):
             self.events.append(replace(claims[0], kind="problem"))
         return code
 
