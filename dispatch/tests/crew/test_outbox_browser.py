@@ -4,13 +4,12 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import Error
 
 from dispatch import services
 from dispatch.models import CrewDevice, CrewReport, Task, TaskEvent
 
-from ..support.bad_proxy import (
-    lose_request,
-)
+from ..support.bad_proxy import lose_request, rewrite
 from ..support.phone_browser import (
     REPORTS,
     completed_tasks,
@@ -186,6 +185,23 @@ def test_no_report_goes_out_under_the_cookie_of_another_crew(open_phone, network
 
         assert phone.reports("crew", "state") == [("van-3", "waiting")]
     assert sent(network) == []
+
+
+def test_no_report_goes_to_the_crew_of_a_join_whose_answer_was_cut_off(
+    open_phone, network, held_tasks
+):
+    other, _ = enrol("van-5")
+    with open_phone() as phone:
+        network.rule("POST /crew/api/join", rewrite(lambda body: body[:9]))
+        _, code = services.create_code(other.crew_id, actor="maria")
+        with pytest.raises(Error, match="no_network"):
+            phone.do(f"join('{code}').catch(({{ code }}) => {{ throw Error(code); }})")
+
+        phone.report(held_tasks[0])
+        phone.send()
+
+        assert phone.reports("crew", "state") == [("van-3", "waiting")]
+    assert CrewReport.objects.count() == 0
 
 
 # Storage

@@ -15,6 +15,8 @@ export function checkCode(code) {
 export async function join(code) {
   const nonce = await savedNonce();
   const answer = await whileNothingIsSent(async () => {
+    // If the answer is cut off, its cookie may have arrived: ask whose it is before sending a report.
+    set({ confirmedCrew: null });
     const joined = await ask("join", { code, nonce });
     await change((rows) => become(rows, joined));
     set({ confirmedCrew: joined.crew.worker_id });
