@@ -33,7 +33,8 @@ control_socket_disable = True
 # sums fall. SIGHUP runs this file again and must keep it.
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 if env.str("METRICS_TOKEN", default="") and METRICS not in os.environ:
-    os.environ[METRICS] = tempfile.mkdtemp("", "metrics-", os.environ.get("RUNTIME_DIRECTORY"))
+    # systemd names a folder that it removes when the service ends.
+    os.environ[METRICS] = tempfile.mkdtemp("", "metrics-", os.getenv("RUNTIME_DIRECTORY"))
 
 
 def on_starting(_: object) -> None:

@@ -282,6 +282,7 @@ STAFF = {
     ("suggestion", "view"): {"dispatcher", "lead", "ml", "viewer"},
     ("suggestion", "add"): {"dispatcher", "lead", "ml"},
     ("suggestion", "approve"): {"dispatcher", "lead"},
+    ("suggestion", "assign"): {"dispatcher", "lead"},
     ("suggestion", "fit"): {"dispatcher", "lead"},
     ("suggestion", "reject"): {"dispatcher", "lead"},
     ("suggestion", "raise"): {"dispatcher", "lead"},
@@ -291,6 +292,7 @@ STAFF = {
     ("task", "add"): {"dispatcher", "lead"},
     ("task", "complete"): {"dispatcher", "lead"},
     ("task", "release"): {"dispatcher", "lead"},
+    ("task", "message"): {"dispatcher", "lead"},
     ("task", "assign"): {"dispatcher", "lead"},
     ("task", "reassign"): {"dispatcher", "lead"},
     ("task", "raise"): {"dispatcher", "lead"},
@@ -313,7 +315,13 @@ STAFF = {
     ("group", "add"): set(),
 }
 CONSOLE_CELLS = [(*door, role) for door in STAFF for role in (*sorted(EVERYBODY), None)]
-ANSWERS = {"confirmed": "1", "reason": "Because", "worker_id": "van-9", "moved_qty": "1"}
+ANSWERS = {
+    "confirmed": "1",
+    "reason": "Because",
+    "text": "Hello",
+    "worker_id": "van-9",
+    "moved_qty": "1",
+}
 
 
 def filled_in(kind):
@@ -374,7 +382,7 @@ def test_each_role_at_each_console_page(console_rows, kind, name, role):
             browser.post(f"{listing}add/", filled_in(kind))
     else:
         offered = f'value="{name}_selected"' in browser.get(listing).content.decode()
-        assert offered == (allowed and name != "undo")
+        assert offered == (allowed and name not in ("undo", "message"))
         button = browser.post(f"{listing}2/{name}/", ANSWERS)
         assert button.status_code == (302 if allowed or role is None else 403)
     if not allowed:
@@ -453,6 +461,7 @@ def test_every_board_page_is_in_the_access_table():
 PAGE_DOORS = {
     "activity/": READERS,
     "audit/": {ROOT},
+    "crew-day/": DISPATCHERS | {"viewer"},
     "kpi/": READERS,
     # The search shows only rows that the user may view.
     "search/": EVERYBODY,
@@ -464,6 +473,10 @@ PAGE_DOORS = {
 }
 
 
+# What a page needs to be asked for.
+QUERIES = {"crew-day/": {"crew": OWN}}
+
+
 @pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
 @pytest.mark.parametrize("address", PAGE_DOORS)
 def test_each_role_at_each_other_page(console_rows, address, role):
@@ -471,7 +484,7 @@ def test_each_role_at_each_other_page(console_rows, address, role):
     if role:
         browser.force_login(account(role, is_staff=True))
 
-    answer = browser.get(f"/admin/{address}")
+    answer = browser.get(f"/admin/{address}", QUERIES.get(address))
 
     allowed = role in PAGE_DOORS[address]
     assert answer.status_code == (200 if allowed else 302 if role is None else 403)
