@@ -41,9 +41,12 @@ class MessageForm(OperationForm):
         max_length=MESSAGE_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
     )
+    # The crew that the page names.
+    worker_id = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, data: Any = None, *, rows: Sequence[Any] = ()) -> None:
         super().__init__(data, rows=rows)
+        self.fields["worker_id"].initial = next((task.worker_id for task in rows), None)
         crews = [isolated(task.worker_id) if task.worker_id else "the next crew" for task in rows]
         self.fields["text"].help_text = f"For {', '.join(crews)}. A phone shows it with the task."
 

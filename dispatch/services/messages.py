@@ -5,7 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from ..exceptions import NotFound, Refusal
+from ..exceptions import Conflict, NotFound, Refusal
 from ..models import TEXT_LENGTH, EventKind, Task, TaskEvent
 from ..texts import is_printable
 from .events import record_task
@@ -13,11 +13,13 @@ from .locks import holder_refusal, lock_open_task, lock_task
 
 
 @transaction.atomic(durable=True)
-def message_crew(task_id: int, text: str, *, actor: str) -> TaskEvent:
+def message_crew(task_id: int, text: str, *, actor: str, worker_id: str = "") -> TaskEvent:
     """Record a message that the phone of the task's crew shows.
 
     A message about a ready task is for the crew that claims it. Line breaks become spaces.
-    Refusal: the text is empty, too long or not printable. Conflict: the task has ended.
+    `worker_id`: the crew that the message is for. Empty: any.
+    Refusal: the text is empty, too long or not printable. Conflict: the task has ended, or the crew
+    does not hold it.
     """
     text = " ".join(text.split())
     if not text:
@@ -26,7 +28,10 @@ def message_crew(task_id: int, text: str, *, actor: str) -> TaskEvent:
         raise Refusal(f"The message is longer than {TEXT_LENGTH:,} characters.")
     if not is_printable(text):
         raise Refusal("The message has characters that cannot be shown.")
-    return record_task(EventKind.MESSAGE, lock_open_task(task_id), actor, text=text)
+    task = lock_open_task(task_id)
+    if worker_id and (refusal := holder_refusal(task, worker_id, None)):
+        raise Conflict(refusal)
+    return record_task(EventKind.MESSAGE, task, actor, text=text)
 
 
 @transaction.atomic(durable=True)

@@ -260,6 +260,21 @@ def test_message_to_a_former_crew_is_not_shown_for_the_present_one(dispatcher, t
     assert "Hurry" not in shown(dispatcher, task)
 
 
+@pytest.mark.parametrize("is_reassigned", [True, False])
+def test_message_reaches_no_other_crew_than_its_form_named(dispatcher, task, is_reassigned):
+    question = dispatcher.post(f"{TASKS}{task.pk}/message/")
+    named = question.context["form"]["worker_id"].value()
+    services.release_task(task.pk, actor="maria", reason="Nearer")
+    if is_reassigned:
+        services.reassign_task(task.pk, "van-2", actor="maria")
+
+    answer = send(dispatcher, task, "Come back to the depot", worker_id=named)
+
+    why = "not held by van-1" if is_reassigned else "ready, not assigned"
+    assert f"Task {task.pk} is {why}." in words(answer.content.decode())
+    assert not TaskEvent.objects.filter(kind="message").exists()
+
+
 @pytest.mark.parametrize("text", ["", "  ", "x" * 301, "\u202elebal"])
 def test_faulty_message_is_refused_beside_its_field(dispatcher, task, text):
     answer = send(dispatcher, task, text)
