@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.template.defaultfilters import pluralize
 
 from .. import services
 from ..models import DeliveryState, EndpointState
@@ -64,7 +65,7 @@ ENDPOINT_ACTIONS = (
         label="Repeat failed deliveries",
         explains="They are sent again, with the ids that they had.",
         run=lambda pk, _, since: services.repeat_dead(pk, since),
-        done=lambda number: f"Repeated {number:,} deliveries.",
+        done=lambda number: f"Repeated {number:,} deliver{pluralize(number, 'y,ies')}.",
         possible=is_enabled,
         form=SinceForm,
     ),

@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -33,6 +35,7 @@ class EndpointForm(forms.ModelForm):
     class Meta:
         model = WebhookEndpoint
         fields = ["url", "description", "types"]
+        widgets = {"url": forms.TextInput(attrs={"class": "vLargeTextField"})}
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
@@ -130,11 +133,11 @@ class WebhookEndpointAdmin(ActionsAdmin):
     form = EndpointForm
     webhook_actions = ENDPOINT_ACTIONS
     actions = None
-    list_display = ["id", "name", "url", "wanted", "health", "pending", "dead"]
-    sortable_by = ("id", "url")
+    list_display = ["id", "name", "host", "wanted", "health", "queue"]
+    sortable_by = ("id",)
     ordering = ["id"]
     show_full_result_count = False
-    READONLY = ("health", "succeeded", "failed", "deliveries_link", "created_by")
+    READONLY = ("health", "succeeded", "failed", "queue", "created_by")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ["url", "description", "types"]
@@ -156,6 +159,11 @@ class WebhookEndpointAdmin(ActionsAdmin):
     def name(self, endpoint: WebhookEndpoint) -> str:
         return endpoint.description
 
+    @admin.display(description="Host")
+    def host(self, endpoint: WebhookEndpoint) -> str:
+        """The rest of the URL may be a secret of the receiver."""
+        return urlsplit(endpoint.url).netloc
+
     @admin.display(description="Types")
     def wanted(self, endpoint: WebhookEndpoint) -> str:
         return ", ".join(endpoint.types) or "all"
@@ -168,19 +176,13 @@ class WebhookEndpointAdmin(ActionsAdmin):
             return f"failing since {moment(endpoint.failing_since)}"
         return "enabled"
 
-    @admin.display(description="Pending")
-    def pending(self, endpoint: Any) -> str:
-        return deliveries_link(endpoint, DeliveryState.PENDING, endpoint.pending_deliveries)
-
-    @admin.display(description="Dead")
-    def dead(self, endpoint: Any) -> str:
-        return deliveries_link(endpoint, DeliveryState.DEAD, endpoint.dead_deliveries)
-
     @admin.display(description="Deliveries")
-    def deliveries_link(self, endpoint: Any) -> str:
-        states = ((DeliveryState.PENDING, self.pending), (DeliveryState.DEAD, self.dead))
-        links = [format_html("{} {}", column(endpoint), state) for state, column in states]
-        return format_html("{}, {}", *links)
+    def queue(self, endpoint: Any) -> str:
+        return format_html(
+            "{} {}",
+            deliveries_link(endpoint, DeliveryState.PENDING, endpoint.pending_deliveries),
+            deliveries_link(endpoint, DeliveryState.DEAD, endpoint.dead_deliveries),
+        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
@@ -214,7 +216,7 @@ def moment(at: datetime) -> str:
 def deliveries_link(endpoint: WebhookEndpoint, state: str, number: int) -> str:
     query = {"state__exact": state, "endpoint__id__exact": endpoint.pk}
     url = reverse("admin:dispatch_webhookdelivery_changelist", query=query)
-    return format_html('<a href="{}">{}</a>', url, number)
+    return format_html('<a href="{}">{} {}</a>', url, number, state)
 
 
 @admin.register(WebhookDelivery)
@@ -226,7 +228,7 @@ class WebhookDeliveryAdmin(ActionsAdmin, ReadOnlyAdmin):
     }
 
     webhook_actions = DELIVERY_ACTIONS
-    list_display = ["id", "created_at", "type", "endpoint", "state", "tries", "answer"]
+    list_display = ["id", "created_at", "type", "endpoint", "state", "attempts", "answer"]
     list_filter = ["state"]
     list_select_related = ["endpoint"]
     sortable_by = ("id",)
@@ -247,6 +249,10 @@ class WebhookDeliveryAdmin(ActionsAdmin, ReadOnlyAdmin):
         "finished_at",
         "body",
     ]
+
+    @admin.display(description="Attempts")
+    def attempts(self, delivery: WebhookDelivery) -> str:
+        return f"{delivery.tries} attempt{pluralize(delivery.tries)}"
 
     @admin.display(description="Last answer")
     def answer(self, delivery: WebhookDelivery) -> str:

@@ -4,7 +4,14 @@ import pytest
 from django.contrib.auth.models import Group
 
 from dispatch import services
-from dispatch.models import ApiToken, CrewDevice, EventKind, Task
+from dispatch.models import (
+    ApiToken,
+    CrewDevice,
+    EventKind,
+    Task,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from dispatch.services.events import record_task
 
 from ..support.accessibility import violations
@@ -14,6 +21,7 @@ from ..support.factories import CrewFactory, SuggestionFactory, TaskFactory, Use
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 BOARD = "/admin/board/"
+ENDPOINT = "/admin/dispatch/webhookendpoint/1/change/"
 
 
 @pytest.fixture
@@ -29,6 +37,10 @@ def maria():
     services.release_task(task.pk, actor="van-1", reason="Flat tyre")
     for status in ({}, {"assigned": True}, {"completed": True}, {"cancelled": True}):
         TaskFactory(**ends, **status)
+    endpoint = WebhookEndpoint.objects.create(
+        id=1, url="https://chat.example/hooks", description="chat", state="failed"
+    )
+    WebhookDelivery.objects.create(id=1, endpoint=endpoint, type="task.overdue", body="{}")
     maria = UserFactory(id=1, username="maria")
     Group.objects.update_or_create(id=1, defaults={"name": "night shift"})
     ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
@@ -95,6 +107,19 @@ def create_token(page):
     page.locator(".secret").wait_for()
 
 
+def rotate_secret(page):
+    page.locator("text=Rotate the secret").click()
+    page.locator("[type=submit][value='Rotate the secret']").click()
+    page.locator(".secret").wait_for()
+
+
+def repeat_deliveries(page):
+    services.enable_endpoint(1)
+    page.reload()
+    page.locator("text=Repeat failed deliveries").click()
+    page.locator("#id_since").wait_for()
+
+
 def add_phone(page):
     page.locator("text=Add phone").click()
     page.locator("#phone-code .text").wait_for()
@@ -136,6 +161,11 @@ PAGES = {
     "new user": "/admin/dispatch/user/add/",
     "groups": "/admin/auth/group/",
     "group": "/admin/auth/group/1/change/",
+    "webhook endpoints": "/admin/dispatch/webhookendpoint/",
+    "webhook endpoint": "/admin/dispatch/webhookendpoint/1/change/",
+    "new webhook endpoint": "/admin/dispatch/webhookendpoint/add/",
+    "webhook deliveries": "/admin/dispatch/webhookdelivery/",
+    "webhook delivery": "/admin/dispatch/webhookdelivery/1/change/",
     "feeds": "/admin/dispatch/stationfeed/",
     "figures": "/admin/kpi/",
     "activity": "/admin/activity/",
@@ -165,6 +195,8 @@ OPENED = {
     "code for a phone": ("/admin/dispatch/crew/1/change/", add_phone),
     "phone that has joined": ("/admin/dispatch/crew/1/change/", see_phone_join),
     "phone to sign out": ("/admin/dispatch/crew/1/change/", sign_out_phone),
+    "new secret of a webhook endpoint": (ENDPOINT, rotate_secret),
+    "deliveries to repeat": (ENDPOINT, repeat_deliveries),
     "token created": ("/admin/dispatch/apitoken/add/", create_token),
 }
 

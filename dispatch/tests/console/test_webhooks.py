@@ -124,7 +124,7 @@ def test_failed_deliveries_since_a_time_are_repeated(dispatcher, endpoint, deliv
     dispatcher.post(url, {**CONFIRMED, "since": f"{later - timedelta(days=1):%Y-%m-%d %H:%M}"})
 
     assert WebhookDelivery.objects.get().state == "pending"
-    assert logged()[-1] == "Repeated 1 deliveries."
+    assert logged()[-1] == "Repeated 1 delivery."
 
 
 def test_refusal_is_shown_and_not_logged(dispatcher, endpoint, delivery):
@@ -141,7 +141,7 @@ def test_list_counts_deliveries_and_leads_to_them(dispatcher, endpoint, delivery
     dead = reverse("admin:dispatch_webhookdelivery_changelist")
     link = f"{dead}?state__exact=dead&amp;endpoint__id__exact={endpoint.pk}"
 
-    assert f'<a href="{link}">1</a>' in dispatcher.get(lists).content.decode()
+    assert f'<a href="{link}">1 dead</a>' in dispatcher.get(lists).content.decode()
     assert delivery.event_id in dispatcher.get(page(delivery)).content.decode()
     assert "1 webhook delivery" in dispatcher.get(link.replace("&amp;", "&")).content.decode()
 
