@@ -120,6 +120,23 @@ def test_task_reassigned_meanwhile_is_explained(open_phone, network, held_tasks)
     assert late.details["moved_qty"] == 4
 
 
+def test_old_answer_does_not_hide_what_became_of_a_task_later(open_phone, network, held_tasks):
+    task = held_tasks[0]
+    with open_phone() as phone:
+        services.reassign_task(task.pk, "van-5", actor="maria", reason="Nearer")
+        phone.report(task)
+        phone.send()
+        services.reassign_task(task.pk, "van-3", actor="maria", reason="They are full")
+        phone.do("refresh()")
+        services.cancel_task(task.pk, actor="maria", reason="Road works")
+        phone.do("refresh()")
+        assert "Road works" in phone.words()
+
+        phone.do(f"dismiss('{phone.reports('id')[0]}')")
+
+        assert "Road works" in phone.words()
+
+
 def test_sign_out_in_the_middle_keeps_everything(open_phone, network, held_tasks):
     with open_phone() as phone:
         network.disconnect()

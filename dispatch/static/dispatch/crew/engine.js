@@ -2,7 +2,7 @@
    at each change; the other functions are the commands of the screen. */
 import { claimNext } from "./claims.js";
 import { crewId, load, onDraw, phone, tab } from "./model.js";
-import { add, asText, dismiss, endsTask, isHeld, isUnsent, releaseHeld, shown, undo, untilReleased } from "./reports.js";
+import { add, asText, dismiss, endsTask, isAboutEnd, isHeld, isUnsent, releaseHeld, shown, undo, untilReleased } from "./reports.js";
 import { refusal } from "./refusal.js";
 import { send } from "./sender.js";
 import { refresh, shown as shownOnScreen } from "./state.js";
@@ -88,7 +88,7 @@ function view() {
     zone: state.zone,
     waiting: state.waiting,
     tasks: state.tasks.map((task) => ({ ...task, report: reportAbout(task, own) })),
-    ended: state.ended.filter(({ task_id }) => !own.some((each) => explains(each, task_id))),
+    ended: state.ended.filter((end) => !own.some((each) => explains(each, end))),
     stateAt: state.at,
     connection: tab.connection,
     clockOffset: state.offset,
@@ -105,8 +105,8 @@ function view() {
 }
 
 /* The answer to such a report says what became of the task. */
-function explains(report, taskId) {
-  return report.task_id === taskId && endsTask(report) && report.state !== "refused";
+function explains(report, end) {
+  return isAboutEnd(report, end) && endsTask(report) && report.state !== "refused";
 }
 
 /* The report that ends the task, else the newest problem. */

@@ -14,7 +14,7 @@ export function notices(view, redraw) {
   return [
     ...reports.filter(({ status }) => status === "held").map(saved),
     ...reports.filter(isSurprising).map(answered),
-    ...view.ended.filter(({ task_id }) => !reports.some((entry) => explains(entry, task_id))).map(ended),
+    ...view.ended.filter((end) => !reports.some((entry) => explains(entry, end))).map(ended),
     ...changes(view, redraw),
     ...view.tasks.filter((task) => unread(task).length > 0).map((task) => message(task, redraw)),
   ];
@@ -44,8 +44,9 @@ function answered(entry) {
 }
 
 /* The answer to a report says what became of its task. */
-function explains(entry, id) {
-  return entry.task_id === id && entry.status === "settled" && isSurprising(entry);
+function explains(entry, { task_id, task }) {
+  const isAbout = entry.task_id === task_id && (!task || task.attempt === entry.task?.attempt);
+  return isAbout && entry.status === "settled" && isSurprising(entry);
 }
 
 function ended(end) {

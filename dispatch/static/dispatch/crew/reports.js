@@ -73,9 +73,14 @@ export function dismiss(id) {
   return change(async (rows) => {
     const report = await rows.get("reports", String(id));
     if (report && report.state !== "waiting") await rows.remove("reports", report.id);
-    const taskId = report ? report.task_id : id;
-    await changeState(rows, (state) => ({ ...state, ended: state.ended.filter((end) => end.task_id !== taskId) }));
+    const isDismissed = (end) => (report ? isAboutEnd(report, end) : end.task_id === id);
+    await changeState(rows, (state) => ({ ...state, ended: state.ended.filter((end) => !isDismissed(end)) }));
   });
+}
+
+/* The crew may have got the task again since its report. */
+export function isAboutEnd(report, { task_id, task }) {
+  return report.task_id === task_id && (!task || task.attempt === report.task.attempt);
 }
 
 /* A clock that was set back must not hold a report. */
