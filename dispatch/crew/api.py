@@ -30,14 +30,14 @@ class PhoneView(CrewView):
     def crew(self) -> Crew:
         return self.device.crew
 
-    def state(self) -> Response:
-        asked = valid_query(self.request, StateSerializer)["tasks"]
-        return Response(read_state(self.device, asked))
+    def asked(self) -> list[int]:
+        tasks: list[int] = valid_query(self.request, StateSerializer)["tasks"]
+        return tasks
 
 
 class StateView(PhoneView):
     def get(self, request: Request) -> Response:
-        return self.state()
+        return Response(read_state(self.device, self.asked()))
 
 
 class NextView(PhoneView):
@@ -69,8 +69,9 @@ class ReportsView(PhoneView):
 
 class HereView(PhoneView):
     def post(self, request: Request) -> Response:
+        asked = self.asked()
         services.extend_held(self.crew.worker_id, actor=self.crew.actor, device=self.device.pk)
-        return self.state()
+        return Response(read_state(self.device, asked))
 
 
 class SeenView(PhoneView):

@@ -165,6 +165,16 @@ def test_here_of_a_crew_without_tasks_changes_nothing():
     assert not TaskEvent.objects.exists()
 
 
+def test_refused_here_renews_no_lease(settings):
+    settings.TASK_LEASE_MINUTES = 480
+    task = claimed()
+    Task.objects.update(lease_expires_at=task.assigned_at + timedelta(minutes=1))
+
+    assert Phone().post("here?tasks=twelve").status_code == 400
+
+    assert not TaskEvent.objects.filter(kind="extended").exists()
+
+
 def test_unlimited_lease_stays_unlimited(settings):
     settings.TASK_LEASE_MINUTES = 0
     claimed()
