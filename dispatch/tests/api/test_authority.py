@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.views import APIView
@@ -21,7 +22,16 @@ from dispatch.admin.csv_lists import CsvList
 from dispatch.api import urls
 from dispatch.api.authentication import ApiTokenAuthentication
 from dispatch.board import urls as board_urls
-from dispatch.models import ApiToken, Crew, Suggestion, Task, TaskEvent, User
+from dispatch.models import (
+    ApiToken,
+    Crew,
+    Suggestion,
+    Task,
+    TaskEvent,
+    User,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from dispatch.roles import ROLES
 from dispatch.urls import urlpatterns as console_pages
 
@@ -128,6 +138,8 @@ def everything():
     return [
         *content(),
         list(ApiToken.objects.values()),
+        list(WebhookEndpoint.objects.values()),
+        list(WebhookDelivery.objects.values()),
         list(Crew.objects.values()),
         User.objects.count(),
         Group.objects.count(),
@@ -309,6 +321,10 @@ STAFF = {
     ("apitoken", "view"): set(),
     ("apitoken", "add"): set(),
     ("apitoken", "revoke"): set(),
+    ("webhookendpoint", "view"): set(),
+    ("webhookendpoint", "add"): set(),
+    ("webhookdelivery", "view"): set(),
+    ("webhookdelivery", "add"): None,
     ("user", "view"): set(),
     ("user", "add"): set(),
     ("group", "view"): set(),
@@ -333,6 +349,8 @@ def filled_in(kind):
         "stationfeed": {},
         "crew": {"worker_id": "van-9", "language": "en"},
         "apitoken": {"user": User.objects.first().pk, "label": "A job", "worker_id": ""},
+        "webhookendpoint": {"url": "https://example.org/hooks"},
+        "webhookdelivery": {},
         "user": {
             "username": "new",
             "usable_password": "true",
@@ -424,6 +442,34 @@ def test_each_role_at_each_page_of_the_roster(roles, method, path, role):
     done = 302 if method == "post" else 200
     assert answer.status_code == (done if allowed else 302 if role is None else 403)
     assert (everything() != before) == (allowed and method == "post")
+
+
+WEBHOOK_DOORS = [
+    (model._meta.model_name, action.name)
+    for model in (WebhookEndpoint, WebhookDelivery)
+    for action in admin.site.get_model_admin(model).webhook_actions
+]
+
+
+@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@pytest.mark.parametrize(("kind", "name"), WEBHOOK_DOORS)
+def test_each_role_at_each_operation_on_webhooks(roles, kind, name, role):
+    state = "disabled" if name == "enable" else "enabled"
+    endpoint = WebhookEndpoint.objects.create(url="https://example.org", state=state)
+    delivery = WebhookDelivery.objects.create(endpoint=endpoint, state="dead", finished_at=Now())
+    row = endpoint if kind == "webhookendpoint" else delivery
+    browser = Client()
+    if role:
+        browser.force_login(account(role, is_staff=True))
+    before = everything()
+
+    answer = browser.post(
+        f"/admin/dispatch/{kind}/{row.pk}/{name}/", {"confirmed": "1", "since": "2020-01-01 00:00"}
+    )
+
+    done = 200 if name == "rotate" else 302
+    assert answer.status_code == (done if role == ROOT else 302 if role is None else 403)
+    assert (everything() != before) == (role == ROOT)
 
 
 BOARD_DOORS = (
