@@ -52,6 +52,11 @@ def database() -> Iterator[Metric]:
         "Start of the longest open transaction.",
         [((), oldest)],
     )
+    yield from rows_of_tables()
+    yield from standbys()
+
+
+def rows_of_tables() -> Iterator[Metric]:
     tables = fetch(TABLES)
     for name, column, text in (("dead", 1, "Dead"), ("live", 2, "Live")):
         yield gauge(
@@ -60,6 +65,9 @@ def database() -> Iterator[Metric]:
             (([row[0]], row[column]) for row in tables),
             ["table"],
         )
+
+
+def standbys() -> Iterator[Metric]:
     yield gauge(
         "dispatch_database_replication_lag_seconds",
         "How far each standby lags behind.",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, Min, OuterRef
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 from prometheus_client.metrics_core import Metric
 
@@ -27,6 +27,11 @@ OTHER = "other"
 
 
 def queue() -> Iterator[Metric]:
+    yield from ready_tasks()
+    yield from held_tasks()
+
+
+def ready_tasks() -> Iterator[Metric]:
     kinds: Any = Task.objects.ready().order_by().values_list("area", "qty")
     rows = [*kinds.annotate(Count("id"), Min("created_at"))]
     yield gauge(
@@ -44,6 +49,11 @@ def queue() -> Iterator[Metric]:
         (([area], at) for area, at in oldest.items()),
         ["area"],
     )
+    yield from tasks_without_crew(rows)
+
+
+def tasks_without_crew(rows: list[tuple[str, int, int, datetime]]) -> Iterator[Metric]:
+    """`rows`: area, bikes, number and oldest creation of the ready tasks of one kind."""
     roster = read_roster()
     stuck = [(n, at) for area, qty, n, at in rows if roster.why_no_crew(area, qty)]
     yield gauge(
@@ -56,6 +66,9 @@ def queue() -> Iterator[Metric]:
         "Creation of the oldest of them.",
         [((), min((at for _, at in stuck), default=None))],
     )
+
+
+def held_tasks() -> Iterator[Metric]:
     assigned = Task.objects.assigned()
     yield gauge("dispatch_assigned_tasks", "Tasks that crews hold.", [((), assigned.count())])
     overdue = Task.objects.overdue().aggregate(n=Count("id"), at=Min("assigned_at"))
@@ -88,23 +101,34 @@ def crews() -> Iterator[Metric]:
 
 def decisions() -> Iterator[Metric]:
     """Counters start from 0 at each midnight, which Prometheus takes for a restart."""
+    yield from events_of_today()
+    yield from suggestions()
+
+
+def today() -> QuerySet[TaskEvent]:
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    today = TaskEvent.objects.filter(at__gte=midnight).order_by()
-    by_kind = dict(today.values_list("kind").annotate(Count("id")))
+    return TaskEvent.objects.filter(at__gte=midnight).order_by()
+
+
+def events_of_today() -> Iterator[Metric]:
+    by_kind = dict(today().values_list("kind").annotate(Count("id")))
     yield counter(
         "dispatch_events",
         "Events in the history since midnight, by kind.",
         (([kind], by_kind.get(kind, 0)) for kind in EventKind.values),
         ["kind"],
     )
-    warned = today.filter(kind=EventKind.APPROVED).exclude(details__warnings=[])
+    warned = today().filter(kind=EventKind.APPROVED).exclude(details__warnings=[])
     yield counter(
         "dispatch_approvals_with_warnings",
         "Approvals since midnight that the guard warned about.",
         [((), warned.filter(details__has_key="warnings").count())],
     )
+
+
+def suggestions() -> Iterator[Metric]:
     kinds = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
-    fates = today.filter(kind__in=kinds).not_undone().values_list("source", "kind")
+    fates = today().filter(kind__in=kinds).not_undone().values_list("source", "kind")
     counts = {(source, kind): n for source, kind, n in fates.annotate(Count("id"))}
     open_now = dict(Suggestion.objects.order_by().values_list("source").annotate(Count("id")))
     names = known_sources({source for source, _ in counts} | {*open_now})
