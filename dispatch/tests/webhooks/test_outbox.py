@@ -187,6 +187,20 @@ def test_states_are_not_read_without_an_endpoint(django_assert_num_queries):
         services.enqueue_states(read_states)
 
 
+@pytest.mark.parametrize(("kind", "calls"), [("claimed", 0), ("problem", 1)])
+def test_claims_do_not_call_the_trigger(kind, calls):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "EXPLAIN (ANALYZE, FORMAT JSON)"
+            " INSERT INTO task_events (kind, actor) VALUES (%s, 'psql')",
+            [kind],
+        )
+        [[[plan]]] = cursor.fetchall()
+
+    called = {each["Trigger Name"]: each["Calls"] for each in plan["Triggers"]}
+    assert sum(n for name, n in called.items() if "event_to_webhooks" in name) == calls
+
+
 def test_reason_in_the_trigger_is_that_of_the_sweep():
     [trigger] = [each for each in TaskEvent._meta.triggers if each.name == "event_to_webhooks"]
 
