@@ -19,7 +19,7 @@ class CrewNameField(forms.CharField):
         super().__init__(
             max_length=WORKER_ID_LENGTH,
             validators=[validate_single_line],
-            help_text="The name the crew signs in with, such as van-3.",
+            help_text="The crew id, such as van-3.",
             **options,
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, Min, OuterRef, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef
 from django.utils import timezone
 from prometheus_client.metrics_core import Metric
 
@@ -18,6 +18,7 @@ from ..models import (
     Task,
     TaskEvent,
 )
+from ..models.events import TaskEventQuerySet
 from ..overview.roster import read_roster
 from .samples import counter, gauge
 
@@ -105,7 +106,7 @@ def decisions() -> Iterator[Metric]:
     yield from suggestions()
 
 
-def today() -> QuerySet[TaskEvent]:
+def today() -> TaskEventQuerySet:
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     return TaskEvent.objects.filter(at__gte=midnight).order_by()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..models import ANSWERS, EventKind, Problem, Task, TaskEvent, TaskStatus
 
-KINDS = [EventKind.PROBLEM, EventKind.SEEN, *ANSWERS]
+KINDS = [EventKind.PROBLEM, EventKind.SEEN, EventKind.LATE_REPORT, *ANSWERS]
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,26 @@ class SentMessage:
 
 
 @dataclass(frozen=True)
+class LateReport:
+    """A former crew's report that the task is done. `bikes` None: all of them."""
+
+    at: datetime
+    worker_id: str
+    bikes: int | None
+
+
+@dataclass(frozen=True)
 class Exchange:
     """`problems`: those that no dispatcher has answered. `message`: the last one.
+
+    `late_reports`: while the task is open, its bikes may be moved a second time.
 
     `unseen_since`: the time of a dispatcher's assignment that the crew's phone has not shown yet.
     None: the phone has shown it, the crew claimed the task, or it has no phone.
     """
 
     problems: Sequence[ReportedProblem] = ()
+    late_reports: Sequence[LateReport] = ()
     message: SentMessage | None = None
     unseen_since: datetime | None = None
     has_phone: bool = False
@@ -67,6 +79,7 @@ def exchange_of(task: Task, events: Sequence[TaskEvent], phones: Set[str]) -> Ex
     has_phone = task.worker_id in phones
     return Exchange(
         open_problems(events),
+        late_reports(events),
         last_message(task, events, seen),
         task.assigned_at if has_phone and not seen and is_assigned_to_it(task, events) else None,
         has_phone,
@@ -82,6 +95,14 @@ def open_problems(events: Sequence[TaskEvent]) -> list[ReportedProblem]:
         if has_problem(event):
             found.append(problem_of(event))
     return found
+
+
+def late_reports(events: Sequence[TaskEvent]) -> list[LateReport]:
+    return [
+        LateReport(event.at, event.worker_id or "", event.details.get("moved_qty"))
+        for event in events
+        if event.kind == EventKind.LATE_REPORT
+    ]
 
 
 def has_problem(event: TaskEvent) -> bool:

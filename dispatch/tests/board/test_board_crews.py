@@ -58,7 +58,7 @@ def test_crews_of_the_day_are_listed_also_if_they_are_not_on_the_roster(dispatch
 
     assert re.fullmatch(
         r"ghost not on the roster free \d\d:\d\d \d\d:\d\d 1 4"
-        r" van-1 inactive · no phone free \d\d:\d\d \d\d:\d\d 1 4",
+        r" van-1 inactive · no phone off duty \d\d:\d\d \d\d:\d\d 1 4",
         crews_of(dispatcher),
     )
 

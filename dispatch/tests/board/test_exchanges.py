@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from dispatch import services
+from dispatch.exceptions import Conflict
 from dispatch.models import EventKind, Task, TaskEvent
 from dispatch.overview.exchanges import read_exchanges
 
@@ -155,6 +156,19 @@ def test_problem_of_a_former_crew_is_shown_with_its_name(dispatcher, task):
     problem(task, "blocked")
 
     assert re.search(r"Blocked \d\d:\d\d · van-1", shown(dispatcher, task))
+
+
+def test_late_report_warns_that_an_open_task_may_be_done(dispatcher, task):
+    services.reassign_task(task.id, "van-2", actor="maria", reason="Nearer")
+    assert "Already done?" not in shown(dispatcher, task)
+
+    with pytest.raises(Conflict):
+        services.complete_task(task.id, actor="api", report=services.Report("van-1", moved_qty=4))
+
+    row_text = shown(dispatcher, task)
+    assert "Already done?" in row_text
+    assert "van-1 reported 4 bikes moved" in row_text
+    assert "Already done?" in words(dispatcher.get(f"{TASKS}{task.id}/change/").content.decode())
 
 
 def test_task_list_is_filtered_by_problems(dispatcher, task):

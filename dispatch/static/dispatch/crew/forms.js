@@ -93,7 +93,7 @@ function giveBack(_task, { problems, reasons = [], reason }, set, save) {
   const text = [...reasons, reason.trim()].filter(Boolean).join("; ");
   return [
     title(gettext("Why do you give the task back?")),
-    h("p.route", null, gettext("Another crew gets it.")),
+    h("p.route", null, gettext("It goes back into the queue, for any crew.")),
     chips(gettext("Reason"), REASONS.map((code) => [code, reasonName(code)]), reasons, toggleReason),
     problemChips(gettext("Problem"), problems, set),
     noteField(gettext("In your words"), reason, (words) => set({ reason: words })),
