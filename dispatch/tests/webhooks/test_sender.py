@@ -271,6 +271,18 @@ def test_delivery_of_a_killed_sender_is_sent_again_with_its_id(endpoint, receive
     assert states() == ["sent"]
 
 
+def test_late_outcome_of_a_former_attempt_changes_nothing(endpoint):
+    enqueue()
+    [former] = claim_deliveries(16)
+    WebhookDelivery.objects.update(leased_until=Now())
+    claim_deliveries(16)
+
+    record_attempt(former, Answer(200, ""))
+
+    assert states() == ["pending"]
+    assert WebhookDelivery.objects.in_flight().count() == 1
+
+
 def test_endpoint_that_hangs_delays_no_other(endpoint, receiver):
     release = threading.Event()
     receiver.answer = lambda handler: release.wait(20) and respond(handler, 204)
