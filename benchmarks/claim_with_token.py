@@ -1,4 +1,5 @@
-"""The cost of a token: claims with API_AUTH=required and open, in turn on the same database.
+"""The cost of a token and of metrics: claims with API_AUTH=required, with METRICS_TOKEN, and
+with neither, in turn on the same database.
 
     python benchmarks/claim_with_token.py [CLAIMS a round, default 400] [ROUNDS, default 9]
 
@@ -45,7 +46,7 @@ def main() -> None:
     plain = {"Content-Type": "application/json"}
     with scratch_database() as url:
         with psycopg.connect(url) as database:
-            database.execute(FILL.format(2 * (rounds + 1) * number))
+            database.execute(FILL.format(3 * (rounds + 1) * number))
             database.execute("ANALYZE tasks")
         role = ("--role", "worker", "--worker-id", "van-1")
         with_token = {
@@ -55,21 +56,24 @@ def main() -> None:
         with (
             served(url, API_AUTH="open", **one) as open_port,
             served(url, API_AUTH="required", **one) as token_port,
+            served(url, API_AUTH="open", METRICS_TOKEN="benchmark" * 2, **one) as metrics_port,
         ):
-            medians: dict[str, list[float]] = {"open": [], "token": []}
+            medians: dict[str, list[float]] = {"open": [], "token": [], "metrics": []}
             for turn in range(rounds + 1):
                 measured = {
                     "open": claims(open_port, number, plain),
                     "token": claims(token_port, number, with_token),
+                    "metrics": claims(metrics_port, number, plain),
                 }
                 # The first round warms up.
                 for name, times in measured.items() if turn else ():
                     medians[name].append(statistics.median(times))
-    pairs = list(zip(medians["open"], medians["token"], strict=True))
     for name, values in medians.items():
-        print(f"{name:6} {statistics.median(values):6.2f} ms a claim")
-    print(f"ratio  {statistics.median(token / plain for plain, token in pairs):6.2f}")
-    print(f"extra  {statistics.median(token - plain for plain, token in pairs):6.2f} ms")
+        ratios = (mine / plain for mine, plain in zip(values, medians["open"], strict=True))
+        print(
+            f"{name:8} {statistics.median(values):6.2f} ms a claim, "
+            f"{statistics.median(ratios):.2f} x open"
+        )
 
 
 if __name__ == "__main__":
