@@ -338,6 +338,8 @@ ANSWERS = {
     "worker_id": "van-9",
     "moved_qty": "1",
 }
+# The form of a message names the crew that it was opened for.
+OTHER_ANSWERS = {"message": {"worker_id": OWN}}
 
 
 def filled_in(kind):
@@ -401,7 +403,8 @@ def test_each_role_at_each_console_page(console_rows, kind, name, role):
     else:
         offered = f'value="{name}_selected"' in browser.get(listing).content.decode()
         assert offered == (allowed and name not in ("undo", "message"))
-        button = browser.post(f"{listing}2/{name}/", ANSWERS)
+        answers = ANSWERS | OTHER_ANSWERS.get(name, {})
+        button = browser.post(f"{listing}2/{name}/", answers)
         assert button.status_code == (302 if allowed or role is None else 403)
     if not allowed:
         form = {"action": f"{name}_selected", "_selected_action": ["2"], **ANSWERS}
