@@ -40,7 +40,8 @@ def maria():
     endpoint = WebhookEndpoint.objects.create(
         id=1, url="https://chat.example/hooks", description="chat", state="failed"
     )
-    WebhookDelivery.objects.create(id=1, endpoint=endpoint, type="task.overdue", body="{}")
+    # The events below add deliveries, whose ids begin at 1.
+    WebhookDelivery.objects.create(id=0, endpoint=endpoint, type="task.overdue", body="{}")
     maria = UserFactory(id=1, username="maria")
     Group.objects.update_or_create(id=1, defaults={"name": "night shift"})
     ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
@@ -165,7 +166,7 @@ PAGES = {
     "webhook endpoint": "/admin/dispatch/webhookendpoint/1/change/",
     "new webhook endpoint": "/admin/dispatch/webhookendpoint/add/",
     "webhook deliveries": "/admin/dispatch/webhookdelivery/",
-    "webhook delivery": "/admin/dispatch/webhookdelivery/1/change/",
+    "webhook delivery": "/admin/dispatch/webhookdelivery/0/change/",
     "feeds": "/admin/dispatch/stationfeed/",
     "figures": "/admin/kpi/",
     "activity": "/admin/activity/",
