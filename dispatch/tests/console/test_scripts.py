@@ -58,9 +58,11 @@ def test_titles_and_labels_isolate_right_to_left_names(moves, dispatcher):
     assert f"<title>{isolate(WEST)} |" in station
 
 
-# The left edge of each word, in the order in which a sentence has them.
+# The left edge of each word, in the order in which a sentence has them. On one line: where a
+# sentence wraps, a later word may be further left.
 LEFT_EDGES = """([selector, words]) => {
   const element = document.querySelector(selector);
+  element.style.whiteSpace = "nowrap";
   const edges = [];
   for (const word of words) {
     const nodes = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
