@@ -84,7 +84,7 @@ def send(phone):
     """Send the report that was just saved, without waiting until it can no longer be undone."""
     sees(phone, "Saved on this phone")
     phone.send()
-    phone.do("refresh()")
+    phone.refresh()
 
 
 def test_crew_joins_by_a_link_that_only_a_tap_spends(handset, crew):
@@ -140,7 +140,7 @@ def test_day_of_a_crew(handset, crew, tasks):
         assert links.get_attribute("href").startswith("https://www.google.com/maps/dir/?api=1")
 
         services.message_crew(first.pk, "<b>Back door</b>", actor="maria")
-        phone.do("refresh()")
+        phone.refresh()
         sees(phone, "Message from dispatch", "“<b>Back door</b>”")
         tap(phone, "OK, read")
         expect(phone.page.locator(".panel")).to_have_count(0)
@@ -208,6 +208,12 @@ def test_half_filled_form_survives_a_reload(handset, crew, tasks):
         tap(phone, "Done", "link")
         tap(phone, "One fewer")
         phone.page.get_by_label("Note for dispatch").fill("Two locks are broken")
+        # It is written a moment later.
+        form = f"done/{tasks[0].pk}"
+        phone.wait_for_script(
+            f"""import("{phone.engine}").then(({{ recall }}) => recall("screen")).then(
+                  (kept) => kept?.drafts["{form}"]?.note === "Two locks are broken")"""
+        )
         phone.page.reload()
         expect(phone.page.locator("output")).to_have_text("5")
         note = phone.page.get_by_label("Note for dispatch")
@@ -220,7 +226,7 @@ def test_reassignment_is_said_while_the_form_is_open(handset, crew, tasks):
         start_task(phone)
         tap(phone, "Done", "link")
         services.reassign_task(tasks[0].pk, "van-5", actor="maria", reason="Nearer")
-        phone.do("refresh()")
+        phone.refresh()
         sees(phone, "No longer your task", "Dispatch gave this task to van-5", "“Nearer”")
         tap(phone, "Save: 6 bikes")
         send(phone)
@@ -236,11 +242,11 @@ def test_dispatch_gives_a_task_and_makes_it_urgent(handset, crew, tasks):
         phone.open()
         sees(phone, "You are free")
         services.reassign_task(tasks[1].pk, "van-3", actor="maria", reason="")
-        phone.do("refresh()")
+        phone.refresh()
         sees(phone, "Dispatch gave you a task", "6 bikes to move")
         tap(phone, "OK")
         services.prioritize_task(tasks[1].pk, priority=5, actor="maria")
-        phone.do("refresh()")
+        phone.refresh()
         sees(phone, "Dispatch made this task more urgent", "Urgent")
 
 

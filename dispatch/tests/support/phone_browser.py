@@ -107,6 +107,10 @@ class Phone:
                 document.dispatchEvent(new Event("visibilitychange"))"""
         )
 
+    def refresh(self):
+        """Show what the server knows now: the answer to a question under way may be older."""
+        self.do("refresh().then(() => engine.refresh())")
+
     def words(self):
         return " ".join(self.page.locator("#page").inner_text().split())
 
