@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Group
+from playwright.sync_api import expect
 
 from dispatch import services
 from dispatch.models import (
@@ -203,6 +204,8 @@ OPENED = {
 
 
 def check(page):
+    # For less than a second, a control that just got the focus by itself is faint and inactive.
+    expect(page.locator("[data-settling]")).to_have_count(0)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         # Colours fade from one scheme to the other.
