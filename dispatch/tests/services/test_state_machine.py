@@ -31,13 +31,22 @@ from dispatch.maintenance.invariants import violations
 from dispatch.models.claim_keys import CLAIM_KEY_LIFE, ClaimKeyQuerySet
 from dispatch.models.events import TaskEventQuerySet
 from dispatch.models.tasks import TaskQuerySet
-from dispatch.services import PhoneReport, Report, SuggestionRow, claims, ingest, proposals, undo
+from dispatch.services import (
+    PhoneReport,
+    Report,
+    SuggestionRow,
+    claim_scopes,
+    claims,
+    ingest,
+    proposals,
+    undo,
+)
 from dispatch.services import tasks as task_services
 
 from ..support import model_of_dispatch as model
 from ..support.decisions import grow_old
-from ..support.factories import MORNING
-from ..support.model_of_dispatch import FUTURE, OPEN, PAST, Event, Key, Model
+from ..support.factories import MORNING, CrewFactory, StationFactory
+from ..support.model_of_dispatch import FUTURE, OPEN, PAST, Crew, Event, Key, Model
 
 # The number of examples of a nightly run, which differ each night.
 NIGHTLY = os.environ.get("STATE_MACHINE_EXAMPLES")
@@ -76,6 +85,19 @@ ages = st.sampled_from([MORNING + timedelta(hours=hour) for hour in range(3)])
 workers = st.sampled_from(["van-1", "van-2"])
 worker_or_none = st.sampled_from([None, "van-1", "van-2"])
 attempts = st.sampled_from([None, None, None, 1, 2])
+# van-1 is not on the roster.
+# Between two areas, the guard would warn.
+AREAS = {1: "East", 2: "", 3: ""}
+rosters = st.sampled_from(
+    [
+        {},
+        {},
+        {"van-2": Crew(areas=("East",))},
+        {"van-2": Crew(areas=("East", "West"), capacity=3)},
+        {"van-2": Crew(capacity=2)},
+    ]
+)
+named_areas = st.sampled_from([None, None, None, None, "East", "West"])
 actors = st.sampled_from(["api", "api", "gateway"])
 keys = st.sampled_from(["k-1", "k-2"])
 sources = st.sampled_from(["ml-a", "ml-b", ""])
@@ -111,7 +133,7 @@ OPERATIONS = {
     "approve": (4, [suggestion, ages]),
     "create_task": (1, [rows, ages]),
     "prioritize_task": (1, [task, to, by]),
-    "claim": (8, [workers, actors, st.none() | keys]),
+    "claim": (8, [workers, actors, st.none() | keys, named_areas]),
     "extend": (1, [task, worker_or_none]),
     "release": (3, [task, worker_or_none, attempts]),
     "reassign": (2, [task, workers]),
@@ -189,14 +211,19 @@ def by_subject(events: list[Event]) -> list[Event]:
 class Dispatch(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.model = Model()
+        self.model = Model(AREAS)
         self.made = {"suggestion": [UNKNOWN_ID], "task": [UNKNOWN_ID]}
         self.last: Callable[[], None] = lambda: None
         self.undo = ExitStack()
         self.undo.callback(transaction.savepoint_rollback, transaction.savepoint())
+        for number, area in AREAS.items():
+            StationFactory(id=number, name=f"Station {number}", area=area)
 
-    @initialize(limit=st.sampled_from([0, 0, 1]), leases=st.booleans())
-    def begin(self, limit, leases):
+    @initialize(limit=st.sampled_from([0, 0, 1]), leases=st.booleans(), roster=rosters)
+    def begin(self, limit, leases, roster):
+        for worker_id, crew in roster.items():
+            CrewFactory(worker_id=worker_id, areas=list(crew.areas), capacity=crew.capacity)
+        self.model.roster = roster
         minutes = 480 if leases else 0
         self.undo.enter_context(
             override_settings(TASKS_PER_WORKER=limit, TASK_LEASE_MINUTES=minutes)
@@ -328,10 +355,10 @@ class Dispatch(RuleBasedStateMachine):
             lambda: self.model.prioritize_task(task, to, by),
         )
 
-    def claim(self, worker, actor, key):
+    def claim(self, worker, actor, key, area):
         self.same(
-            lambda: seen(services.claim_next_task(worker, actor=actor, key=key)),
-            lambda: self.model.claim(worker, actor, key),
+            lambda: seen(services.claim_next_task(worker, actor=actor, key=key, area=area)),
+            lambda: self.model.claim(worker, actor, key, area),
         )
 
     def extend(self, task, worker):
@@ -433,7 +460,9 @@ class Dispatch(RuleBasedStateMachine):
     def keys_match_the_model(self):
         day_ago = datetime.now(UTC) - CLAIM_KEY_LIFE
         stored = {
-            (row.actor, row.key): Key(row.worker_id, row.task_id, row.created_at <= day_ago)
+            (row.actor, row.key): Key(
+                row.worker_id, row.task_id, row.created_at <= day_ago, row.area
+            )
             for row in models.ClaimKey.objects.all()
         }
         assert stored == self.model.keys
@@ -504,6 +533,15 @@ def keys_ignore_the_worker(patch):
     patch(claims, "find_earlier_claim", for_any_worker)
 
 
+def claims_ignore_the_van(patch):
+    patch(claim_scopes, "ROOM", "{worker} IS NOT NULL")
+    patch(claims, "claim_statement", claims.claim_statement.__wrapped__)
+
+
+def claims_of_crews_with_areas_find_nothing(patch):
+    patch(claims, "scope_of", lambda *_: claim_scopes.Scope.EVERYTHING)
+
+
 def keys_never_expire(patch):
     patch(ClaimKeyQuerySet, "live", lambda keys: keys)
 
@@ -558,6 +596,8 @@ RARE = pytest.mark.skipif(not NIGHTLY, reason="Found only in longer runs.")
         claims_are_ordered_by_id,
         sweep_releases_running_leases,
         keys_ignore_the_worker,
+        claims_ignore_the_van,
+        claims_of_crews_with_areas_find_nothing,
         replacing_removes_other_sources,
         assigned_tasks_do_not_count_as_under_way,
         pytest.param(undoing_is_possible_for_ever, marks=RARE),

@@ -3,6 +3,7 @@
 Each operation returns the service's expected result, or raises the expected refusal.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -69,6 +70,20 @@ class Key:
     worker_id: str
     task_id: int
     expired: bool = False
+    # Empty: the claim named none.
+    area: str = ""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """A crew on the roster. No areas: it works everywhere. No capacity: it takes any number."""
+
+    areas: tuple[str, ...] = ()
+    capacity: int | None = None
+
+    def may_take(self, qty: int, area: str) -> bool:
+        fits = self.capacity is None or qty <= self.capacity
+        return fits and (not self.areas or area in self.areas)
 
 
 @dataclass(frozen=True)
@@ -256,8 +271,11 @@ class Model(Suggestions):
     limit = 0
     leases = True
 
-    def __init__(self) -> None:
+    def __init__(self, areas: Mapping[int, str]) -> None:
+        """`areas`: of stations. `roster` may be set afterwards; other crews may take every task."""
         super().__init__()
+        self.areas = areas
+        self.roster: Mapping[str, Crew] = {}
         self.keys: dict[tuple[str, str | None], Key] = {}
         # Values and answer, by the number of the report's id.
         self.reports: dict[int, tuple[tuple[Any, ...], str]] = {}
@@ -326,15 +344,15 @@ class Model(Suggestions):
             return former, False
         return self.change("prioritized", former, priority=new), True
 
-    def claim(self, worker_id: str, actor: str, key: str | None) -> Task | None:
+    def claim(self, worker_id: str, actor: str, key: str | None, area: str | None) -> Task | None:
         known = self.keys.get((actor, key))
         if known and not known.expired:
-            if known.worker_id != worker_id:
+            if (known.worker_id, known.area) != (worker_id, area or ""):
                 raise IdempotencyKeyReused
             return self.task(known.task_id)
-        task = self.oldest_task_at_limit(worker_id) or self.claim_head_of_queue(worker_id)
+        task = self.oldest_task_at_limit(worker_id) or self.claim_head_of_queue(worker_id, area)
         if key and task:
-            self.keys[actor, key] = Key(worker_id, task.id)
+            self.keys[actor, key] = Key(worker_id, task.id, area=area or "")
         return task
 
     def oldest_task_at_limit(self, worker_id: str) -> Task | None:
@@ -344,10 +362,22 @@ class Model(Suggestions):
             return None
         return min(held, key=lambda each: each.assigned_at)
 
-    def claim_head_of_queue(self, worker_id: str) -> Task | None:
-        ready = [each for each in self.tasks.values() if each.status == "ready"]
+    def claim_head_of_queue(self, worker_id: str, area: str | None) -> Task | None:
+        crew = self.roster.get(worker_id, Crew())
+        if area and crew.areas and area not in crew.areas:
+            raise Conflict
+        ready = [
+            each
+            for each in self.tasks.values()
+            if each.status == "ready"
+            and crew.may_take(each.qty, self.area_of(each))
+            and area in (None, self.area_of(each))
+        ]
         order = sorted(ready, key=lambda each: (-each.priority, each.created_at, each.id))
         return self.assign("claimed", order[0], worker_id) if order else None
+
+    def area_of(self, task: Task) -> str:
+        return self.areas.get(task.move[0], "")
 
     def assign(self, kind: str, task: Task, worker_id: str) -> Task:
         self.clock += 1
