@@ -10,7 +10,7 @@ from .codes import CODES
 
 
 class CrewRefusal(APIException):
-    """`values`: what the phone's text needs. `wait`: seconds until a repetition may succeed."""
+    """`values`: for the phone's text. `wait`: seconds until a repetition may succeed."""
 
     def __init__(
         self, status: int, code: str, detail: str, *, wait: int | None = None, **values: Any

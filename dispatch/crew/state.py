@@ -25,7 +25,7 @@ SHOWN = [*CLAIMS, EventKind.MESSAGE, EventKind.PROBLEM, EventKind.SEEN]
 
 
 def read_state(device: CrewDevice, asked: Sequence[int]) -> dict[str, Any]:
-    """`asked`: ids of tasks that the phone remembers, whoever holds them."""
+    """`asked`: ids of tasks that the phone remembers, held by any crew."""
     crew = device.crew
     held = Task.objects.assigned().filter(worker_id=crew.worker_id)
     tasks = list(held.order_by("assigned_at", "id"))

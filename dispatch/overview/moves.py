@@ -67,7 +67,7 @@ class OpenTask(Route):
     """`state` is ready, assigned or overdue; `since` is when that state began.
 
     `no_crew`: for a ready task that no active crew may take, the reason; else empty.
-    `exchange`: what dispatchers and the crew's phone told each other.
+    `exchange`: messages and reports between dispatchers and the crew's phone.
     """
 
     task: Task

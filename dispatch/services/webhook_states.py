@@ -19,7 +19,7 @@ MOST_OF_A_STATE = 500
 @dataclass(frozen=True)
 class State:
     """`rows`: those in the state, each with an `event_id` that is the same for as long as it lasts.
-    `data`: what a delivery says about a row."""
+    `data`: a delivery's account of a row."""
 
     type: WebhookType
     rows: QuerySet[Any]

@@ -1,4 +1,4 @@
-"""Where webhooks may be sent: the check is made on the address that is then connected to."""
+"""The addresses that webhooks may be sent to. The address checked is the one connected to."""
 
 import ipaddress
 import socket

@@ -40,7 +40,7 @@ class PinnedConnection(HTTPConnection):
             self.sock.do_handshake()
 
     def cut(self) -> None:
-        """End whatever another thread is reading or writing."""
+        """End the reading or writing of another thread."""
         if self.sock is not None:
             with suppress(OSError):
                 # SSLSocket's own method would first discard the encryption.

@@ -1,4 +1,4 @@
-"""The states that webhooks report, and what they say about each row."""
+"""The states that webhooks report, and the data about each row."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -18,7 +18,7 @@ TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('migrate', 0))"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('migrate', 0))"
 
 # All requests for a table wait behind a migration that waits for it. So it gives up soon, and tries
-# again: each migration is a transaction, so what it had done is rolled back.
+# again: each migration is a transaction, so its changes are rolled back.
 LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 PAUSES = [min(2**number, 30) for number in range(10)]
 LOCK_NOT_AVAILABLE = "55P03"

@@ -1,4 +1,4 @@
-"""Reports from the tap to the answer, whatever the clock, the crew and the storage do."""
+"""Reports from the tap to the answer, also with a wrong clock, another crew or broken storage."""
 
 from datetime import timedelta
 

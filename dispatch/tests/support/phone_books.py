@@ -88,7 +88,7 @@ def faults(books: Books, phones: list[Any]) -> dict[str, Any]:
         "two answers to one report": [said for said in books.said.values() if len(said) > 1],
         "an acknowledged report that was lost": reported - recorded,
         "a report recorded twice or unasked": recorded - reported,
-        "a task held by nobody": held() ^ {(p.worker_id, t["id"]) for p in phones for t in p.tasks},
+        "task without a phone": held() ^ {(p.worker_id, t["id"]) for p in phones for t in p.tasks},
         "bikes": bikes_recorded() - bikes_reported(reported),
     }
     return {name: what for name, what in found.items() if what}

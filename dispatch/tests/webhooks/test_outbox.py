@@ -1,4 +1,4 @@
-"""Deliveries are written by the change itself, whichever door it comes through."""
+"""Each change writes its deliveries itself: over HTTP, in the console, by commands and by SQL."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Where webhooks may be sent, and how long an exchange may take."""
+"""The addresses that webhooks may be sent to, and the deadline of an exchange."""
 
 import socket
 import time

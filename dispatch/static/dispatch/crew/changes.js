@@ -1,4 +1,4 @@
-/* Notices what dispatch changed since the phone last looked: tasks, priorities, messages, ends. */
+/* Notices changes by dispatch since the phone last looked: tasks, priorities, messages, ends. */
 import { keep, memory } from "./memory.js";
 
 const PULSES = [200, 100, 200];

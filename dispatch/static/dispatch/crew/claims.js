@@ -6,7 +6,7 @@ import { send } from "./sender.js";
 import { call, NoNetwork } from "./server.js";
 import { refresh } from "./state.js";
 
-// An older key would take a task that nobody wants any more.
+// An older key would take a task that the crew no longer wants.
 const KEY_LIFE_MS = 300_000;
 
 const OUTCOMES = { no_task: "none", inactive: "inactive" };
@@ -32,7 +32,7 @@ async function claim() {
 }
 
 /* The key of the open claim if it is still to be repeated, or a new one. Null if an old claim turns out
-   to have been made, or if nobody knows. */
+   to have been made, or if that is unknown. */
 async function openKey() {
   if (phone.claim && !isYoung(phone.claim)) {
     if (!(await refresh()) || !phone.claim) return null;

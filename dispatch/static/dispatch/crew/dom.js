@@ -1,4 +1,4 @@
-/* Builds elements and redraws the page with them. What people wrote becomes text nodes, never markup. */
+/* Builds elements and redraws the page with them. People's texts become text nodes, never markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 const HANDLERS = ["onclick", "oninput", "onchange", "onsubmit"];

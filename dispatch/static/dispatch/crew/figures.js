@@ -23,7 +23,7 @@ export function instant(iso) {
   return Date.parse(iso);
 }
 
-/* A time of the phone's clock, as the server would tell it. */
+/* A time of the phone's clock, by the server's clock. */
 export function onServer(ms) {
   return ms + clockOffset;
 }

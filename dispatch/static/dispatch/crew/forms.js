@@ -1,4 +1,4 @@
-/* Done, give back and problem. What is typed survives a reload. */
+/* Done, give back and problem. Typed text survives a reload. */
 import { PROBLEMS, problemName } from "./answers.js";
 import { h } from "./dom.js";
 import * as engine from "./engine.js";

@@ -1,4 +1,4 @@
-/* The top of every screen: where one is, what is not sent yet, and what needs attention. */
+/* The top of every screen: its name, the unsent reports, and whatever needs attention. */
 import { h, icon } from "./dom.js";
 import * as engine from "./engine.js";
 import { ago, clock, onServer } from "./figures.js";

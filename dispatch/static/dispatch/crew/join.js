@@ -156,7 +156,7 @@ function confirmation(view) {
     h("p", null, gettext("This phone then gets the tasks of %(crew)s. The code works once.", { crew: worker_id })),
     view.crew && view.crew.worker_id !== worker_id &&
       panel("warning", gettext("This phone belongs to %(crew)s now", { crew: view.crew.worker_id }), [
-        gettext("What is not sent yet waits until the phone joins %(crew)s again.", { crew: view.crew.worker_id }),
+        gettext("Unsent reports wait until the phone joins %(crew)s again.", { crew: view.crew.worker_id }),
       ]),
     error(),
     button(state.busy ? gettext("Joining …") : gettext("Join as %(crew)s", { crew: worker_id }), joinCrew, {

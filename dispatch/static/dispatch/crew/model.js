@@ -14,7 +14,7 @@ const NO_STATE = {
   zone: null,
   waiting: 0,
   tasks: [],
-  // Tasks that the last answer no longer has, without a word about what became of them.
+  // Tasks that are missing from the last answer, which does not say why.
   missing: [],
   ended: [],
   at: null,

@@ -1,5 +1,5 @@
-/* Sends reports: one at a time, oldest first, one tab at a time. What the server did with a report is
-   certain only from an answer that repeats the report's id; until then the report is sent again. */
+/* Sends reports: one at a time, oldest first, one tab at a time. Only an answer that repeats a report's
+   id proves that the server has it; until then the report is sent again. */
 import { change, changeState, crewId, phone, set, tab } from "./model.js";
 import { begin, finish, nextToSend } from "./reports.js";
 import { BASE, call, NoNetwork } from "./server.js";

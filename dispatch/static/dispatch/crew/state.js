@@ -10,7 +10,7 @@ const MOST_TASKS = 100;
 
 let running = null;
 let lastSignOfLife = -Infinity;
-// What is being reported as seen.
+// Tasks and messages being reported as seen.
 const reporting = new Set();
 
 /* Asks for the state. Resolves to true if the server answered, also if it refused. A phone that holds

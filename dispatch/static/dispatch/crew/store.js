@@ -91,7 +91,7 @@ function endLoss() {
 
 function open() {
   opening ??= new Promise((resolve, reject) => {
-    // Without a number: opens whatever version another release of the page has made.
+    // Without a number, it opens the version that another release of the page has made.
     const request = indexedDB.open(NAME);
     request.onupgradeneeded = () => {
       for (const [store, keyPath] of Object.entries(KEYS)) {

@@ -1,4 +1,4 @@
-/* A task on the screen: what to move, from where, to where, and what is known about it. */
+/* A task on the screen: the bikes to move, both stations, and all that is known about it. */
 import { problemName } from "./answers.js";
 import { h, icon } from "./dom.js";
 import { ago, bikes, clock, distance, duration, instant, now, route, stationName } from "./figures.js";
@@ -20,7 +20,7 @@ export function taskCard(task, iAmHere) {
     task.reason && h("p.reason", null, task.reason),
     h("p.facts", null, facts(task).join(" · ")),
     lease(task, iAmHere),
-    told(task),
+    readMessages(task),
     reported(task),
   );
 }
@@ -106,12 +106,12 @@ function lease({ lease_expires_at }, iAmHere) {
 }
 
 /* Messages that the crew has read. */
-function told(task) {
+function readMessages(task) {
   const open = unread(task);
   const read = (task.messages ?? []).filter((message) => !open.includes(message));
   if (read.length === 0) return null;
   return h(
-    "section.told",
+    "section.log",
     null,
     h("h3", null, gettext("Messages from dispatch")),
     read.map(({ text, at }) => h("p", null, `${clock(instant(at))} ${quoted(text)}`)),
@@ -121,7 +121,7 @@ function told(task) {
 function reported(task) {
   if (!task.problems?.length) return null;
   return h(
-    "section.told",
+    "section.log",
     null,
     h("h3", null, gettext("Problems you reported")),
     task.problems.map(({ problems, note, at }) =>
