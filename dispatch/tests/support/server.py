@@ -28,8 +28,11 @@ STOP_SECONDS = 15
 class Server:
     """A running gunicorn: `url` is its address, `process` its master, `log` what it wrote."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path, probe: str) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], workers: int, port: int, log: Path, probe: str
+    ) -> None:
         self.process = process
+        self.count = workers
         self.probe = probe
         self.log = log
         self.url = f"http://127.0.0.1:{port}"
@@ -56,9 +59,11 @@ class Server:
 
     def _is_ready(self) -> bool:
         try:
-            return requests.get(f"{self.url}{self.probe}", timeout=10).ok
+            answers = requests.get(f"{self.url}{self.probe}", timeout=10).ok
         except requests.ConnectionError:
             return False
+        # gunicorn starts its workers one after another, and the first one answers at once.
+        return answers and len(self.workers()) == self.count
 
 
 @contextmanager
@@ -67,7 +72,7 @@ def serve(
 ) -> Iterator[Server]:
     """Run gunicorn as production does. Needs `transactional_db`: it sees only committed rows.
 
-    The server counts as started once it answers GET on `probe` with success.
+    The server counts as started once all workers run and GET on `probe` succeeds.
     """
     # Port 0 would give each worker that binds for itself a port of its own.
     port = port or free_port()
@@ -78,12 +83,14 @@ def serve(
             env=server_environment(WEB_CONCURRENCY=str(workers), **environment),
             stderr=log,
         )
-        server = Server(process, port, Path(log.name), probe)
+        server = Server(process, workers, port, Path(log.name), probe)
         try:
             server.wait_until_ready()
             yield server
         finally:
             server.stop()
+            # pytest shows it if the test fails.
+            print(server.log.read_text(), file=sys.stderr)
 
 
 def kill_nine(parent: int) -> None:
