@@ -3,11 +3,9 @@
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from socket import socket
+from typing import NamedTuple
 from urllib.parse import urlsplit
-
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from .documents import BadFeed
 
@@ -36,34 +34,20 @@ class Access:
     def headers_for(self, address: str) -> Mapping[str, str]:
         return self.headers if origin_of(address) in map(origin_of, self.sources) else {}
 
-    def pool(self) -> PoolManager:
-        """Return a pool that refuses internal hosts other than the named ones, by BadFeed.
+    def check(self, connection: socket, host: str) -> None:
+        """BadFeed: the open connection leads to an internal host that no source names.
 
-        It looks at the peer of the open connection: a name may have another address by then.
+        The peer of the connection counts: the host's name may have another address by then.
         """
+        ip = connection.getpeername()[0]
+        if not self.names(host) and not is_public(ip):
+            raise BadFeed(
+                f"it leads to the internal host {host[:100]}. Name that address as a source."
+            )
+
+    def names(self, host: str) -> bool:
         named = {origin_of(source).host for source in self.sources}
-
-        class Http(HTTPConnection):
-            def _new_conn(self) -> Any:
-                return checked(super()._new_conn(), self.host, named)
-
-        class Https(HTTPSConnection):
-            def _new_conn(self) -> Any:
-                return checked(super()._new_conn(), self.host, named)
-
-        http = type("HttpPool", (HTTPConnectionPool,), {"ConnectionCls": Http})
-        https = type("HttpsPool", (HTTPSConnectionPool,), {"ConnectionCls": Https})
-        pool = PoolManager()
-        pool.pool_classes_by_scheme = {"http": http, "https": https}
-        return pool
-
-
-def checked(connection: Any, host: str, named: set[str]) -> Any:
-    """Return the connection. BadFeed: it leads to an internal host that no source names."""
-    if host.strip("[]").rstrip(".").lower() in named or is_public(connection.getpeername()[0]):
-        return connection
-    connection.close()
-    raise BadFeed(f"it leads to the internal host {host[:100]}. Name that address as a source.")
+        return host.strip("[]").rstrip(".").lower() in named
 
 
 # The NAT64 prefix for local use (RFC 8215).

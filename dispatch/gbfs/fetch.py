@@ -3,21 +3,19 @@
 import os
 import random
 import re
-import signal
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Any, Self
+from urllib.parse import urlsplit
 
-from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, make_headers
+from urllib3 import BaseHTTPResponse, PoolManager, Retry
 from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
 
 from .access import Access
+from .deadline import Deadline
 from .documents import BadFeed
+from .pools import pool_for
 
 LARGEST = 20_000_000
 # Seconds: for all attempts together, and for a silent connection.
@@ -34,6 +32,10 @@ class Validators:
     etag: str = ""
     last_modified: str = ""
 
+    def headers(self) -> dict[str, str]:
+        values = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in values.items() if value}
+
 
 NO_VALIDATORS = Validators()
 
@@ -45,31 +47,55 @@ class Answer:
 
 
 class PatientRetry(Retry):
+    deadline: Deadline
+
+    def new(self, **changes: Any) -> Self:
+        retry = super().new(**changes)
+        retry.deadline = self.deadline
+        return retry
+
     def get_backoff_time(self) -> float:
-        """Pause before the first retry too: urllib3 repeats at once."""
-        return super().get_backoff_time() or random.uniform(1, 2)  # noqa: S311
+        """Pause before the first retry too: urllib3 repeats at once.
+
+        BadFeed: the deadline is over before the pause is.
+        """
+        seconds = super().get_backoff_time() or random.uniform(1, 2)  # noqa: S311
+        self.deadline.check(seconds)
+        return seconds
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         """BadFeed: the server asks for a longer pause than the deadline allows."""
         seconds = super().get_retry_after(response)
-        if seconds is not None and seconds > DEADLINE:
+        if seconds is not None and seconds > self.deadline.left:
             why = f"{status_line(response)} It wants no request for {seconds:,.0f} seconds."
             raise BadFeed(why, retry_after=seconds)
         return seconds
 
 
-RETRIES = PatientRetry(
-    total=None,
-    connect=2,
-    read=2,
-    status=2,
-    other=2,
-    redirect=5,
-    status_forcelist={429, 500, 502, 503, 504},
-    raise_on_status=False,
-    backoff_factor=1,
-    backoff_jitter=2,
-)
+HEADERS = {
+    "User-Agent": "baywheels-dispatch",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+}
+RETRIES: dict[str, Any] = {
+    "total": None,
+    "connect": 2,
+    "read": 2,
+    "status": 2,
+    "other": 2,
+    "redirect": 5,
+    "status_forcelist": {429, 500, 502, 503, 504},
+    "raise_on_status": False,
+    "backoff_factor": 1,
+    "backoff_jitter": 2,
+}
+
+
+def retries_until(deadline: Deadline, own: Mapping[str, str]) -> PatientRetry:
+    """`own`: the operator's headers. Other hosts get none of them, also after a redirect."""
+    retries = PatientRetry(**RETRIES, remove_headers_on_redirect=own.keys())
+    retries.deadline = deadline
+    return retries
 
 
 def is_address(source: str) -> bool:
@@ -103,8 +129,8 @@ def fetch(
 ) -> Answer | None:
     """Return the document, or None if it has not changed since `validators`.
 
-    `access`: None if the operator named this source itself. Call it in the main thread: signals
-    keep the deadline. BadFeed: no document; one line says why.
+    `access`: None if the operator named this source itself. `deadline`: seconds, apart from the
+    look-up of the host's name. BadFeed: no document; one line says why.
     """
     is_web = is_address(source)
     access = access or Access([source] if is_web else [])
@@ -112,8 +138,14 @@ def fetch(
     try:
         if not is_web:
             return Answer(read_file(source))
-        with time_limit(deadline), pool_for(source, access) as pool:
-            return request(pool, source, validators, access.headers_for(source))
+        with Deadline(deadline) as limit, pool_for(source, access, limit) as pool:
+            own = access.headers_for(source)
+            answer = request(
+                pool, source, {**HEADERS, **own, **validators.headers()}, retries_until(limit, own)
+            )
+            # A body without a length ends where the connection is cut.
+            limit.check()
+            return answer
     except BadFeed as error:
         why, pause = str(error), error.retry_after
     except HTTPError as error:
@@ -148,49 +180,9 @@ def limited(content: bytes) -> bytes:
     return content
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise BadFeed after so many seconds, even if a server sends a byte now and then."""
-
-    def expire(*_: Any) -> None:
-        raise BadFeed("it took too long.")
-
-    handler = signal.signal(signal.SIGALRM, expire)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, handler)
-
-
-def pool_for(source: str, access: Access) -> PoolManager:
-    """Use the proxy that the environment names, as Python's own client does.
-
-    A proxy has its own rules about internal hosts.
-    """
-    address = urlsplit(source)
-    proxy = getproxies().get(address.scheme)
-    if not proxy or proxy_bypass(address.netloc):
-        return access.pool()
-    auth = parse_url(proxy).auth
-    headers = make_headers(proxy_basic_auth=unquote(auth)) if auth else None
-    return ProxyManager(proxy if "//" in proxy else f"http://{proxy}", proxy_headers=headers)
-
-
 def request(
-    pool: PoolManager, source: str, validators: Validators, extra: Mapping[str, str]
+    pool: PoolManager, source: str, headers: Mapping[str, str], retries: Retry
 ) -> Answer | None:
-    headers = {
-        "User-Agent": "baywheels-dispatch",
-        "Accept": "application/json",
-        "Accept-Encoding": "gzip",
-        **extra,
-        **({"If-None-Match": validators.etag} if validators.etag else {}),
-        **({"If-Modified-Since": validators.last_modified} if validators.last_modified else {}),
-    }
-    # Other hosts get none of the operator's headers, also after a redirect.
-    retries: Retry = RETRIES.new(remove_headers_on_redirect=extra.keys())
     while True:
         response = open_response(pool, source, headers, retries)
         try:
@@ -203,7 +195,7 @@ def request(
 
 
 def open_response(
-    pool: PoolManager, source: str, headers: dict[str, str], retries: Retry
+    pool: PoolManager, source: str, headers: Mapping[str, str], retries: Retry
 ) -> BaseHTTPResponse:
     try:
         return pool.request(

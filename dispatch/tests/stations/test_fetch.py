@@ -3,9 +3,10 @@
 import gzip
 import json
 import os
-import signal
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +14,7 @@ import pytest
 
 from dispatch.gbfs import BadFeed, FeedName, Validators, fetch, find_feed
 from dispatch.gbfs.access import Access, is_public
+from dispatch.gbfs.deadline import Deadline
 from dispatch.gbfs.fetch import LARGEST
 
 from ..support.feeds import a_status, document
@@ -278,22 +280,55 @@ def test_deadline_ends_an_answer_that_drips(site, pauses, part):
     assert (len(site.requests), pauses) == (1, [])
 
 
-def test_deadline_includes_the_pauses(site, monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda _: threading.Event().wait(5))
+def test_deadline_includes_the_pauses(site, pauses):
     url = site.serves("/feed", with_body(b"", 503))
 
     with pytest.raises(BadFeed, match="it took too long"):
-        fetch(url, deadline=0.3)
+        fetch(url, deadline=0.9)
+    assert pauses == []
 
 
-def test_deadline_leaves_no_alarm_behind(site):
-    url = site.serves("/feed", with_body(FEED))
-    handler, (seconds, _) = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)
+def test_pause_beyond_the_deadline_is_reported(site, pauses):
+    url = site.serves("/feed", with_body(b"", 429, Retry_After=7))
 
-    fetch(url)
+    with pytest.raises(BadFeed, match="no request for 7 seconds") as error:
+        fetch(url, deadline=5)
+    assert (error.value.retry_after, pauses) == (7, [])
 
-    assert signal.getsignal(signal.SIGALRM) == handler
-    assert bool(signal.getitimer(signal.ITIMER_REAL)[0]) == bool(seconds)
+
+def test_deadline_ends_a_body_without_a_length(site):
+    """The cut looks like the end of the body."""
+
+    def hang(handler):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + FEED)
+        handler.wfile.flush()
+        handler.rfile.read(1)
+
+    with pytest.raises(BadFeed, match=r"/feed: it took too long\.$"):
+        fetch(site.serves("/feed", hang), deadline=0.3)
+
+
+def test_deadline_holds_in_any_thread(site):
+    url = site.serves("/feed", lambda handler: handler.rfile.read(1))
+
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(fetch, url, deadline=0.3)
+        other = threads.submit(fetch, site.serves("/other", with_body(FEED)))
+        assert other.result().content == FEED
+        with pytest.raises(BadFeed, match=r"/feed: it took too long\.$"):
+            slow.result()
+
+
+def test_deadline_leaves_nothing_behind():
+    near, far = socket.socketpair()
+
+    with near, far, Deadline(60) as deadline:
+        deadline.watch(near)
+        [watched] = deadline.watched
+
+    assert watched.fileno() == -1
+    deadline.timer.join(10)
+    assert not deadline.timer.is_alive()
 
 
 # Redirects, proxies and addresses
