@@ -7,7 +7,7 @@ consecutive minutes of the peak hours.
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import mean
@@ -40,12 +40,15 @@ class ClusterFigures:
     minutes_beyond: float
 
 
-def clusters_of(places: Sequence[StationPoint]) -> Clusters:
+def clusters_of(places: Sequence[StationPoint], of: Container[int] | None = None) -> Clusters:
+    """Return the clusters of the stations `of`. None: of all."""
     points = [point(place.lat, place.lon) for place in places]
     ids = [place.station_id for place in places]
     grid = Grid(points, THIRD_OF_A_MILE / 1000)
     found = {}
     for station_id, at in zip(ids, points, strict=True):
+        if of is not None and station_id not in of:
+            continue
         near = [ids[index] for index, _ in grid.near(at)]
         if len(near) <= NEAREST:
             by_distance = sorted(

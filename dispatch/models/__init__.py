@@ -1,6 +1,7 @@
 """Tables and their rules. PostgreSQL enforces the rules: constraints, triggers, defaults."""
 
 from .claim_keys import ClaimKey
+from .cluster_outages import ClusterOutage
 from .crews import Crew, Language
 from .events import ANSWERS, EventKind, RejectionCode, TaskEvent, no_details
 from .heartbeats import Heartbeat
@@ -54,6 +55,7 @@ __all__ = [
     "WORKER_ID_LENGTH",
     "ApiToken",
     "ClaimKey",
+    "ClusterOutage",
     "Crew",
     "CrewCode",
     "CrewDevice",

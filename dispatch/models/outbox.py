@@ -38,6 +38,12 @@ FEED_DATA = """
     jsonb_build_object('system', NEW.system, 'kind', NEW.kind, 'trouble', NEW.trouble,
         'read_at', NEW.read_at)
 """
+CLUSTER_OUTAGE_DATA = """
+    jsonb_build_object('id', NEW.id, 'system', NEW.system, 'kind', NEW.kind,
+        'station_id', NEW.station_id, 'station_ids', NEW.station_ids,
+        'area', (SELECT area FROM stations WHERE id = NEW.station_id),
+        'started_at', NEW.started_at, 'ended_at', NEW.ended_at)
+"""
 
 
 def enqueue_event(lease_expired: str) -> pgtrigger.Trigger:
@@ -70,5 +76,21 @@ def enqueue_feed() -> pgtrigger.Trigger:
         when=pgtrigger.After,
         operation=pgtrigger.Insert | pgtrigger.Update,
         func="IF (NEW.trouble = '') <> (coalesce(OLD.trouble, '') = '') THEN"
+        f"{enqueue} END IF; RETURN NULL;",
+    )
+
+
+def enqueue_cluster_outage() -> pgtrigger.Trigger:
+    enqueue = ENQUEUE.format(
+        event_id="'cluster_outage_' || NEW.id || CASE TG_OP WHEN 'UPDATE' THEN '_end' ELSE '' END",
+        type="('outage.cluster_' || CASE TG_OP WHEN 'UPDATE' THEN 'ended' ELSE 'started' END)",
+        at="now()",
+        data=CLUSTER_OUTAGE_DATA,
+    )
+    return pgtrigger.Trigger(
+        name="cluster_outage_to_webhooks",
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert | pgtrigger.Update,
+        func="IF TG_OP = 'INSERT' OR (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) THEN"
         f"{enqueue} END IF; RETURN NULL;",
     )

@@ -24,6 +24,8 @@ class WebhookType(models.TextChoices):
     SUGGESTION_URGENT = "suggestion.urgent", "suggestion.urgent"
     FEED_FAILING = "feed.failing", "feed.failing"
     FEED_RECOVERED = "feed.recovered", "feed.recovered"
+    CLUSTER_STARTED = "outage.cluster_started", "outage.cluster_started"
+    CLUSTER_ENDED = "outage.cluster_ended", "outage.cluster_ended"
 
 
 # Sent by the console's test button only, whatever types an endpoint wants.

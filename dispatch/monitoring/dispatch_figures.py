@@ -1,6 +1,6 @@
 """The queue, the crews, the decisions and the stations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.utils import timezone
 from prometheus_client.metrics_core import Metric
 
 from ..models import (
+    ClusterOutage,
     Crew,
     EventKind,
     Heartbeat,
@@ -165,6 +166,7 @@ def stations() -> Iterator[Metric]:
             (([poll.system], getattr(poll, name) / poll.in_service) for poll in latest),
             ["system"],
         )
+    yield cluster_outages(poll.system for poll in latest)
     feeds = list(StationFeed.objects.all())
     labels = ["system", "kind"]
     yield gauge(
@@ -184,6 +186,17 @@ def stations() -> Iterator[Metric]:
         "1 if the last reading of a station feed failed.",
         (([feed.system, feed.kind], bool(feed.trouble)) for feed in feeds),
         labels,
+    )
+
+
+def cluster_outages(systems: Iterable[str]) -> Metric:
+    ongoing = ClusterOutage.objects.filter(ended_at=None).order_by()
+    counts = {(s, kind): n for s, kind, n in ongoing.values_list("system", "kind", Count("id"))}
+    return gauge(
+        "dispatch_cluster_outages",
+        "Groups of neighbouring stations that are all empty, or all full, by system.",
+        (([s, kind], counts.get((s, kind), 0)) for s in systems for kind in ("empty", "full")),
+        ["system", "kind"],
     )
 
 

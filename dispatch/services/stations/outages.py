@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from ...models import FeedWatch, OutageKind, StationOutage
+from ...models import ClusterOutage, FeedWatch, OutageKind, StationOutage
 from ...stations import LONGEST_GAP
 
 
@@ -21,11 +21,16 @@ def extend_watch(system: str, at: datetime) -> None:
         return
     if watch is not None:
         end_outages(open_outages(system), watch.ended_at)
+        open_cluster_outages(system).update(ended_at=watch.ended_at)
     FeedWatch.objects.create(system=system, started_at=at, ended_at=at)
 
 
 def open_outages(system: str) -> QuerySet[StationOutage]:
     return StationOutage.objects.filter(ended_at=None, station__system=system)
+
+
+def open_cluster_outages(system: str) -> QuerySet[ClusterOutage]:
+    return ClusterOutage.objects.filter(system=system, ended_at=None)
 
 
 def end_outages(outages: QuerySet[StationOutage], at: datetime) -> None:

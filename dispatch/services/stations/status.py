@@ -12,6 +12,7 @@ from ...gbfs import Status, StatusRow
 from ...models import FeedKind, Station, StationAlias, StationFeed, StationStatus, StatusPoll
 from ...stations import state_of, tally
 from ..locks import advisory_lock
+from .cluster_outages import record_cluster_outages
 from .feeds import FeedReading, database_now, is_behind, note_read
 from .outages import extend_watch, record_states
 
@@ -77,6 +78,7 @@ def enter_poll(status: Status, system: str, at: datetime) -> StatusResult:
     states = {pk: state_of(s.bikes, s.docks, s.in_service) for pk, s in statuses.items()}
     extend_watch(system, at)
     record_states(system, states, at)
+    record_cluster_outages(system, at)
     poll = tally(at, states)
     StatusPoll.objects.create(system=system, **asdict(poll))
     return StatusResult(

@@ -185,6 +185,7 @@ MAY_BE_ABSENT = {
     "dispatch_feed_failing",
     "dispatch_empty_stations_ratio",
     "dispatch_full_stations_ratio",
+    "dispatch_cluster_outages",
     "dispatch_open_suggestions",
     "dispatch_decided_suggestions_total",
     "dispatch_refusals_total",

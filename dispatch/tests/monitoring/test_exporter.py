@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from dispatch import services
 from dispatch.models import (
+    ClusterOutage,
     EventKind,
     Heartbeat,
+    Station,
     StationFeed,
     StatusPoll,
     Task,
@@ -121,8 +123,15 @@ def test_stations_and_feeds_are_reported_by_system(read):
         system="sf", at=now - timedelta(minutes=1), in_service=8, empty=8, full=0
     )
     StationFeed.objects.create(system="sf", kind="status", read_at=now, trouble="404")
+    Station.objects.create(id=1, system="sf", name="S 1", lat=1, lon=1)
+    ClusterOutage.objects.create(
+        system="sf", station_id=1, station_ids=[1], kind="empty", started_at=now
+    )
 
     value = read()
+
+    assert value("cluster_outages", system="sf", kind="empty") == 1
+    assert value("cluster_outages", system="sf", kind="full") == 0
 
     assert value("empty_stations_ratio", system="sf") == 0.25
     assert value("full_stations_ratio", system="sf") == 0.125
