@@ -137,10 +137,11 @@ def prometheus(folder, targets):
 
 def firing(url):
     try:
-        answer = requests.get(f"{url}/api/v1/alerts", timeout=5).json()
+        answer = requests.get(f"{url}/api/v1/alerts", timeout=5)
     except requests.ConnectionError:
         return set()
-    alerts = answer["data"]["alerts"]
+    # It answers 503 while it opens its database.
+    alerts = answer.json()["data"]["alerts"] if answer.ok else []
     return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
 

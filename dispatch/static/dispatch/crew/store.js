@@ -27,7 +27,7 @@ export function read(work) {
 }
 
 async function attempt(mode, work) {
-  if (isLost) return work(memoryRows());
+  if (isLost) return inMemory(work);
   try {
     return await transact(mode, work);
   } catch {
@@ -37,14 +37,21 @@ async function attempt(mode, work) {
     return await transact(mode, work);
   } catch {
     isLost = true;
-    return work(memoryRows());
+    return inMemory(work);
   }
+}
+
+async function inMemory(work) {
+  const result = await work(memoryRows());
+  // The storage may have come back between two steps of the work.
+  if (!isLost) await recover();
+  return result;
 }
 
 /* Tries the storage again, with what has been in memory only. If that fails, reloading the page once
    may help, unless rows would be lost. */
 export async function recover() {
-  if (!isLost) {
+  if (!isLost && !unsaved.size) {
     endLoss();
     return;
   }
@@ -55,8 +62,22 @@ export async function recover() {
     while (unsaved.size);
     isLost = false;
   } catch {
+    isLost = true;
     if (!unsaved.size && mayReload()) location.reload();
   }
+}
+
+/* Notes in `known` what a transaction has read or written. Rows that have changed in memory since are
+   newer: the storage may have been lost before the transaction ended. */
+function note(store, key, row) {
+  if (unsaved.has(`${store} ${key}`)) return;
+  if (row) known[store].set(key, row);
+  else known[store].delete(key);
+}
+
+function noteAll(store, rows) {
+  const found = new Map(rows.map((row) => [row[KEYS[store]], row]));
+  for (const key of new Set([...known[store].keys(), ...found.keys()])) note(store, key, found.get(key));
 }
 
 async function saveUnsaved() {
@@ -144,32 +165,32 @@ function storedRows(transaction, changes) {
     get: (store, key) => ask(store, "get", key),
     async all(store) {
       const rows = await ask(store, "getAll");
-      changes.push(() => (known[store] = new Map(rows.map((row) => [row[KEYS[store]], row]))));
+      changes.push(() => noteAll(store, rows));
       return rows;
     },
     put(store, row) {
-      changes.push(() => known[store].set(row[KEYS[store]], row));
+      changes.push(() => note(store, row[KEYS[store]], row));
       return ask(store, "put", row);
     },
     remove(store, key) {
-      changes.push(() => known[store].delete(key));
+      changes.push(() => note(store, key));
       return ask(store, "delete", key);
     },
   };
 }
 
 function memoryRows() {
-  const note = (store, key) => unsaved.set(`${store} ${key}`, [store, key]);
+  const mark = (store, key) => unsaved.set(`${store} ${key}`, [store, key]);
   return {
     get: async (store, key) => structuredClone(known[store].get(key)),
     all: async (store) => structuredClone([...known[store].values()]),
     async put(store, row) {
       known[store].set(row[KEYS[store]], structuredClone(row));
-      note(store, row[KEYS[store]]);
+      mark(store, row[KEYS[store]]);
     },
     async remove(store, key) {
       known[store].delete(key);
-      note(store, key);
+      mark(store, key);
     },
   };
 }
