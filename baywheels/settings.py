@@ -7,7 +7,7 @@ import tomllib
 import warnings
 from datetime import timedelta
 
-from baywheels import logs
+from baywheels import logs, openapi
 from baywheels.environment import (
     BASE_DIR,
     base_path,
@@ -267,39 +267,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
-SPECTACULAR_SETTINGS = {
-    "TITLE": API_TITLE,
-    "VERSION": API_VERSION,
-    "DESCRIPTION": "Turn rebalancing suggestions into tasks, and dispatch the tasks to crews.",
-    "LICENSE": {"name": "MIT", "identifier": "MIT"},
-    "TAGS": [
-        {"name": "dispatch", "description": "Crews claim tasks."},
-        {"name": "tasks", "description": "Approved moves, from ready to completed or cancelled."},
-        {"name": "suggestions", "description": "Moves that ML jobs propose."},
-        {"name": "events", "description": "The history: one event for each change."},
-        {"name": "stations", "description": "Stations with their latest status."},
-        {"name": "health", "description": "For load balancers and monitoring."},
-    ],
-    "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "SERVERS": [{"url": BASE_PATH or "/"}],
-    "PATH_CONVERTER_OVERRIDES": {"row_id": int},
-    "ENUM_NAME_OVERRIDES": {
-        "TaskStatus": "dispatch.models.TaskStatus",
-        "EventKind": "dispatch.models.EventKind",
-        "RejectionCode": "dispatch.models.RejectionCode",
-        "ProposalOutcome": "dispatch.services.Outcome",
-    },
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "dispatch.api.auto_schema.complete_document",
-    ],
-}
+SPECTACULAR_SETTINGS = openapi.configuration(API_TITLE, API_VERSION, BASE_PATH or "/")
 
 LOGGING = logs.configuration(
     one_of("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),

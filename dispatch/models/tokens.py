@@ -5,14 +5,17 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
 from django.db.models import ExpressionWrapper, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Cast, Now
 
 from .moves import WORKER_ID_LENGTH, is_a_date
 from .users import User
 
 # last_used_at is at most this old: updating it for each request would cost a write each time.
 LAST_USE_PRECISION = timedelta(minutes=5)
-USE_IS_OLD = Q(last_used_at__isnull=True) | Q(last_used_at__lte=Now() - LAST_USE_PRECISION)
+# With the cast, PostgreSQL can prepare statements with it.
+USE_IS_OLD = Q(last_used_at__isnull=True) | Q(
+    last_used_at__lte=Now() - Cast(models.Value(LAST_USE_PRECISION), models.DurationField())
+)
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):

@@ -10,6 +10,11 @@ from .samples import counter, gauge
 
 
 def webhooks() -> Iterator[Metric]:
+    yield from endpoint_figures()
+    yield from delivery_figures()
+
+
+def endpoint_figures() -> Iterator[Metric]:
     endpoints = WebhookEndpoint.objects.order_by()
     states = dict(endpoints.values_list("state").annotate(Count("id")))
     yield gauge(
@@ -31,6 +36,9 @@ def webhooks() -> Iterator[Metric]:
         (([outcome], number or 0) for outcome, number in outcomes.items()),
         ["outcome"],
     )
+
+
+def delivery_figures() -> Iterator[Metric]:
     pending = WebhookDelivery.objects.filter(
         state=DeliveryState.PENDING, endpoint__state=EndpointState.ENABLED
     ).aggregate(n=Count("id"), at=Min("created_at"))

@@ -1,4 +1,8 @@
-"""Bulk insertion of suggestions: staged with COPY, merged in one transaction."""
+"""Bulk insertion of suggestions: staged with COPY, merged in one transaction.
+
+An exception from the producer of the rows undoes everything. The transaction stays open while the
+rows are consumed, so the producer must not be slow.
+"""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -133,13 +137,12 @@ def ingest_suggestions(
     `include_under_way`: also moves that a ready or assigned task already makes; otherwise skipped.
     `dry_run`: only count, without waiting for locks.
 
-    An exception from `rows` undoes everything. The transaction stays open while `rows` is consumed,
-    so the producer must not be slow. The first row is requested when the source's lock is held.
+    The first row is requested when the source's lock is held.
     """
     check_source(source, replace)
-    run = Run(source, replace)
     if not dry_run:
         lock_source(source)
+    run = Run(source, replace)
     stage(run, rows, allow_empty)
     result = enter(run, include_under_way, dry_run)
     if not dry_run:

@@ -50,13 +50,7 @@ def suggest_moves(
     Conflict: no station has a recent status.
     """
     suggested = Suggested()
-    rules = Rules(
-        low=settings.LOW_FILL_PERCENT,
-        high=settings.HIGH_FILL_PERCENT,
-        max_distance=max_distance or settings.MOVE_MAX_KM,
-        van_capacity=van_capacity,
-        min_qty=min_qty or settings.MOVE_MIN_BIKES,
-    )
+    rules = rules_for(max_distance, van_capacity, min_qty)
     if dry_run:
         plan(suggested, rules)
     else:
@@ -65,6 +59,16 @@ def suggest_moves(
             rows, source=SOURCE, actor=actor, replace=True, allow_empty=True
         )
     return suggested
+
+
+def rules_for(max_distance: float | None, van_capacity: int, min_qty: int | None) -> Rules:
+    return Rules(
+        low=settings.LOW_FILL_PERCENT,
+        high=settings.HIGH_FILL_PERCENT,
+        max_distance=max_distance or settings.MOVE_MAX_KM,
+        van_capacity=van_capacity,
+        min_qty=min_qty or settings.MOVE_MIN_BIKES,
+    )
 
 
 def planned_rows(suggested: Suggested, rules: Rules) -> Iterator[SuggestionRow]:

@@ -7,13 +7,14 @@ from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from ..exceptions import NotFound, Refusal
 from ..models import ApiToken, User
 from ..models.tokens import USE_IS_OLD
 from ..texts import is_printable
+from .rows import run
 
 DIGEST = "any digest"
 COLUMNS = tuple(field.attname for field in ApiToken._meta.concrete_fields)
@@ -76,12 +77,10 @@ def find_token(secret: str) -> ApiToken | None:
     """
     statement, parameters = find_statement()
     wanted = digest_of(secret)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [wanted if each == DIGEST else each for each in parameters])
-        row = cursor.fetchone()
-    if row is None:
+    [rows] = run((statement, [wanted if each == DIGEST else each for each in parameters]))
+    if not rows:
         return None
-    values = dict(zip((*COLUMNS, *OWNER_FIELDS, *EXTRAS), row, strict=True))
+    values = dict(zip((*COLUMNS, *OWNER_FIELDS, *EXTRAS), rows[0], strict=True))
     user = User(pk=values["user_id"], **{name[6:]: values.pop(name) for name in OWNER_FIELDS})
     extras = {name: values.pop(name) for name in EXTRAS}
     token = ApiToken(**values)
