@@ -66,6 +66,8 @@ MOVE_MAX_KM = kilometres("MOVE_MAX_KM", 5)
 MOVE_MIN_BIKES = whole_number("MOVE_MIN_BIKES", 3, least=1)
 INVENTORY_GUARD = one_of("INVENTORY_GUARD", ("off", "warn", "refuse"), "warn")
 UNKNOWN_STATIONS = one_of("UNKNOWN_STATIONS", ("warn", "refuse"), "warn")
+# docs/many-cities.md. Claims of crews that are not on the roster.
+UNKNOWN_CREWS = one_of("UNKNOWN_CREWS", ("allow", "refuse"), "allow")
 STATION_FEED_HEADERS = header_fields("STATION_FEED_HEADERS")
 STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
 CREW_PAGE_OFFLINE = yes_or_no("CREW_PAGE_OFFLINE", True)
@@ -158,6 +160,9 @@ DATABASES["default"].update(
 # docs/batch-client.md. A transaction pooler hands a session, with its statements, to others.
 BATCH_STATEMENTS = yes_or_no("BATCH_STATEMENTS", True)
 PREPARE_STATEMENTS = not BEHIND_PGBOUNCER
+# Planning prepared statements for every call takes a quarter of an approval's time. Distributed
+# planners, as Citus', need the parameters.
+GENERIC_PLANS = yes_or_no("GENERIC_PLANS", True)
 # Parameters in the query of DATABASE_URL take precedence.
 DATABASES["default"]["OPTIONS"] = {
     "connect_timeout": 2,
@@ -176,8 +181,7 @@ DB_ANSWER_SECONDS = whole_number("DB_ANSWER_SECONDS", 9)
 if not BEHIND_PGBOUNCER:
     DATABASES["default"]["OPTIONS"]["options"] = " ".join(
         [
-            # Planning prepared statements for every call takes a quarter of an approval's time.
-            "-c plan_cache_mode=force_generic_plan",
+            f"-c plan_cache_mode=force_{'generic' if GENERIC_PLANS else 'custom'}_plan",
             # Statements outside of transactions too.
             r"-c default_transaction_isolation=read\ committed",
             DATABASES["default"]["OPTIONS"].get("options", ""),

@@ -183,16 +183,14 @@ print(settings.DATABASES["default"]["OPTIONS"]["options"])
 """
 
 
-@pytest.mark.parametrize("module", ["django", "baywheels.wsgi"])
-def test_options_of_the_url_come_after_ours(module):
-    url = PRODUCTION["DATABASE_URL"] + "?options=-c%20search_path%3Dbikes%20-c%20lock_timeout%3D3s"
+def options(module="django", **environment):
     done = subprocess.run(
         [sys.executable, "-c", SHOW_OPTIONS.format(module=module)],
         cwd=ROOT,
         env={
             **os.environ,
             **PRODUCTION,
-            "DATABASE_URL": url,
+            **environment,
             "DJANGO_SETTINGS_MODULE": "baywheels.settings",
         },
         capture_output=True,
@@ -200,9 +198,20 @@ def test_options_of_the_url_come_after_ours(module):
         timeout=60,
         check=True,
     )
+    return done.stdout.strip()
 
-    assert "plan_cache_mode" in done.stdout
-    assert done.stdout.strip().endswith("-c search_path=bikes -c lock_timeout=3s")
+
+@pytest.mark.parametrize("module", ["django", "baywheels.wsgi"])
+def test_options_of_the_url_come_after_ours(module):
+    url = PRODUCTION["DATABASE_URL"] + "?options=-c%20search_path%3Dbikes%20-c%20lock_timeout%3D3s"
+    given = options(module, DATABASE_URL=url)
+
+    assert "plan_cache_mode=force_generic_plan" in given
+    assert given.endswith("-c search_path=bikes -c lock_timeout=3s")
+
+
+def test_generic_plans_can_be_switched_off():
+    assert "plan_cache_mode=force_custom_plan" in options(GENERIC_PLANS="false")
 
 
 @pytest.mark.parametrize(

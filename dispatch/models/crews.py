@@ -9,7 +9,7 @@ from django.db.models.functions import Greatest, Now
 from ..texts import validate_single_line
 from .events import EventKind, TaskEvent
 from .moves import TEXT_LENGTH, WORKER_ID_LENGTH
-from .stations import AREA_LENGTH
+from .stations import AREA_LENGTH, SYSTEM_LENGTH
 from .tasks import Task
 from .tokens import ApiToken
 
@@ -72,7 +72,8 @@ class Crew(models.Model):
 
     `worker_id`: the name that it claims with. Crews that are not on the roster may claim, too: the
     roster only describes a crew and limits its tasks.
-    `capacity`: bikes that fit the van. None: unknown. `areas`: None named: it works everywhere.
+    `capacity`: bikes that fit the van. None: unknown. `system`: empty: it works in every one.
+    `areas`: None named: it works everywhere in its system.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -97,6 +98,14 @@ class Crew(models.Model):
         blank=True,
         validators=[MinValueValidator(1)],
         help_text="Bikes. The crew gets no task of more. Empty: unknown.",
+    )
+    system = models.CharField(
+        max_length=SYSTEM_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_single_line],
+        help_text="The crew gets only tasks of this system. Empty: of every system.",
     )
     areas = ArrayField(
         models.CharField(max_length=AREA_LENGTH, validators=[validate_single_line]),

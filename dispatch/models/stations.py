@@ -10,7 +10,7 @@ from .outbox import enqueue_feed
 
 FIRST_OWN_NUMBER = 1_000_000
 SOURCE_MAX_LENGTH = 2000
-AREA_LENGTH = 100
+AREA_LENGTH = SYSTEM_LENGTH = 100
 
 
 class StationQuerySet(models.QuerySet["Station"]):
@@ -23,12 +23,18 @@ class StationQuerySet(models.QuerySet["Station"]):
         named = self.exclude(area="").order_by("area")
         return list(named.values_list("area", flat=True).distinct())
 
+    def systems(self) -> list[str]:
+        """The names of their systems, in order."""
+        return list(self.order_by("system").values_list("system", flat=True).distinct())
+
 
 class Station(models.Model):
     """A station of a feed. Moves refer to it without a foreign key: a job may know it first."""
 
     id = models.PositiveIntegerField("number", primary_key=True)
-    system = models.CharField(max_length=100, help_text="The feed's name for the whole system.")
+    system = models.CharField(
+        max_length=SYSTEM_LENGTH, help_text="The feed's name for the whole system."
+    )
     name = models.CharField(max_length=200)
     short_name = models.CharField(max_length=100, blank=True, db_default="")
     lat = models.FloatField("latitude")

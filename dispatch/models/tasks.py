@@ -17,7 +17,7 @@ from .moves import (
     MoveQuerySet,
     no_creation_in_the_future,
 )
-from .stations import AREA_LENGTH
+from .stations import AREA_LENGTH, SYSTEM_LENGTH
 
 
 class TaskStatus(models.TextChoices):
@@ -63,7 +63,7 @@ class TaskQuerySet(MoveQuerySet["Task"]):
         return self.order_by("-priority", "created_at", "id")
 
     def order_of_area(self) -> "TaskQuerySet":
-        """`dispatch_order` for the tasks of one area, written as in their index."""
+        """`dispatch_order` for the tasks of one area or system, written as in their index."""
         return self.order_by(NEGATIVE_PRIORITY, "created_at", "id")
 
     def next_in_queue(self) -> "TaskQuerySet":
@@ -154,8 +154,10 @@ class Task(Move):
     cancelled_at = models.DateTimeField(null=True, editable=False)
     moved_qty = models.IntegerField("bikes moved", null=True, editable=False)
     note = models.CharField(max_length=TEXT_LENGTH, blank=True, db_default="", editable=False)
-    # The area of its source. A trigger sets it; `services.areas` keeps it while the task is open.
+    # Those of its source. A trigger sets them; `services.areas` keeps them while the task is open.
+    # Empty: unknown.
     area = models.CharField(max_length=AREA_LENGTH, blank=True, db_default="", editable=False)
+    system = models.CharField(max_length=SYSTEM_LENGTH, blank=True, db_default="", editable=False)
 
     objects = TaskQuerySet.as_manager()
 
@@ -195,6 +197,15 @@ class Task(Move):
                 name="task_queue_of_area",
                 condition=READY,
             ),
+            models.Index(
+                "system",
+                NEGATIVE_PRIORITY,
+                "created_at",
+                "id",
+                "qty",
+                name="task_queue_of_system",
+                condition=READY,
+            ),
             models.Index(fields=["created_at", "id"], name="task_waiting", condition=READY),
             models.Index(fields=["worker_id", "id"], name="task_held_by", condition=ASSIGNED),
             models.Index(
@@ -224,8 +235,9 @@ class Task(Move):
                 name="task_area_of_source",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
-                func="NEW.area := coalesce("
-                "(SELECT area FROM stations WHERE id = NEW.from_station_id), ''); RETURN NEW;",
+                func="SELECT coalesce(max(area), ''), coalesce(max(system), '')"
+                " INTO NEW.area, NEW.system"
+                " FROM stations WHERE id = NEW.from_station_id; RETURN NEW;",
             ),
             pgtrigger.Trigger(
                 name="task_status_edges",

@@ -1,4 +1,4 @@
-"""The areas of tasks. A trigger sets a task's area when it is created."""
+"""The areas and systems of tasks. A trigger sets them when a task is created."""
 
 from django.db import connection
 
@@ -7,17 +7,18 @@ from django.db import connection
 FOLLOW = """
     WITH outdated AS (
         SELECT tasks.id FROM tasks JOIN stations ON stations.id = tasks.from_station_id
-        WHERE tasks.status IN ('ready', 'assigned') AND stations.area <> tasks.area
+        WHERE tasks.status IN ('ready', 'assigned')
+          AND (stations.area, stations.system) <> (tasks.area, tasks.system)
         ORDER BY tasks.id FOR NO KEY UPDATE OF tasks
     )
-    UPDATE tasks SET area = stations.area
+    UPDATE tasks SET area = stations.area, system = stations.system
     FROM stations, outdated
     WHERE tasks.id = outdated.id AND stations.id = tasks.from_station_id
 """
 
 
 def update_areas_of_open_tasks() -> int:
-    """Give open tasks the areas that their sources have now. Returns how many changed."""
+    """Give open tasks the places that their sources have now. Returns how many changed."""
     with connection.cursor() as cursor:
         cursor.execute(FOLLOW)
         changed: int = cursor.rowcount

@@ -28,12 +28,15 @@ from .locks import (
 from .rows import TASK_COLUMNS, Statement, run, task_from
 
 # Assigns one task and records the event, in one round trip. {task}: a query of its id and `now`.
+# The lease's end is computed beside it: Citus allows no such function of a column in an UPDATE.
 ASSIGN = """
-    WITH task AS MATERIALIZED ({task}),
+    WITH task AS MATERIALIZED (
+        SELECT id, now, now + %s::interval AS lease_expires_at FROM ({task}) AS head
+    ),
     assigned AS (
         UPDATE tasks
         SET status = 'assigned', worker_id = %s, attempt = attempt + 1,
-            assigned_at = task.now, lease_expires_at = task.now + %s::interval
+            assigned_at = task.now, lease_expires_at = task.lease_expires_at
         FROM task WHERE tasks.id = task.id
         RETURNING tasks.*
     ),
@@ -79,13 +82,14 @@ def claim_next_task(
     """Assign the first ready task that the crew may take. None: there is none.
 
     First: highest priority, then oldest, among those that no other open request holds. The roster
-    may limit a crew to its areas and to what its van takes; `area` names one of them. A crew that
-    already holds TASKS_PER_WORKER tasks gets the oldest of them again.
+    may limit a crew to its system, to its areas and to what its van takes; `area` names one of
+    them. A crew that already holds TASKS_PER_WORKER tasks gets the oldest of them again.
 
     `key`: for 24 hours the same key returns the same task, in its present state.
     IdempotencyKeyReused: another crew used the key, or it was for another area. A claim that finds
     no task does not use up its key. `details`: of the event.
-    Conflict: the crew is not active, or does not work in `area`.
+    Conflict: the crew is not active, or does not work in `area`, or is not on the roster and
+    UNKNOWN_CREWS is "refuse".
     """
     claim = Claim(worker_id, area, actor, details)
     if key is not None and (task := find_earlier_claim(key, claim)):
@@ -183,7 +187,7 @@ def assigning(
 ) -> Statement:
     """Complete an `assign_statement`, given with its query's parameters."""
     text, of_query = statement
-    return text, [*of_query, worker_id, lease(), kind.value, actor, json.dumps(details)]
+    return text, [lease(), *of_query, worker_id, kind.value, actor, json.dumps(details)]
 
 
 def lease() -> timedelta | None:

@@ -74,7 +74,7 @@ def row(move: model.Stations, *what: Any) -> SuggestionRow:
 
 rows = st.builds(
     row,
-    st.sampled_from([(1, 2), (2, 1), (1, 3), (3, 1)]),
+    st.sampled_from([(1, 2), (2, 1), (1, 3), (3, 1), (4, 5)]),
     st.integers(1, 4),
     st.sampled_from(["Full", "Empty"]),
     st.sampled_from([-100, 0, 0, 0, 95]),
@@ -86,8 +86,9 @@ workers = st.sampled_from(["van-1", "van-2"])
 worker_or_none = st.sampled_from([None, "van-1", "van-2"])
 attempts = st.sampled_from([None, None, None, 1, 2])
 # van-1 is not on the roster.
-# Between two areas, the guard would warn.
-AREAS = {1: "East", 2: "", 3: ""}
+# Between two areas, the guard would warn. An area of the other system has the same name.
+AREAS = {1: "East", 2: "", 3: "", 4: "East", 5: ""}
+SYSTEMS = {1: "bay", 2: "bay", 3: "bay", 4: "atlantis", 5: "atlantis"}
 rosters = st.sampled_from(
     [
         {},
@@ -95,6 +96,8 @@ rosters = st.sampled_from(
         {"van-2": Crew(areas=("East",))},
         {"van-2": Crew(areas=("East", "West"), capacity=3)},
         {"van-2": Crew(capacity=2)},
+        {"van-2": Crew(system="atlantis")},
+        {"van-2": Crew(areas=("East",), system="bay")},
     ]
 )
 named_areas = st.sampled_from([None, None, None, None, "East", "West"])
@@ -211,18 +214,23 @@ def by_subject(events: list[Event]) -> list[Event]:
 class Dispatch(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.model = Model(AREAS)
+        self.model = Model(AREAS, SYSTEMS)
         self.made = {"suggestion": [UNKNOWN_ID], "task": [UNKNOWN_ID]}
         self.last: Callable[[], None] = lambda: None
         self.undo = ExitStack()
         self.undo.callback(transaction.savepoint_rollback, transaction.savepoint())
         for number, area in AREAS.items():
-            StationFactory(id=number, name=f"Station {number}", area=area)
+            StationFactory(id=number, name=f"Station {number}", area=area, system=SYSTEMS[number])
 
     @initialize(limit=st.sampled_from([0, 0, 1]), leases=st.booleans(), roster=rosters)
     def begin(self, limit, leases, roster):
         for worker_id, crew in roster.items():
-            CrewFactory(worker_id=worker_id, areas=list(crew.areas), capacity=crew.capacity)
+            CrewFactory(
+                worker_id=worker_id,
+                areas=list(crew.areas),
+                capacity=crew.capacity,
+                system=crew.system,
+            )
         self.model.roster = roster
         minutes = 480 if leases else 0
         self.undo.enter_context(
@@ -538,6 +546,11 @@ def claims_ignore_the_van(patch):
     patch(claims, "claim_statement", claims.claim_statement.__wrapped__)
 
 
+def claims_ignore_the_system(patch):
+    patch(claim_scopes, "OWN_SYSTEM", "{worker} IS NOT NULL")
+    patch(claims, "claim_statement", claims.claim_statement.__wrapped__)
+
+
 def claims_of_crews_with_areas_find_nothing(patch):
     patch(claims, "scope_of", lambda *_: claim_scopes.Scope.EVERYTHING)
 
@@ -597,6 +610,7 @@ RARE = pytest.mark.skipif(not NIGHTLY, reason="Found only in longer runs.")
         sweep_releases_running_leases,
         keys_ignore_the_worker,
         claims_ignore_the_van,
+        claims_ignore_the_system,
         claims_of_crews_with_areas_find_nothing,
         replacing_removes_other_sources,
         assigned_tasks_do_not_count_as_under_way,

@@ -76,14 +76,15 @@ class Key:
 
 @dataclass(frozen=True)
 class Crew:
-    """A crew on the roster. No areas: it works everywhere. No capacity: it takes any number."""
+    """A crew on the roster. No system, no areas: every one. No capacity: it takes any number."""
 
     areas: tuple[str, ...] = ()
     capacity: int | None = None
+    system: str = ""
 
-    def may_take(self, qty: int, area: str) -> bool:
+    def may_take(self, qty: int, area: str, system: str) -> bool:
         fits = self.capacity is None or qty <= self.capacity
-        return fits and (not self.areas or area in self.areas)
+        return fits and (not self.areas or area in self.areas) and self.system in ("", system)
 
 
 @dataclass(frozen=True)
@@ -271,10 +272,10 @@ class Model(Suggestions):
     limit = 0
     leases = True
 
-    def __init__(self, areas: Mapping[int, str]) -> None:
-        """`areas`: of stations. `roster` may be set afterwards; other crews may take every task."""
+    def __init__(self, areas: Mapping[int, str], systems: Mapping[int, str]) -> None:
+        """Those of stations. `roster` may be set afterwards; other crews may take every task."""
         super().__init__()
-        self.areas = areas
+        self.areas, self.systems = areas, systems
         self.roster: Mapping[str, Crew] = {}
         self.keys: dict[tuple[str, str | None], Key] = {}
         # Values and answer, by the number of the report's id.
@@ -370,7 +371,7 @@ class Model(Suggestions):
             each
             for each in self.tasks.values()
             if each.status == "ready"
-            and crew.may_take(each.qty, self.area_of(each))
+            and crew.may_take(each.qty, self.area_of(each), self.systems.get(each.move[0], ""))
             and area in (None, self.area_of(each))
         ]
         order = sorted(ready, key=lambda each: (-each.priority, each.created_at, each.id))
