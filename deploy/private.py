@@ -28,7 +28,7 @@ PACKAGES = {
     "etcd": "etcd-server",
     "haproxy": "haproxy",
 }
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 # The port is only a part of the socket's name: PgBouncer listens on no address.
 POOLER_PORT = 6432
 

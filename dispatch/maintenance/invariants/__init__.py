@@ -1,7 +1,8 @@
 """Invariants of the data, as queries that return nothing while they hold.
 
 PostgreSQL enforces most of them when a row is written. These queries find what bypassed it: a
-dropped constraint, a restored dump, rows changed with triggers disabled, a bug.
+dropped constraint, a failed build of an index, a restored dump, rows changed with triggers
+disabled, a bug.
 """
 
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 from django.db import connection, transaction
 
 from .invariant import Invariant
-from .records import RECORDS, SEQUENCES_BEHIND
+from .objects import INVALID_INDEXES, OBJECTS, SEQUENCES_BEHIND
+from .records import RECORDS
 from .suggestions import SUGGESTIONS
 from .tasks import TASKS
 
-__all__ = ["INVARIANTS", "Invariant", "sequences_behind", "violations"]
+__all__ = ["INVARIANTS", "Invariant", "invalid_indexes", "sequences_behind", "violations"]
 
-INVARIANTS = [*SUGGESTIONS, *TASKS, *RECORDS]
+INVARIANTS = [*SUGGESTIONS, *TASKS, *RECORDS, *OBJECTS]
 ROWS_SHOWN = 20
 
 
@@ -35,6 +37,10 @@ def violations() -> dict[str, list[dict[str, Any]]]:
 
 def sequences_behind() -> list[dict[str, Any]]:
     return rows(SEQUENCES_BEHIND)
+
+
+def invalid_indexes() -> list[dict[str, Any]]:
+    return rows(INVALID_INDEXES)
 
 
 def find() -> dict[str, list[dict[str, Any]]]:

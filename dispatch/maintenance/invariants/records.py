@@ -1,13 +1,7 @@
-"""Events, idempotency keys and sequences."""
+"""Events and idempotency keys."""
 
 from .invariant import Invariant
 
-# `fix` is the statement that lifts the sequence.
-SEQUENCES_BEHIND = """
-    SELECT sequence, last_drawn, highest,
-        format('SELECT setval(%L, %s)', sequence, highest) AS fix
-    FROM sequences_behind()
-"""
 RECORDS = [
     Invariant(
         "event_names_its_actor",
@@ -46,11 +40,5 @@ RECORDS = [
         FROM task_events WHERE details ? 'report'
         GROUP BY details->>'report' HAVING count(*) > 1
         """,
-    ),
-    Invariant(
-        "sequence_is_not_behind",
-        "Ids were written that their sequence has not given yet. The next insert makes up for it;"
-        " the statement under `fix` does so now.",
-        SEQUENCES_BEHIND,
     ),
 ]

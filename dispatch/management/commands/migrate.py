@@ -1,12 +1,16 @@
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.operations import RemoveIndex
 from django.db.migrations.recorder import MigrationRecorder
 
 from ...maintenance.schema_check import find_damage, is_outdated
@@ -20,6 +24,7 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('migrate', 0))"
 # All requests for a table wait behind a migration that waits for it. So it gives up soon, and tries
 # again: each migration is a transaction, so its changes are rolled back.
 LOCK_TIMEOUT = "SET lock_timeout = '2s'"
+NO_LOCK_TIMEOUT = "SET lock_timeout = 0"
 PAUSES = [min(2**number, 30) for number in range(10)]
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -48,6 +53,37 @@ def is_lock_timeout(error: OperationalError) -> bool:
     return getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
+def build_patiently(
+    execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    """Let a concurrent build wait for old transactions: no request waits behind it.
+
+    A build that gives up leaves an invalid index.
+    """
+    if " CONCURRENTLY " not in sql:
+        return execute(sql, params, many, context)
+    execute(NO_LOCK_TIMEOUT, None, False, context)
+    result = execute(sql, params, many, context)
+    execute(LOCK_TIMEOUT, None, False, context)
+    return result
+
+
+def drop_unrecorded_indexes(connection: BaseDatabaseWrapper) -> None:
+    """Drop what an interrupted migration built, so that it can be repeated.
+
+    A killed `migrate` leaves an index that is invalid or whole: PostgreSQL may finish the build.
+    """
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    pending = [operation for migration, _ in plan for operation in migration.operations]
+    built = {each.index.name for each in pending if isinstance(each, AddIndexConcurrently)}
+    # These still have their former definition.
+    replaced = {each.name for each in pending if isinstance(each, RemoveIndex)}
+    with connection.cursor() as cursor:
+        for name in sorted(built - replaced):
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {connection.ops.quote_name(name)}")
+
+
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Like Django's, but one at a time, and no statement waits for a lock longer than 2 s.
@@ -56,12 +92,13 @@ class Command(migrate.Command):
         """
         connection = connections[options["database"]]
         check_encoding(connection)
-        with connection.cursor() as cursor:
+        with connection.cursor() as cursor, connection.execute_wrapper(build_patiently):
             while not is_locked(cursor):
                 time.sleep(1)
             try:
                 refuse_foreign_tables(connection)
                 cursor.execute(LOCK_TIMEOUT)
+                drop_unrecorded_indexes(connection)
                 self.migrate(*args, **options)
                 # Objects that a migration made may have been removed since.
                 if not is_outdated() and (damage := find_damage()):

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import connection
 
-from ...maintenance.invariants import sequences_behind
+from ...maintenance.invariants import invalid_indexes, sequences_behind
 from ...maintenance.schema_check import find_damage, is_outdated
 from ..base import DispatchCommand, check_encoding
 
@@ -19,8 +19,10 @@ class Command(DispatchCommand):
             raise CommandError("The database schema is old: run `python manage.py migrate`.")
         if damage := find_damage():
             raise CommandError(damage)
-        # Only a warning: the next insert lifts the sequence.
+        # Only warnings: the next insert lifts the sequence, and queries work without the index.
         for behind in sequences_behind():
             self.stderr.write(
                 f"The sequence {behind['sequence']} is behind its table: {behind['fix']};"
             )
+        for index in invalid_indexes():
+            self.stderr.write(f"The index {index['index']} is invalid: {index['fix']};")

@@ -314,6 +314,11 @@ VIOLATIONS = {
             "INSERT INTO task_events (kind, suggestion_id, actor) VALUES ('rejected', 20000, 'eve')"
         ),
     },
+    "index_is_valid": {
+        "failed build": (
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'task_queue'::regclass"
+        ),
+    },
 }
 
 

@@ -21,8 +21,8 @@ from deploy.private import free_port
 ROOT = Path(__file__).resolve().parents[3]
 # A name of this machine that is not localhost: over plain HTTP, browsers do not trust it.
 PLAIN_HOST = "dispatch.test"
-START_SECONDS = 30
-STOP_SECONDS = 15
+START_SECONDS = 120
+STOP_SECONDS = 30
 
 
 class Server:
