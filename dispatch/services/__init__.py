@@ -11,6 +11,7 @@ from .heartbeats import note_success
 from .import_original import Imported, import_original
 from .ingest import IngestResult, ingest_suggestions
 from .messages import message_crew, note_seen
+from .old_rows import OUTAGES, POLLS, SUGGESTION_EVENTS, OldRows, count_old, prune_rows
 from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
 from .reported import Report
@@ -38,6 +39,9 @@ from .webhook_queue import Answer, Attempt, claim_deliveries, record_attempt
 from .webhook_states import State, enqueue_states
 
 __all__ = [
+    "OUTAGES",
+    "POLLS",
+    "SUGGESTION_EVENTS",
     "UNDO_SECONDS",
     "Answer",
     "Approval",
@@ -47,6 +51,7 @@ __all__ = [
     "FeedReading",
     "Imported",
     "IngestResult",
+    "OldRows",
     "Outcome",
     "PhoneReport",
     "Proposal",
@@ -69,6 +74,7 @@ __all__ = [
     "claim_deliveries",
     "claim_next_task",
     "complete_task",
+    "count_old",
     "count_prunable",
     "create_code",
     "create_endpoint",
@@ -100,6 +106,7 @@ __all__ = [
     "prioritize_suggestion",
     "prioritize_task",
     "propose_suggestions",
+    "prune_rows",
     "prune_tasks",
     "reassign_task",
     "record_attempt",

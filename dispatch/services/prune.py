@@ -37,7 +37,8 @@ def prune_tasks(
     """Remove tasks that were completed or cancelled longer ago than `age`, a batch at each step.
 
     A batch is committed before it is yielded, so the caller may stop after any of them. Tasks
-    that another transaction holds are left to the next run. Events stay, unless `with_events`.
+    that another transaction holds are left to the next run. The events of the tasks and of their
+    suggestions stay, unless `with_events`.
     """
     due = ended_before(age).order_by("id")
     last_id = 0
@@ -59,7 +60,7 @@ def prune_batch(
     if not tasks:
         return None
     ids = [task["id"] for task in tasks]
-    events = list(events_of(ids).values()) if with_events else []
+    events = list(events_of(tasks).order_by("id").values()) if with_events else []
     if archive is not None:
         rows = with_their_events(tasks, events) if with_events else tasks
         archive.write(f"tasks-{ids[0]}-{ids[-1]}", map(msgspec.json.encode, rows))
@@ -69,8 +70,13 @@ def prune_batch(
     return ids[-1], Pruned(len(tasks), len(events))
 
 
-def events_of(task_ids: list[int]) -> QuerySet[TaskEvent]:
-    return TaskEvent.objects.filter(task_id__in=task_ids).order_by("id")
+def events_of(tasks: Sequence[Row]) -> QuerySet[TaskEvent]:
+    """Return the events of the tasks, and those of the suggestions that they were before."""
+    suggestions = [task["suggestion_id"] for task in tasks if task["suggestion_id"] is not None]
+    return TaskEvent.objects.filter(
+        Q(task_id__in=[task["id"] for task in tasks])
+        | Q(task_id=None, suggestion_id__in=suggestions)
+    )
 
 
 def delete_events(ids: list[int]) -> None:
@@ -84,14 +90,21 @@ def delete_events(ids: list[int]) -> None:
 
 def with_their_events(tasks: Sequence[Row], events: Sequence[Row]) -> list[Row]:
     by_task: dict[int, list[Row]] = defaultdict(list)
+    task_of = {task["suggestion_id"]: task["id"] for task in tasks}
     for event in events:
-        by_task[event["task_id"]].append(event)
+        by_task[event["task_id"] or task_of[event["suggestion_id"]]].append(event)
     return [{**task, "events": by_task[task["id"]]} for task in tasks]
 
 
 def count_prunable(age: timedelta, *, with_events: bool = False) -> Pruned:
     due = ended_before(age)
-    events = TaskEvent.objects.filter(task_id__in=due.values("pk")).count() if with_events else 0
+    events = 0
+    if with_events:
+        of_tasks = TaskEvent.objects.filter(task_id__in=due.values("pk"))
+        of_suggestions = TaskEvent.objects.filter(
+            task_id=None, suggestion_id__in=due.values("suggestion_id")
+        )
+        events = of_tasks.count() + of_suggestions.count()
     return Pruned(due.count(), events)
 
 

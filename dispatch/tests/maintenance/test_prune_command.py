@@ -46,7 +46,8 @@ def test_removed_events_are_counted():
 
     answer = json.loads(run_command("--with-events", "--json"))
 
-    assert answer == {"ok": True, "dry_run": False, "tasks": 2, "events": 4}
+    assert answer.pop("ok")
+    assert {name: number for name, number in answer.items() if number} == {"tasks": 2, "events": 4}
 
 
 def test_a_dry_run_only_counts(tmp_path):
@@ -74,6 +75,11 @@ def test_ages_are_days_hours_or_minutes(age, removed):
     old_tasks(1)
 
     assert json.loads(run_command("--json", older_than=age))["tasks"] == removed
+
+
+def test_an_age_is_required():
+    with pytest.raises(CommandError, match="Give at least one age"):
+        call_command("prune", "--with-events")
 
 
 def test_refusal_counts_the_removed_tasks(tmp_path):

@@ -42,7 +42,7 @@ def prune_all(folder=None, age=AGE, **options):
 
 def archived(folder):
     """The lines of all files, in the order of their first ids."""
-    files = sorted(folder.glob("*.jsonl.gz"), key=lambda file: int(file.name.split("-")[1]))
+    files = sorted(folder.glob("*.jsonl.gz"), key=lambda file: int(file.name.split("-")[-2]))
     return [json.loads(line) for file in files for line in gzip.open(file)]
 
 
