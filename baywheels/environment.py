@@ -1,6 +1,5 @@
 """Read settings from the environment. A missing or wrong one is reported in one line, exit 1."""
 
-import json
 import os
 import re
 import secrets
@@ -14,6 +13,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from baywheels.embedded import cluster
+from dispatch import values
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -130,26 +130,10 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
 
 
 def header_fields(name: str) -> dict[str, str]:
-    """Return HTTP headers from lines like `Name: value` or a JSON object.
-
-    They may be secret: the refusal does not repeat them.
-    """
-    text = env.str(name, default="").strip()
     try:
-        pairs = (
-            list(json.loads(text).items())
-            if text.startswith("{")
-            else [line.split(":", 1) for line in text.splitlines() if line.strip()]
-        )
-        fields = {key.strip(): value.strip() for key, value in pairs}
-    except (AttributeError, ValueError):
-        fields = {"": ""}
-    for key, value in fields.items():
-        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", key) or not re.fullmatch(
-            r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", value
-        ):
-            raise refuse(f'{name} must be lines like "Name: value" or a JSON object of texts.')
-    return fields
+        return values.header_fields(env.str(name, default=""))
+    except ValueError as error:
+        raise refuse(f"{name} {error}.") from None
 
 
 def tile_address(name: str) -> str:

@@ -69,6 +69,8 @@ UNKNOWN_STATIONS = one_of("UNKNOWN_STATIONS", ("warn", "refuse"), "warn")
 # docs/many-cities.md. Claims of crews that are not on the roster.
 UNKNOWN_CREWS = one_of("UNKNOWN_CREWS", ("allow", "refuse"), "allow")
 STATION_FEED_HEADERS = header_fields("STATION_FEED_HEADERS")
+# Feeds of the systems in the console may be in these internal networks.
+FEED_ALLOW_NETWORKS = networks("FEED_ALLOW_NETWORKS")
 STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
 CREW_PAGE_OFFLINE = yes_or_no("CREW_PAGE_OFFLINE", True)
 # Prometheus reads /metrics with it. None: there is no such page.

@@ -1,5 +1,6 @@
-"""Reads numbers and times as clients and their tools write them, in files and in the API."""
+"""Reads values as people and their tools write them, in files, settings and the API."""
 
+import json
 import re
 from typing import Any
 
@@ -11,6 +12,9 @@ INEXACT = 2.0**53
 RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)", re.ASCII
 )
+
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 def whole_number(value: Any) -> int:
@@ -29,3 +33,26 @@ def time_with_zone(value: Any) -> str:
     if isinstance(value, str) and RFC_3339.fullmatch(value):
         return value.upper()
     raise ValueError("not a time like 2026-05-04T08:30:00Z with a time zone")
+
+
+def header_fields(text: str) -> dict[str, str]:
+    """Return HTTP headers from lines like `Name: value` or a JSON object.
+
+    ValueError: text that is neither. Headers may be secret: the message does not repeat them.
+    """
+    stripped = text.strip()
+    try:
+        pairs = (
+            list(json.loads(stripped).items())
+            if stripped.startswith("{")
+            else [line.split(":", 1) for line in stripped.splitlines() if line.strip()]
+        )
+        fields = {key.strip(): value.strip() for key, value in pairs}
+    except (AttributeError, ValueError):
+        fields = {"": ""}
+    if not all(
+        HEADER_NAME.fullmatch(key) and HEADER_VALUE.fullmatch(value)
+        for key, value in fields.items()
+    ):
+        raise ValueError('must be lines like "Name: value" or a JSON object of texts')
+    return fields

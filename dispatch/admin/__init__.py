@@ -2,6 +2,7 @@ from .crews import CrewAdmin
 from .feeds import StationFeedAdmin
 from .stations import StationAdmin
 from .suggestions import SuggestionAdmin
+from .systems import SystemAdmin
 from .tasks import TaskAdmin
 from .tokens import ApiTokenAdmin
 from .users import UserAdmin
@@ -13,6 +14,7 @@ __all__ = [
     "StationAdmin",
     "StationFeedAdmin",
     "SuggestionAdmin",
+    "SystemAdmin",
     "TaskAdmin",
     "UserAdmin",
     "WebhookDeliveryAdmin",

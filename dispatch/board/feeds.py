@@ -20,7 +20,7 @@ class Feed(NamedTuple):
 
 def read_feeds() -> list[Feed]:
     """The age counts from the feed's own timestamp: a stuck publisher still answers requests."""
-    feeds = StationFeed.objects.filter(kind=FeedKind.STATUS).order_by("system")
+    feeds = StationFeed.objects.watched().filter(kind=FeedKind.STATUS).order_by("system")
     as_of = Coalesce("made_at", "read_at")
     last = StatusPoll.objects.filter(system=OuterRef("system")).order_by("-at").values("at")
     three_polls = Subquery(last[:1]) - Subquery(last[3:4])

@@ -3,9 +3,10 @@
 Nothing here uses the database or the clock; only `fetch` uses the network.
 """
 
+from .access import Access
 from .documents import BadFeed, Document, FeedName, read_document
 from .fetch import LONGEST_SOURCE, NO_VALIDATORS, Answer, Validators, fetch
-from .sources import Found, find_feed
+from .sources import Found, find_feed, find_listed
 from .station_rows import (
     BadRow,
     Information,
@@ -19,6 +20,7 @@ from .station_rows import (
 __all__ = [
     "LONGEST_SOURCE",
     "NO_VALIDATORS",
+    "Access",
     "Answer",
     "BadFeed",
     "BadRow",
@@ -32,6 +34,7 @@ __all__ = [
     "Validators",
     "fetch",
     "find_feed",
+    "find_listed",
     "read_document",
     "read_information",
     "read_status",

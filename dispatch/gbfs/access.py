@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from .documents import BadFeed
 
+Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+
 
 class Origin(NamedTuple):
     scheme: str
@@ -25,25 +27,34 @@ def origin_of(address: str) -> Origin:
 
 @dataclass(frozen=True)
 class Access:
-    """`sources`: web addresses that the operator named. Their hosts may be internal. `headers`,
-    such as one with a key, are sent to their origins only."""
+    """`sources`: web addresses that the operator named. `headers`, such as one with a key, are
+    sent to their origins only. `networks`: internal ones that feeds may be in. None: the hosts of
+    the sources may be internal, and no others."""
 
     sources: Sequence[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    networks: Networks | None = None
 
     def headers_for(self, address: str) -> Mapping[str, str]:
         return self.headers if origin_of(address) in map(origin_of, self.sources) else {}
 
     def check(self, connection: socket, host: str) -> None:
-        """BadFeed: the open connection leads to an internal host that no source names.
+        """BadFeed: the open connection leads to an internal host that is not allowed.
 
         The peer of the connection counts: the host's name may have another address by then.
         """
-        ip = connection.getpeername()[0]
-        if not self.names(host) and not is_public(ip):
-            raise BadFeed(
-                f"it leads to the internal host {host[:100]}. Name that address as a source."
-            )
+        address = connection.getpeername()[0]
+        if is_public(address) or self.allows(host, address):
+            return
+        remedy = "Name that address as a source."
+        if self.networks is not None:
+            remedy = "FEED_ALLOW_NETWORKS can allow it."
+        raise BadFeed(f"it leads to the internal host {host[:100]}. {remedy}")
+
+    def allows(self, host: str, address: str) -> bool:
+        if self.networks is None:
+            return self.names(host)
+        return any(ipaddress.ip_address(address) in network for network in self.networks)
 
     def names(self, host: str) -> bool:
         named = {origin_of(source).host for source in self.sources}

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from .access import Access
 from .documents import BadFeed, Document, FeedName, read_document
-from .fetch import NO_VALIDATORS, Validators, fetch, is_address, without_query
+from .fetch import DEADLINE, NO_VALIDATORS, Validators, fetch, is_address, without_query
 
 ABOUT = (FeedName.SYSTEM, FeedName.REGIONS)
 
@@ -65,6 +65,28 @@ def find_feed(
     return replace(found, about=search.about, problems=search.problems)
 
 
+def find_listed(
+    address: str,
+    name: FeedName,
+    known: Mapping[str, Validators],
+    access: Access,
+    *,
+    wished: Collection[FeedName] = (),
+    listed: str | None = None,
+    deadline: float = DEADLINE,
+) -> Found:
+    """Return the feed `name` of the system whose discovery document has this address.
+
+    `listed`: the address of the feed in a former copy of that document, which is then not read.
+    `deadline`: seconds for each document. `known`, `wished` and BadFeed: as in `find_feed`.
+    """
+    search = Search(name, known, access, frozenset(), wished, deadline)
+    found = search.read_source(address) if listed is None else search.read_listed(listed)
+    if found is None:
+        raise BadFeed(f"{without_query(address)}: it lists no feeds.")
+    return replace(found, about=search.about, problems=search.problems)
+
+
 @dataclass(frozen=True)
 class Search:
     name: FeedName
@@ -72,6 +94,7 @@ class Search:
     access: Access
     needed: Set[FeedName]
     wished: Collection[FeedName]
+    deadline: float = DEADLINE
     about: dict[FeedName, Document] = field(default_factory=dict)
     problems: dict[FeedName, str] = field(default_factory=dict)
 
@@ -91,12 +114,24 @@ class Search:
         return None
 
     def read(self, address: str) -> Found:
-        return read(address, self.known.get(address, NO_VALIDATORS), self.access)
+        return self.fetch(address, self.known.get(address, NO_VALIDATORS))
+
+    def fetch(self, address: str, validators: Validators) -> Found:
+        answer = fetch(address, validators, self.access, deadline=self.deadline)
+        if answer is None:
+            return Found(address, None, validators)
+        try:
+            return Found(address, read_document(answer.content), answer.validators)
+        except BadFeed as error:
+            raise BadFeed(f"{without_query(address)}: {error}") from None
 
     def follow(self, source: str, discovery: Document) -> Found:
         address = address_in(discovery, self.name)
         if address is None:
             raise BadFeed(f"{without_query(source)}: it lists no http(s) address of {self.name}.")
+        return self.read_listed(address)
+
+    def read_listed(self, address: str) -> Found:
         found = self.read(address)
         if found.document is not None and not found.document.is_feed(self.name):
             raise BadFeed(f"{without_query(address)}: it is not {self.name}.")
@@ -107,7 +142,7 @@ class Search:
         for name in sorted({*self.needed, *self.wished} - self.about.keys()):
             address = address_in(discovery, name)
             try:
-                document = read(address, NO_VALIDATORS, self.access).document if address else None
+                document = self.fetch(address, NO_VALIDATORS).document if address else None
             except BadFeed as error:
                 self.problems[name] = str(error)
                 if name in self.needed:
@@ -115,16 +150,6 @@ class Search:
                 continue
             if document is not None:
                 self.about[name] = document
-
-
-def read(source: str, validators: Validators, access: Access) -> Found:
-    answer = fetch(source, validators, access)
-    if answer is None:
-        return Found(source, None, validators)
-    try:
-        return Found(source, read_document(answer.content), answer.validators)
-    except BadFeed as error:
-        raise BadFeed(f"{without_query(source)}: {error}") from None
 
 
 def address_in(discovery: Document, name: FeedName) -> str | None:

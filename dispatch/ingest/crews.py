@@ -1,44 +1,25 @@
 """Parses the roster from CSV, and writes it."""
 
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from ..exceptions import Refusal
 from ..models import Crew
 from ..services import CrewRow
-from ..services.crews import first_of
 from ..tables import plain_cell
 from ..values import whole_number
-from .formats import BadRow, read_csv
-from .kinds import find_format
-from .row_source import read_head
 from .rows import Columns, RowError, printable
+from .whole_files import NO, YES, read_all
 
 COLUMNS = Columns(
     ["worker_id", "name", "capacity", "areas", "language", "active", "note"],
     ["worker_id"],
     {"capacity", "active"},
 )
-YES, NO = ("yes", "true", "1", "1.0", ""), ("no", "false", "0", "0.0")
 BETWEEN_AREAS = ";"
 
 
 def read_crews(name: str, file: BinaryIO) -> list[CrewRow]:
     """Refusal: names every invalid row by its line."""
-    find_format(name, read_head(name, file), "csv")
-    records = list(read_csv(file, crew_row, COLUMNS))
-    if bad := [record for record in records if isinstance(record, BadRow)]:
-        raise Refusal("\n".join(complaint(bad)))
-    rows = [record for record in records if isinstance(record, CrewRow)]
-    if not rows:
-        raise Refusal(f"{name} has no rows.")
-    return rows
-
-
-def complaint(bad: list[BadRow]) -> Iterator[str]:
-    rows = "row is" if len(bad) == 1 else "rows are"
-    yield f"{len(bad):,} {rows} invalid; nothing was changed."
-    yield from first_of([f"line {row.line}: {row.error}" for row in bad])
+    return read_all(name, file, crew_row, COLUMNS)
 
 
 def crew_row(cells: dict[str, str]) -> CrewRow:

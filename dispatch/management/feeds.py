@@ -2,17 +2,26 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 
 from .. import services
 from ..exceptions import Refusal
-from ..gbfs import LONGEST_SOURCE, Document, FeedName, Found, Validators, find_feed
+from ..gbfs import (
+    LONGEST_SOURCE,
+    Document,
+    FeedName,
+    Found,
+    Validators,
+    find_feed,
+    find_listed,
+)
 from ..gbfs.documents import LONGEST_SYSTEM
 from ..gbfs.values import one_line
-from ..models import FeedKind, Station, StationFeed
+from ..models import FeedKind, Station, StationFeed, System
+from ..polling.reading import access_to
 from ..services import FeedReading
 
 NAMES = {FeedKind.INFORMATION: FeedName.INFORMATION, FeedKind.STATUS: FeedName.STATUS}
@@ -23,9 +32,10 @@ R = TypeVar("R")
 def add_feed_arguments(parser: CommandParser, kind: FeedKind) -> None:
     parser.add_argument(
         "sources",
-        nargs="+",
+        nargs="*",
         metavar="SOURCE",
-        help=f"http(s) address or file of a gbfs.json or a {NAMES[kind]} feed",
+        help=f"http(s) address or file of a gbfs.json or a {NAMES[kind]} feed; default: the "
+        "address of the system in the console",
     )
     parser.add_argument("--system", help="the system's name here; default: the source's own id")
 
@@ -53,11 +63,13 @@ def enter_feed(
     system is known, the trouble is recorded with its feed.
     """
     check_arguments(sources, system)
+    listed = None if sources else find_system(system)
+    sources = [listed.address] if listed else sources
     feeds = list(services.find_known_feeds(kind, system))
     owner = system or only({feed.system for feed in feeds if feed.source in sources})
     address = sources[0]
     try:
-        found = find(sources, kind, feeds, with_system=system is None, wished=wished)
+        found = find(sources, kind, feeds, listed, with_system=system is None, wished=wished)
         address = found.address
         owner = name_system(found, kind, system, feeds)
         if found.document is None:
@@ -71,12 +83,36 @@ def enter_feed(
         raise
 
 
+def find_system(name: str | None) -> System:
+    """Return the system in the console. Refusal: there is none of that name."""
+    system = System.objects.filter(name=name).first()
+    if system is None:
+        raise Refusal("Name a SOURCE, or by --system a system in the console.")
+    return system
+
+
 def find(
-    sources: Sequence[str], kind: FeedKind, feeds: Sequence[StationFeed], **options: Any
+    sources: Sequence[str],
+    kind: FeedKind,
+    feeds: Sequence[StationFeed],
+    listed: System | None,
+    *,
+    with_system: bool,
+    wished: Collection[FeedName],
 ) -> Found:
+    """`listed`: the system in the console, with its headers and the rules for its address."""
     known = {feed.source: Validators(feed.etag, feed.last_modified) for feed in feeds}
-    headers = settings.STATION_FEED_HEADERS
-    return find_feed(sources, NAMES[kind], known, headers=headers, **options)
+    if listed is not None:
+        address = listed.address
+        return find_listed(address, NAMES[kind], known, access_to(listed), wished=wished)
+    return find_feed(
+        sources,
+        NAMES[kind],
+        known,
+        with_system=with_system,
+        wished=wished,
+        headers=settings.STATION_FEED_HEADERS,
+    )
 
 
 def check_arguments(sources: Sequence[str], system: str | None) -> None:

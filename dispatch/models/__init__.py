@@ -29,6 +29,7 @@ from .stations import (
     StatusPoll,
 )
 from .suggestions import Suggestion
+from .systems import System
 from .tasks import OPEN_STATUSES, Task, TaskStatus
 from .tokens import ApiToken
 from .users import User
@@ -79,6 +80,7 @@ __all__ = [
     "StationStatus",
     "StatusPoll",
     "Suggestion",
+    "System",
     "Task",
     "TaskEvent",
     "TaskStatus",

@@ -9,7 +9,8 @@ from django.db.models.functions import Greatest, Now
 from ..texts import validate_single_line
 from .events import EventKind, TaskEvent
 from .moves import TEXT_LENGTH, WORKER_ID_LENGTH
-from .stations import AREA_LENGTH, SYSTEM_LENGTH
+from .stations import AREA_LENGTH
+from .systems import SYSTEM_LENGTH
 from .tasks import Task
 from .tokens import ApiToken
 

@@ -7,10 +7,11 @@ from django.db.models import F, Q
 
 from .moves import is_a_date
 from .outbox import enqueue_feed
+from .systems import SYSTEM_LENGTH, System
 
 FIRST_OWN_NUMBER = 1_000_000
 SOURCE_MAX_LENGTH = 2000
-AREA_LENGTH = SYSTEM_LENGTH = 100
+AREA_LENGTH = 100
 
 
 class StationQuerySet(models.QuerySet["Station"]):
@@ -167,6 +168,12 @@ class FeedKind(models.TextChoices):
     STATUS = "status"
 
 
+class StationFeedQuerySet(models.QuerySet["StationFeed"]):
+    def watched(self) -> Self:
+        """The feeds that should be up to date: not those of systems that are no longer polled."""
+        return self.exclude(system__in=System.objects.filter(active=False).values("name"))
+
+
 class StationFeed(models.Model):
     """The last reading of a system's feed: validators for the next request, and any error."""
 
@@ -183,6 +190,8 @@ class StationFeed(models.Model):
     # The error of the last reading, on one line. Empty: it succeeded.
     trouble = models.CharField(max_length=500, blank=True, db_default="")
     troubled_at = models.DateTimeField(null=True)
+
+    objects = StationFeedQuerySet.as_manager()
 
     class Meta:
         db_table = "station_feeds"

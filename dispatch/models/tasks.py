@@ -17,7 +17,8 @@ from .moves import (
     MoveQuerySet,
     no_creation_in_the_future,
 )
-from .stations import AREA_LENGTH, SYSTEM_LENGTH
+from .stations import AREA_LENGTH
+from .systems import SYSTEM_LENGTH
 
 
 class TaskStatus(models.TextChoices):

@@ -16,6 +16,7 @@ from ..models import (
     StationFeed,
     StatusPoll,
     Suggestion,
+    System,
     Task,
     TaskEvent,
 )
@@ -167,7 +168,7 @@ def stations() -> Iterator[Metric]:
             ["system"],
         )
     yield cluster_outages(poll.system for poll in latest)
-    feeds = list(StationFeed.objects.all())
+    feeds = list(StationFeed.objects.watched())
     labels = ["system", "kind"]
     yield gauge(
         "dispatch_feed_last_success_timestamp_seconds",
@@ -197,6 +198,16 @@ def cluster_outages(systems: Iterable[str]) -> Metric:
         "Groups of neighbouring stations that are all empty, or all full, by system.",
         (([s, kind], counts.get((s, kind), 0)) for s in systems for kind in ("empty", "full")),
         ["system", "kind"],
+    )
+
+
+def systems() -> Iterator[Metric]:
+    active = System.objects.filter(active=True).aggregate(n=Count("id"), due_at=Min("due_at"))
+    yield gauge("dispatch_polled_systems", "Active systems of the console.", [((), active["n"])])
+    yield gauge(
+        "dispatch_poll_due_timestamp_seconds",
+        "When the first of them is to be polled. In the past: the poller is late.",
+        [((), active["due_at"])],
     )
 
 

@@ -22,6 +22,16 @@ from .suggester import Suggested, suggest_moves
 from .suggestion_rows import SuggestionRow
 from .suggestions import create_suggestion, prioritize_suggestion, reject_suggestion
 from .sweep import SweepResult, sweep
+from .systems import (
+    SystemLease,
+    SystemRow,
+    check_address,
+    end_lease,
+    import_systems,
+    lease_systems,
+    read_soon,
+    release_systems,
+)
 from .tasks import cancel_task, complete_task, prioritize_task
 from .tokens import create_token, find_token, revoke_token
 from .undo import UNDO_SECONDS, undo_approval, undo_rejection
@@ -65,11 +75,14 @@ __all__ = [
     "SuggestionRow",
     "SweepResult",
     "SyncResult",
+    "SystemLease",
+    "SystemRow",
     "apply_crew_report",
     "approve_and_assign",
     "approve_suggestion",
     "approve_suggestions",
     "cancel_task",
+    "check_address",
     "check_url",
     "claim_deliveries",
     "claim_next_task",
@@ -84,6 +97,7 @@ __all__ = [
     "disable_endpoint",
     "doubts_about",
     "enable_endpoint",
+    "end_lease",
     "enqueue_states",
     "enrolment_link",
     "extend_held",
@@ -94,8 +108,10 @@ __all__ = [
     "find_token",
     "import_crews",
     "import_original",
+    "import_systems",
     "ingest_suggestions",
     "join",
+    "lease_systems",
     "lock_roster",
     "message_crew",
     "note_seen",
@@ -108,10 +124,12 @@ __all__ = [
     "propose_suggestions",
     "prune_rows",
     "prune_tasks",
+    "read_soon",
     "reassign_task",
     "record_attempt",
     "record_status",
     "reject_suggestion",
+    "release_systems",
     "release_task",
     "repeat_dead",
     "repeat_delivery",

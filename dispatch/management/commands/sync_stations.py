@@ -1,6 +1,5 @@
 import zoneinfo
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from ...models import FeedKind
 from ...services import FeedReading, SyncResult
 from ..base import DispatchCommand
 from ..feeds import add_feed_arguments, enter_feed
+from ..summaries import stations_json, stations_line
 
 
 class Command(DispatchCommand):
@@ -49,9 +49,9 @@ class Command(DispatchCommand):
         )
         system, result = entered.system, entered.result
         if self.as_json:
-            self.report({"system": system, **(asdict(result) if result else {"unmodified": True})})
+            self.report({"system": system, **stations_json(result)})
         else:
-            self.report(f"{system}: {summary(result) if result else 'no newer feed.'}")
+            self.report(stations_line(system, result))
         for warning in [*entered.found.problems.values(), *about_time_zone(entered.found)]:
             self.stderr.write(warning)
 
@@ -65,10 +65,3 @@ def about_time_zone(found: Found) -> Iterator[str]:
     clocks = [[ZoneInfo(name).utcoffset(month) for month in months] for name in names]
     if clocks[0] != clocks[1]:
         yield f"The feed's time zone is {names[0]}, but TIME_ZONE is {names[1]}."
-
-
-def summary(result: SyncResult) -> str:
-    return (
-        f"{result.added:,} stations added, {result.changed:,} changed, {result.unchanged:,} "
-        f"unchanged, {result.gone:,} gone, {result.back:,} back. {result.remarks}".rstrip()
-    )

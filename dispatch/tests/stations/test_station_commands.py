@@ -55,7 +55,7 @@ def web(monkeypatch):
     """The answer of each address: bytes, None for not modified, or an error."""
     answers, asked = {}, []
 
-    def fetch(source, validators, access):
+    def fetch(source, validators, access, deadline):
         asked.append((source, validators))
         answer = answers[source]
         if isinstance(answer, Exception):

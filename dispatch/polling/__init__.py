@@ -1,0 +1,6 @@
+"""Reads the feeds of many systems, each at its own pace."""
+
+from .poller import Poller
+from .recording import Recorded
+
+__all__ = ["Poller", "Recorded"]
