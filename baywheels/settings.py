@@ -72,6 +72,8 @@ STATION_FEED_HEADERS = header_fields("STATION_FEED_HEADERS")
 # Feeds of the systems in the console may be in these internal networks.
 FEED_ALLOW_NETWORKS = networks("FEED_ALLOW_NETWORKS")
 STATUS_MAX_AGE_MINUTES = whole_number("STATUS_MAX_AGE_MINUTES", 60)
+HIT_RATE_HOURS = whole_number("HIT_RATE_HOURS", 4, least=1, most=24)
+STOCKOUT_GOAL_PERCENT = whole_number("STOCKOUT_GOAL_PERCENT", 0, most=100)
 CREW_PAGE_OFFLINE = yes_or_no("CREW_PAGE_OFFLINE", True)
 # Prometheus reads /metrics with it. None: there is no such page.
 METRICS_TOKEN = token("METRICS_TOKEN")

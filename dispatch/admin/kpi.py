@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -13,14 +14,14 @@ from ..exceptions import Refusal
 from ..kpi import KpiReport, Period, build_report, period_of
 from ..kpi.charts import Chart, charts_over_time
 from ..kpi.document import table_to_csv, to_csv
+from ..kpi.episodes import Episode
 from ..kpi.periods import to_date
-from ..kpi.stockouts import Episode
 from ..kpi.tables import TABLES
 
 REQUIRED_PERMISSIONS = ["dispatch.view_task", "dispatch.view_station"]
 CLUSTERS_SHOWN = 20
-# A year would keep a server thread busy for most of a minute.
-MAX_DAYS = 31
+# Without rollups, a year would keep a server thread busy for most of a minute.
+MOST_DAYS_READ = 31
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
 
@@ -36,10 +37,11 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
     }
     try:
         period = requested_period(request)
+        area = request.GET.get("area")
+        found = build_report(period, timezone.now(), area, most_read=MOST_DAYS_READ)
     except Refusal as error:
         context["error"] = str(error)
         return TemplateResponse(request, "admin/dispatch/kpi.html", context, status=400)
-    found = build_report(period, timezone.now(), request.GET.get("area"))
     match request.GET.get("as"):
         case "csv":
             return as_file(found, "figures", to_csv(found))
@@ -49,7 +51,8 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
         "first": str(period.first),
         "last": str(period.last),
         "report": found,
-        "charts": charts_over_time(HOURS, found.stockouts.by_hour, found.work.by_hour),
+        "charts": charts_over_time(HOURS, found.stockouts.by_hour, found.work.by_hour, goal()),
+        "hit_rate_hours": settings.HIT_RATE_HOURS,
         "charts_by_day": charts_of_days(found),
         "cluster_outages": worst_clusters(found),
         "hours": zip(HOURS, found.stockouts.by_hour, found.work.by_hour, strict=True),
@@ -62,7 +65,7 @@ def requested_period(request: HttpRequest) -> Period:
         to_date(text) if (text := request.GET.get(name)) else None for name in ("from", "to")
     )
     zone = timezone.get_default_timezone()
-    return period_of(first, last, timezone.localdate(), zone, MAX_DAYS)
+    return period_of(first, last, timezone.localdate(), zone)
 
 
 def as_file(found: KpiReport, subject: str, text: str) -> HttpResponse:
@@ -80,9 +83,13 @@ def charts_of_days(found: KpiReport) -> list[Chart]:
         return []
     labels = [f"{day.first:%m-%d}" for day in found.days]
     shares, work = [day.share for day in found.days], [day.work for day in found.days]
-    return charts_over_time(labels, shares, work)
+    return charts_over_time(labels, shares, work, goal())
+
+
+def goal() -> int | None:
+    return settings.STOCKOUT_GOAL_PERCENT or None
 
 
 def worst_clusters(found: KpiReport) -> list[tuple[str, Episode]]:
     longest = sorted(found.cluster_outages, key=lambda outage: -outage.minutes)
-    return [(found.names[outage.station_id], outage) for outage in longest[:CLUSTERS_SHOWN]]
+    return [(found.names.get(outage.station_id, ""), outage) for outage in longest[:CLUSTERS_SHOWN]]

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import median
 
 from .crew_work import CrewWork
+from .durations import count, median_minutes
 from .intervals import minutes
 
 
@@ -60,20 +60,15 @@ def summarize(works: Collection[CrewWork]) -> WorkFigures:
         claimed=claimed,
         completed=sum(work.completed for work in works),
         bikes=sum(work.bikes for work in works),
-        ready_to_claim=median_of(
-            wait for work in works for wait in (*work.from_approval, *work.from_release)
+        ready_to_claim=median_minutes(
+            count(waits for work in works for waits in (work.from_approval, work.from_release))
         ),
-        claim_to_completion=median_of(time for work in works for time in work.working),
+        claim_to_completion=median_minutes(count(work.working for work in works)),
         released=released,
         given_back=given_back,
         given_back_percent=100 * given_back / claimed if claimed else None,
         late_reports=sum(work.late_reports for work in works),
     )
-
-
-def median_of(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return median(known) if known else None
 
 
 def by_crew(works: Iterable[CrewWork], names: Mapping[str, str]) -> list[CrewFigures]:

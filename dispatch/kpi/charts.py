@@ -45,9 +45,17 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """A line at the value that should not be exceeded."""
+
+    label: str
+    y: float
+
+
+@dataclass(frozen=True)
 class Chart:
     """`total`: the total or mean of all columns, in words. `top`: the value of the upper edge, in
-    words. `legend`: empty if there is one series."""
+    words. `legend`: empty if there is one series. `goal`: None for no line."""
 
     title: str
     total: str
@@ -55,6 +63,7 @@ class Chart:
     top: str
     columns: list[Column]
     legend: list[Series]
+    goal: Goal | None = None
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -66,9 +75,15 @@ class Chart:
 
 
 def charts_over_time(
-    labels: Sequence[str], shares: Sequence[Share], work: Sequence[WorkDone]
+    labels: Sequence[str],
+    shares: Sequence[Share],
+    work: Sequence[WorkDone],
+    goal: int | None = None,
 ) -> list[Chart]:
-    """Return the charts of station outages, tasks done and bikes moved."""
+    """Return the charts of station outages, tasks done and bikes moved.
+
+    `goal`: the highest percent of stations that should be empty or full. None: there is none.
+    """
     empty = Series("empty", "empty", [share.empty for share in shares])
     full = Series("full", "full", [share.full for share in shares])
     out = mean_of(shares)
@@ -76,7 +91,7 @@ def charts_over_time(
     tasks = Series("completed", "tasks", [hour.tasks for hour in work])
     bikes = Series("completed", "bikes", [hour.bikes for hour in work])
     return [
-        bar_chart("Stations empty or full", labels, [empty, full], " %", total),
+        bar_chart("Stations empty or full", labels, [empty, full], " %", total, goal=goal),
         count_chart("Tasks completed", labels, tasks),
         count_chart("Bikes moved", labels, bikes),
     ]
@@ -95,12 +110,18 @@ def mean_of(shares: Sequence[Share]) -> float | None:
 
 
 def bar_chart(
-    title: str, labels: Sequence[str], stacked: Sequence[Series], unit: str = "", total: str = ""
+    title: str,
+    labels: Sequence[str],
+    stacked: Sequence[Series],
+    unit: str = "",
+    total: str = "",
+    *,
+    goal: float | None = None,
 ) -> Chart:
     """Stack the series' values in columns. `unit` follows each number."""
     columns = list(zip(*(series.values for series in stacked), strict=True))
     totals = [sum(known) if (known := [v for v in c if v is not None]) else None for c in columns]
-    top = round_up(max((total for total in totals if total is not None), default=0))
+    top = round_up(max(value or 0 for value in (*totals, goal)))
     step = WIDTH / max(1, len(labels))
     return Chart(
         title=title,
@@ -118,7 +139,12 @@ def bar_chart(
             for place, (label, column) in enumerate(zip(labels, columns, strict=True))
         ],
         legend=list(stacked) if len(stacked) > 1 else [],
+        goal=goal_line(goal, top, unit) if goal is not None else None,
     )
+
+
+def goal_line(goal: float, top: float, unit: str) -> Goal:
+    return Goal(f"goal {shown(goal, unit)}", round(HEIGHT - HEIGHT * goal / top, 2))
 
 
 def round_up(value: float) -> float:

@@ -15,8 +15,8 @@ from statistics import mean
 from ..models import OutageKind
 from ..planning.geo import Grid, point
 from ..stations import Outage
+from .episodes import Episode
 from .intervals import Interval, intersect, union
-from .stockouts import Episode
 
 THIRD_OF_A_MILE = 536.448
 NEAREST = 3

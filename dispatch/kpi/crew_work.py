@@ -1,12 +1,13 @@
-"""Reads the work of each crew in each area from the events of a period."""
+"""Reads the work of each crew in each area, day by day, from the events."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date
 
 from django.db import connection
 
 from ..models.events import LEASE_EXPIRED
+from .periods import Period
 
 # `former`: the event before that began the task's wait for a crew, or the crew's work on it. It is
 # looked up if the period begins between the two. The area of a pruned task is in its first event.
@@ -20,11 +21,12 @@ READ_WORK = """
         WINDOW task AS (PARTITION BY task_id, kind = 'late_report' ORDER BY id)
     ),
     measured AS (
-        SELECT happened.worker_id, happened.kind, details,
+        SELECT (happened.at AT TIME ZONE %s)::date AS day,
+               happened.worker_id, happened.kind, details,
                happened.kind IN ('claimed', 'reassigned') AS claimed,
                coalesce(former, earlier.kind) AS former,
                extract(epoch FROM coalesce((details->>'completed_at')::timestamptz, happened.at)
-                       - coalesce(former_at, earlier.at))::float8 / 60 AS minutes,
+                       - coalesce(former_at, earlier.at))::int AS seconds,
                coalesce(tasks.area, (
                    SELECT entry.details->>'area' FROM task_events AS entry
                    WHERE entry.task_id = happened.task_id AND kind IN ('approved', 'created')
@@ -40,26 +42,26 @@ READ_WORK = """
         ) AS earlier ON true
         WHERE happened.kind NOT IN ('approved', 'created')
     )
-    SELECT coalesce(worker_id, ''), area,
+    SELECT day, coalesce(worker_id, ''), area,
            count(*) FILTER (WHERE claimed),
            count(*) FILTER (WHERE kind = 'completed'),
            coalesce(sum((details->>'moved_qty')::int) FILTER (WHERE kind = 'completed'), 0),
            count(*) FILTER (WHERE kind = 'released'),
            count(*) FILTER (WHERE kind = 'released' AND details->>'reason' = %s),
            count(*) FILTER (WHERE kind = 'late_report'),
-           array_agg(minutes) FILTER (WHERE claimed AND former IN ('approved', 'created')),
-           array_agg(minutes) FILTER (WHERE claimed AND former = 'released'),
-           array_agg(minutes) FILTER (
+           array_agg(seconds) FILTER (WHERE claimed AND former IN ('approved', 'created')),
+           array_agg(seconds) FILTER (WHERE claimed AND former = 'released'),
+           array_agg(seconds) FILTER (
                WHERE kind = 'completed' AND former IN ('claimed', 'reassigned'))
-    FROM measured GROUP BY 1, 2 ORDER BY 1, 2
+    FROM measured GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
 
 @dataclass(frozen=True)
 class CrewWork:
-    """The work of one crew on the tasks of one area in a period.
+    """The work of one crew on the tasks of one area on a day.
 
-    `lease_ended`: how many of the released ones. In minutes: `from_approval` until the first claim,
+    `lease_ended`: how many of the released ones. In seconds: `from_approval` until the first claim,
     `from_release` until a later one, and `working` from a claim to its completion.
     """
 
@@ -71,16 +73,18 @@ class CrewWork:
     released: int = 0
     lease_ended: int = 0
     late_reports: int = 0
-    from_approval: Sequence[float] = ()
-    from_release: Sequence[float] = ()
-    working: Sequence[float] = ()
+    from_approval: list[int] = field(default_factory=list)
+    from_release: list[int] = field(default_factory=list)
+    working: list[int] = field(default_factory=list)
 
 
-def read_crew_work(start: datetime, end: datetime) -> list[CrewWork]:
-    """Return the work by crew and area. No crew is named twice for one area."""
+def read_crew_work(period: Period) -> dict[date, list[CrewWork]]:
+    """Return each day's work by crew and area. On a day, no crew is named twice for one area."""
+    found = defaultdict(list)
+    zone = str(period.zone)
     with connection.cursor() as cursor:
-        cursor.execute(READ_WORK, [start, end, LEASE_EXPIRED])
-        return [
-            CrewWork(*known, *(times or [] for times in (approval, release, working)))
-            for *known, approval, release, working in cursor.fetchall()
-        ]
+        cursor.execute(READ_WORK, [period.start, period.end, zone, LEASE_EXPIRED])
+        for day, *known, approval, release, working in cursor.fetchall():
+            times = (each or [] for each in (approval, release, working))
+            found[day].append(CrewWork(*known, *times))
+    return found

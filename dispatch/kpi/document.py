@@ -36,7 +36,7 @@ def to_document(report: KpiReport) -> dict[str, Any]:
 def cluster_outages(report: KpiReport) -> Iterator[dict[str, Any]]:
     for outage in report.cluster_outages:
         yield {
-            "name": report.names[outage.station_id],
+            "name": report.names.get(outage.station_id, ""),
             **asdict(outage),
             "minutes": outage.minutes,
         }

@@ -11,6 +11,7 @@ from ..exceptions import Refusal
 from .intervals import Interval
 
 DEFAULT_DAYS, MOST_DAYS = 7, 366
+ONE_DAY = timedelta(days=1)
 EARLIEST, LATEST = date(2001, 1, 1), date(8999, 1, 1)
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 # The hours in which the MTC-Motivate agreement counts outages.
@@ -31,7 +32,7 @@ class Period:
 
     @property
     def end(self) -> datetime:
-        return self.at(self.last + timedelta(days=1))
+        return self.at(self.last + ONE_DAY)
 
     def at(self, day: date, hour: int = 0) -> datetime:
         """Return a moment in UTC: local times cannot be subtracted when the clock changes."""
@@ -39,13 +40,14 @@ class Period:
 
     def days(self) -> Iterator[date]:
         for number in range((self.last - self.first).days + 1):
-            yield self.first + timedelta(days=number)
+            yield self.first + ONE_DAY * number
 
     def hour_of(self, moment: datetime) -> int:
         return moment.astimezone(self.zone).hour
 
     def peaks(self, polls: list[datetime]) -> list[Interval]:
-        """Return each day's peak hours, from the first poll in them to the first poll after them.
+        """Return each day's peak hours, from the first poll in them to the day's first poll after
+        them, or else its last.
 
         The state in a poll holds until the next poll.
         """
@@ -54,8 +56,9 @@ class Period:
             start, end = (
                 bisect_left(polls, self.at(day, hour)) for hour in (PEAK_HOURS[0], PEAK_HOURS.stop)
             )
-            if start < len(polls):
-                found.append((polls[start], polls[min(end, len(polls) - 1)]))
+            last = bisect_left(polls, self.at(day + ONE_DAY)) - 1
+            if start <= last:
+                found.append((polls[start], polls[min(end, last)]))
         return found
 
 
@@ -67,12 +70,10 @@ def to_date(text: str) -> date:
     raise Refusal(f"{text[:40]!r} is not a date like 2026-05-04.")
 
 
-def period_of(
-    first: date | None, last: date | None, today: date, zone: tzinfo, most: int = MOST_DAYS
-) -> Period:
+def period_of(first: date | None, last: date | None, today: date, zone: tzinfo) -> Period:
     """Return the period. By default it ends today and is a week long.
 
-    Refusal: it ends before it begins, is longer than `most` days, or is too long ago.
+    Refusal: it ends before it begins, is longer than a year, or is too long ago.
     """
     last = last or today
     if not EARLIEST <= last <= LATEST:
@@ -80,7 +81,6 @@ def period_of(
     first = first or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
         raise Refusal(f"The first day, {first}, is after the last day, {last}.")
-    if (last - first).days >= most:
-        more = f" The command `kpi` accepts up to {MOST_DAYS}." * (most < MOST_DAYS)
-        raise Refusal(f"{first} to {last} is more than {most} days.{more}")
+    if (last - first).days >= MOST_DAYS:
+        raise Refusal(f"{first} to {last} is more than {MOST_DAYS} days.")
     return Period(first, last, zone)

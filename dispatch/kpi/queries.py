@@ -1,5 +1,6 @@
 """Reads the data behind the figures."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
@@ -39,12 +40,20 @@ from ..models import (
 from ..models.events import TaskEventQuerySet
 from ..stations import Outage, Poll
 from .breakdown import ReadyTasks
-from .work import Decision, WorkDone
+from .periods import Period
+from .sources import Decision
+from .work import WorkDone
 
 DECIDED = [EventKind.APPROVED, EventKind.REJECTED, EventKind.EXPIRED]
 # Earlier versions recorded rejections without a code.
 OTHER = Value(RejectionCode.OTHER.value, TextField())
 BIKES = Coalesce(Sum(Cast(KT("details__moved_qty"), IntegerField())), 0)
+# An event of many suggestions says how many were new: as `inserted` in a file, else as `created`.
+ENTERED = Coalesce(
+    Cast(KT("details__inserted"), IntegerField()),
+    Cast(KT("details__created"), IntegerField()),
+    Value(1),
+)
 
 
 def polls_between(start: datetime, end: datetime) -> Iterator[tuple[str, Poll]]:
@@ -60,8 +69,8 @@ def hourly_polls(start: datetime, end: datetime) -> dict[int, Poll]:
     return sums_of_polls(hours_after(start), start, end)
 
 
-def daily_polls(start: datetime, end: datetime, zone: tzinfo) -> dict[date, Poll]:
-    return sums_of_polls(TruncDate("at", tzinfo=zone), start, end)
+def daily_polls(period: Period) -> dict[date, Poll]:
+    return sums_of_polls(TruncDate("at", tzinfo=period.zone), period.start, period.end)
 
 
 def sums_of_polls(group: Func, start: datetime, end: datetime) -> dict[Any, Poll]:
@@ -116,23 +125,29 @@ def events_between(start: datetime, end: datetime) -> TaskEventQuerySet:
     return TaskEvent.objects.filter(at__gte=start, at__lt=end)
 
 
-def completed_by_hour_of_day(start: datetime, end: datetime, zone: tzinfo) -> dict[int, WorkDone]:
-    return completed_by(ExtractHour("at", tzinfo=zone), start, end)
+def completed_by_day_and_hour(period: Period) -> dict[date, dict[int, WorkDone]]:
+    found: dict[date, dict[int, WorkDone]] = defaultdict(dict)
+    day, hour = TruncDate("at", tzinfo=period.zone), ExtractHour("at", tzinfo=period.zone)
+    for (at, number), done in completed_by(period.start, period.end, day, hour).items():
+        found[at][number] = done
+    return found
 
 
-def completed_by_day(start: datetime, end: datetime, zone: tzinfo) -> dict[date, WorkDone]:
-    return completed_by(TruncDate("at", tzinfo=zone), start, end)
+def completed_by_day(period: Period) -> dict[date, WorkDone]:
+    days = completed_by(period.start, period.end, TruncDate("at", tzinfo=period.zone))
+    return {day: done for (day,), done in days.items()}
 
 
 def completed_by_hour(start: datetime, end: datetime) -> dict[int, WorkDone]:
     """Return the work of each hour after `start`. Hours are numbered from 0."""
-    return completed_by(hours_after(start), start, end)
+    hours = completed_by(start, end, hours_after(start))
+    return {hour: done for (hour,), done in hours.items()}
 
 
-def completed_by(group: Func, start: datetime, end: datetime) -> dict[Any, WorkDone]:
+def completed_by(start: datetime, end: datetime, *groups: Func) -> dict[tuple[Any, ...], WorkDone]:
     done = events_between(start, end).filter(kind=EventKind.COMPLETED).order_by()
-    rows = done.values_list(group).annotate(Count("id"), bikes=BIKES)
-    return {key: WorkDone(*of) for key, *of in rows}
+    rows = done.values_list(*groups).annotate(Count("id"), bikes=BIKES)
+    return {tuple(keys): WorkDone(tasks, bikes) for *keys, tasks, bikes in rows}
 
 
 def ready_now() -> dict[str, ReadyTasks]:
@@ -146,13 +161,63 @@ def crew_names() -> dict[str, str]:
     return dict(Crew.objects.order_by().values_list("worker_id", "name"))
 
 
-def decisions_between(start: datetime, end: datetime) -> Iterator[Decision]:
-    """Yield the decisions on suggestions, counted by source, kind and rejection code.
+def suggested_by_day(period: Period) -> dict[date, Counter[str]]:
+    """Return the number of suggestions of each source."""
+    events = events_between(period.start, period.end).order_by()
+    entered = events.filter(kind__in=[EventKind.SUGGESTED, EventKind.INGESTED]).annotate(
+        day=TruncDate("at", tzinfo=period.zone)
+    )
+    found: dict[date, Counter[str]] = defaultdict(Counter)
+    for day, source, count in entered.values_list("day", "source").annotate(entered=Sum(ENTERED)):
+        found[day][source] = count
+    return found
+
+
+def decisions_by_day(period: Period) -> dict[date, list[Decision]]:
+    """Return the decisions on suggestions, counted by source, kind and rejection code.
 
     A decision that was undone does not count.
     """
-    events = events_between(start, end).filter(kind__in=DECIDED).not_undone()
+    events = events_between(period.start, period.end).filter(kind__in=DECIDED).not_undone()
     code = Case(When(kind=EventKind.REJECTED, then=Coalesce(KT("details__code"), OTHER)))
-    counted = events.annotate(code=code).values_list("source", "kind", "code")
-    for row in counted.annotate(count=Count("id")).order_by("source", "kind", "code"):
-        yield Decision(*row)
+    coded = events.annotate(day=TruncDate("at", tzinfo=period.zone), code=code)
+    counted = coded.values_list("day", "source", "kind", "code")
+    found = defaultdict(list)
+    for day, *of in counted.annotate(count=Count("id")).order_by("source", "kind", "code"):
+        found[day].append(Decision(*of))
+    return found
+
+
+def first_day(zone: tzinfo) -> date | None:
+    """Return the day of the first event or poll. None: there is none."""
+    firsts = [
+        rows.aggregate(first=Min("at"))["first"] for rows in (TaskEvent.objects, StatusPoll.objects)
+    ]
+    moments = [moment for moment in firsts if moment is not None]
+    return min(moments).astimezone(zone).date() if moments else None
+
+
+def last_event_id() -> int:
+    return TaskEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def last_events_by_day(after_id: int, zone: tzinfo) -> dict[date, int]:
+    """Return the last event of each day that has an event after this one."""
+    events = TaskEvent.objects.filter(pk__gt=after_id).order_by()
+    days = events.annotate(day=TruncDate("at", tzinfo=zone)).values_list("day")
+    return dict(days.annotate(Max("id")))
+
+
+def count_rows(period: Period) -> int:
+    """Count the rows behind the figures of a period."""
+    span = {"at__gte": period.start, "at__lt": period.end}
+    completed = Task.objects.filter(completed_at__gte=period.start, completed_at__lt=period.end)
+    outages = StationOutage.objects.filter(started_at__lt=period.end).exclude(
+        ended_at__lte=period.start
+    )
+    return (
+        TaskEvent.objects.filter(**span).count()
+        + StatusPoll.objects.filter(**span).count()
+        + completed.count()
+        + outages.count()
+    )

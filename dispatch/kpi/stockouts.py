@@ -1,14 +1,13 @@
 """The frequency, duration and places of stockouts: no bike, or no dock. No database."""
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import groupby
-from statistics import median
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from ..models import OutageKind
-from ..stations import Outage, Poll
-from .intervals import HOURS, minutes
+from ..stations import Poll
+from .durations import median_minutes, minutes_of
+from .intervals import HOURS
+from .outage_parts import Outages
 from .periods import PEAK_HOURS, Period
 
 LONG_MINUTES = 60
@@ -38,63 +37,6 @@ def share_of(polls: Iterable[Poll]) -> Share:
 
 
 @dataclass(frozen=True)
-class Episode:
-    station_id: int
-    kind: OutageKind
-    start: datetime
-    end: datetime
-
-    @property
-    def minutes(self) -> float:
-        return minutes(self.start, self.end)
-
-
-def episodes(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
-    """Yield outages as riders see them: empty, or full, until a poll shows the station usable.
-
-    A closure within an episode or right after it belongs to it. `outages`: of one system, by
-    station and start. `last`: the system's last poll.
-    """
-    for _, of_station in groupby(outages, key=lambda outage: outage.station_id):
-        yield from episodes_of_station(of_station, last)
-
-
-def episodes_of_station(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
-    episode: Episode | None = None
-    for outage in outages:
-        if episode is not None and not continues(episode, outage):
-            yield episode
-            episode = None
-        if outage.kind != OutageKind.CLOSED:
-            end = outage.until(last)
-            episode = replace(
-                episode or Episode(outage.station_id, outage.kind, outage.start, end), end=end
-            )
-        elif episode is not None and outage.end is not None:
-            episode = replace(episode, end=outage.end)
-    if episode is not None:
-        yield episode
-
-
-def continues(episode: Episode, outage: Outage) -> bool:
-    return outage.start <= episode.end and outage.kind in (episode.kind, OutageKind.CLOSED)
-
-
-def closures(outages: Iterable[Outage], last: datetime) -> Iterator[Episode]:
-    for outage in outages:
-        if outage.kind == OutageKind.CLOSED:
-            yield Episode(outage.station_id, outage.kind, outage.start, outage.until(last))
-
-
-def within(period: Period, all_episodes: Iterable[Episode]) -> Iterator[Episode]:
-    """Yield the parts in the period. One that began with the last poll counts, without length."""
-    for episode in all_episodes:
-        start, end = max(episode.start, period.start), min(episode.end, period.end)
-        if start < end or (start == end == episode.start < period.end):
-            yield replace(episode, start=start, end=end)
-
-
-@dataclass(frozen=True)
 class KindFigures:
     episodes: int
     stations: int
@@ -102,13 +44,12 @@ class KindFigures:
     median_minutes: float | None
 
 
-def figures_of(some: Collection[Episode]) -> KindFigures:
-    lengths = [episode.minutes for episode in some]
+def figures_of(outages: Outages) -> KindFigures:
     return KindFigures(
-        episodes=len(lengths),
-        stations=len({episode.station_id for episode in some}),
-        minutes=sum(lengths),
-        median_minutes=median(lengths) if lengths else None,
+        episodes=outages.lengths.total(),
+        stations=len(outages.stations),
+        minutes=minutes_of(outages.lengths),
+        median_minutes=median_minutes(outages.lengths),
     )
 
 
@@ -145,42 +86,46 @@ class Stockouts:
 def stockout_figures(
     period: Period,
     polls: Iterable[Poll],
+    outages: Mapping[OutageKind, Outages],
     *,
-    found: Collection[Episode],
-    closed: Collection[Episode],
-    names: dict[int, str],
+    names: Mapping[int, str],
     in_service: int,
 ) -> Stockouts:
-    """`found`, `closed`: the parts within the period. `in_service`: the number of stations that
-    were in service at some time."""
+    """`polls`: sums of an hour's polls will do. `in_service`: the number of stations that were in
+    service at some time."""
     by_hour: dict[int, list[Poll]] = {hour: [] for hour in HOURS}
     for poll in polls:
         by_hour[period.hour_of(poll.at)].append(poll)
-    stations = sorted(by_station(found, names), key=lambda s: (-s.minutes, s.station_id))
+    either = outages[OutageKind.EMPTY] + outages[OutageKind.FULL]
+    stations = by_station(outages, names)
+    worst = sorted(stations, key=lambda station: (-station.minutes, station.station_id))
     total = sum(station.minutes for station in stations)
-    tenth = stations[: max(1, in_service // 10)]
+    tenth = worst[: max(1, in_service // 10)]
     return Stockouts(
         share=share_of(poll for hour in HOURS for poll in by_hour[hour]),
         peak_hours=share_of(poll for hour in PEAK_HOURS for poll in by_hour[hour]),
         by_hour=[share_of(by_hour[hour]) for hour in HOURS],
-        either=figures_of(found),
-        empty=figures_of([e for e in found if e.kind == OutageKind.EMPTY]),
-        full=figures_of([e for e in found if e.kind == OutageKind.FULL]),
-        closed=figures_of(closed),
-        long_episodes=sum(e.minutes > LONG_MINUTES for e in found),
+        either=figures_of(either),
+        empty=figures_of(outages[OutageKind.EMPTY]),
+        full=figures_of(outages[OutageKind.FULL]),
+        closed=figures_of(outages[OutageKind.CLOSED]),
+        long_episodes=sum(n for length, n in either.lengths.items() if length > LONG_MINUTES * 60),
         worst_tenth=100 * sum(s.minutes for s in tenth) / total if total else None,
-        worst_stations=stations[:WORST_SHOWN],
+        worst_stations=worst[:WORST_SHOWN],
     )
 
 
-def by_station(found: Iterable[Episode], names: dict[int, str]) -> Iterator[StationFigures]:
-    ordered = sorted(found, key=lambda e: e.station_id)
-    for station_id, group in groupby(ordered, key=lambda e: e.station_id):
-        of_station = list(group)
-        yield StationFigures(
-            station_id,
-            names.get(station_id, f"#{station_id}"),
-            len(of_station),
-            sum(e.minutes for e in of_station if e.kind == OutageKind.EMPTY),
-            sum(e.minutes for e in of_station if e.kind == OutageKind.FULL),
+def by_station(
+    outages: Mapping[OutageKind, Outages], names: Mapping[int, str]
+) -> list[StationFigures]:
+    """Return the stations with stockouts, in order of their numbers."""
+    empty, full = outages[OutageKind.EMPTY].stations, outages[OutageKind.FULL].stations
+    found = []
+    for station_id in sorted(empty.keys() | full.keys()):
+        (times_empty, seconds_empty), (times_full, seconds_full) = (
+            of.get(station_id, (0, 0)) for of in (empty, full)
         )
+        name = names.get(station_id, f"#{station_id}")
+        times = times_empty + times_full
+        found.append(StationFigures(station_id, name, times, seconds_empty / 60, seconds_full / 60))
+    return found

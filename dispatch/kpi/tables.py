@@ -6,10 +6,13 @@ from typing import Any
 
 from .breakdown import WorkFigures
 from .days import DaysFigures
+from .live_days import read_outages
 from .report import KpiReport
-from .stockouts import Share, by_station
+from .sources import SourceFigures
+from .stockouts import Share
 
 WORK_COLUMNS = [field.name for field in fields(WorkFigures)]
+SOURCE_COLUMNS = [f.name for f in fields(SourceFigures) if f.name != "rejected_because"]
 SHARE_COLUMNS = ["empty", "full", "either"]
 DAYS_COLUMNS = ["tasks", "bikes", *SHARE_COLUMNS]
 
@@ -60,15 +63,21 @@ def area_table(report: KpiReport) -> Table:
         yield [area.area, *astuple(area.work), area.ready, area.oldest_ready]
 
 
+def source_table(report: KpiReport) -> Table:
+    yield SOURCE_COLUMNS
+    for source in report.sources:
+        yield [getattr(source, column) for column in SOURCE_COLUMNS]
+
+
 def station_table(report: KpiReport) -> Table:
     yield ["station_id", "name", "outages", "empty_minutes", "full_minutes"]
-    yield from map(astuple, by_station(report.stockout_episodes, report.names))
+    yield from map(astuple, report.stations)
 
 
 def outage_table(report: KpiReport) -> Table:
     yield ["station_id", "name", "kind", "start", "end", "minutes"]
     zone = report.period.zone
-    for outage in report.outages:
+    for outage in read_outages(report.period):
         times = (moment.astimezone(zone) for moment in (outage.start, outage.end))
         name = report.names.get(outage.station_id, "")
         yield [outage.station_id, name, outage.kind.value, *times, outage.minutes]
@@ -80,6 +89,7 @@ TABLES: dict[str, Callable[[KpiReport], Table]] = {
     "hours": hour_table,
     "crews": crew_table,
     "areas": area_table,
+    "sources": source_table,
     "stations": station_table,
     "outages": outage_table,
 }

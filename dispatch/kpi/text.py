@@ -14,6 +14,7 @@ from .work import Wait
 NAME_WIDTH, LABEL_WIDTH = 40, 30
 NONE = "(none)"
 Row = Sequence[str]
+SOURCE_COLUMNS = ("new", "approved", "rej.", "exp.", "rate", "moved", "judged", "out", "held")
 WORK_COLUMNS = ("claimed", "done", "bikes", "to claim", "to done", "released", "back", "late")
 
 
@@ -197,14 +198,14 @@ def work_cells(work: WorkFigures) -> Row:
 def sources(report: KpiReport) -> Iterator[str]:
     if report.sources:
         yield from table(
-            ("Suggestions by source", "approved", "rejected", "expired", "approved of decided"),
+            ("Suggestions by source", *SOURCE_COLUMNS),
             [
                 (
-                    shown(s.source) or NONE,
-                    f"{s.approved:,}",
-                    f"{s.rejected:,}",
-                    f"{s.expired:,}",
+                    shown(s.source, LABEL_WIDTH) or NONE,
+                    *(f"{n:,}" for n in (s.suggested, s.approved, s.rejected, s.expired)),
                     percent(s.approval_rate, 0),
+                    *(f"{n:,}" for n in (s.moved, s.judged, s.ran_out)),
+                    percent(s.hit_rate, 0),
                 )
                 for s in report.sources
             ],

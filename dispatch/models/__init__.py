@@ -15,6 +15,7 @@ from .moves import (
     Move,
 )
 from .phones import CrewCode, CrewDevice, CrewReport, Problem, ReportKind, WrongCode
+from .rollups import Rollup
 from .stations import (
     AREA_LENGTH,
     FIRST_OWN_NUMBER,
@@ -73,6 +74,7 @@ __all__ = [
     "Problem",
     "RejectionCode",
     "ReportKind",
+    "Rollup",
     "Station",
     "StationAlias",
     "StationFeed",

@@ -15,6 +15,7 @@ from .old_rows import OUTAGES, POLLS, SUGGESTION_EVENTS, OldRows, count_old, pru
 from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
 from .reported import Report
+from .rollups import due_days, past_days, roll_up
 from .stations.feeds import FeedReading, find_known_feeds, note_trouble, note_unmodified
 from .stations.status import StatusResult, record_status
 from .stations.sync import SyncResult, sync_stations
@@ -96,6 +97,7 @@ __all__ = [
     "create_token",
     "disable_endpoint",
     "doubts_about",
+    "due_days",
     "enable_endpoint",
     "end_lease",
     "enqueue_states",
@@ -118,6 +120,7 @@ __all__ = [
     "note_success",
     "note_trouble",
     "note_unmodified",
+    "past_days",
     "ping_endpoint",
     "prioritize_suggestion",
     "prioritize_task",
@@ -135,6 +138,7 @@ __all__ = [
     "repeat_delivery",
     "revoke_device",
     "revoke_token",
+    "roll_up",
     "rotate_secret",
     "suggest_moves",
     "sweep",

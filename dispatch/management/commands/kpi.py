@@ -1,34 +1,22 @@
-from argparse import ArgumentTypeError
-from datetime import date
 from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from ...exceptions import Refusal
 from ...kpi import build_report, period_of
 from ...kpi.document import table_to_csv, to_csv, to_json
-from ...kpi.periods import to_date
 from ...kpi.tables import TABLES
 from ...kpi.text import to_text
 from ..base import DispatchCommand, print_all_characters
-
-
-def date_argument(text: str) -> date:
-    try:
-        return to_date(text)
-    except Refusal as error:
-        raise ArgumentTypeError(str(error)) from None
+from ..dates import add_period
 
 
 class Command(DispatchCommand):
     help = "Reports how well the city was kept in balance and how the work went. Changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add = parser.add_argument
-        add("--from", dest="first", metavar="DATE", type=date_argument, help="the first day")
-        add("--to", dest="last", metavar="DATE", type=date_argument, help="the last day, included")
+        add_period(parser)
         form = parser.add_mutually_exclusive_group()
         form.add_argument("--json", dest="form", action="store_const", const=to_json)
         form.add_argument("--csv", dest="form", action="store_const", const=to_csv)

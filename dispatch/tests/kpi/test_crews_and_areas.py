@@ -49,8 +49,10 @@ def read_csv(answer):
 
 def test_medians_are_over_all_waits_of_a_group():
     works = [
-        CrewWork("van-1", "East", claimed=2, from_approval=[10], from_release=[90], working=[5]),
-        CrewWork("van-1", "West", claimed=1, from_approval=[20], working=[7]),
+        CrewWork(
+            "van-1", "East", claimed=2, from_approval=[600], from_release=[5400], working=[300]
+        ),
+        CrewWork("van-1", "West", claimed=1, from_approval=[1200], working=[420]),
     ]
 
     found = summarize(works)
@@ -261,7 +263,7 @@ def test_work_is_read_in_one_query(django_assert_num_queries):
     shift()
 
     with django_assert_num_queries(1):
-        works = read_crew_work(DAY.start, DAY.end)
+        works = read_crew_work(DAY)[DAY.first]
 
     assert [(work.worker_id, work.area) for work in works] == [
         ("van-1", "East"),

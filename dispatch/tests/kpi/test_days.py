@@ -14,7 +14,7 @@ from dispatch.kpi.days import Diary, by_day, by_week
 from dispatch.kpi.stockouts import Share
 from dispatch.kpi.tables import TABLES
 from dispatch.kpi.work import WorkDone
-from dispatch.models import StatusPoll
+from dispatch.models import FeedWatch, StatusPoll
 from dispatch.stations import Poll
 
 from ..support.kpi_days import EVENING, HOSTILE, at, small_city
@@ -35,6 +35,11 @@ def period(first, last, zone=UTC):
 def completed(number, hour, bikes):
     moment = datetime(2015, 5, 4, hour, tzinfo=UTC) + timedelta(days=number)
     happened("completed", moment, 1, "van-1", 1, moved_qty=bikes)
+
+
+def polled(moment):
+    FeedWatch.objects.create(system="small", started_at=moment, ended_at=moment)
+    StatusPoll.objects.create(system="small", at=moment, in_service=4, empty=1, full=0)
 
 
 # Pure
@@ -77,7 +82,7 @@ def test_weeks_begin_on_monday_and_compare_as_many_days():
 def test_days_and_weeks_add_up_to_the_period():
     for number in range(-10, 3):
         completed(number, 12, 10 + number)
-    StatusPoll.objects.create(system="small", at=at(9), in_service=4, empty=1, full=0)
+    polled(at(9))
 
     found = build_report(period(-1, 1), EVENING)
 
@@ -93,7 +98,7 @@ def test_days_and_weeks_add_up_to_the_period():
 def test_days_end_at_midnight_of_the_time_zone():
     completed(0, 6, 5)
     completed(0, 7, 8)
-    StatusPoll.objects.create(system="small", at=at(6), in_service=4, empty=1, full=0)
+    polled(at(6))
 
     sunday, monday = build_report(period(-1, 0, ZoneInfo("America/Los_Angeles")), EVENING).days
 
@@ -139,6 +144,7 @@ def test_every_table_has_a_row_for_each_group():
         "hours": 24,
         "crews": 3,
         "areas": 3,
+        "sources": 1,
         "stations": 4,
         "outages": 6,
     }

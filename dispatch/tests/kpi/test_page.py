@@ -70,7 +70,7 @@ def test_page_takes_few_queries(dispatcher, day):
     with CaptureQueriesContext(connection) as queries:
         dispatcher.get(PAGE, THE_DAY)
 
-    assert len(queries) == 13, "the session, the user and eleven of the report"
+    assert len(queries) == 17, "the session, the user and fifteen of the report"
 
 
 def test_page_without_data_says_so(dispatcher):
@@ -87,8 +87,9 @@ def test_page_without_data_says_so(dispatcher):
         ({"from": "2015-05-05", "to": "2015-05-04"}, "is after the last day"),
         (
             {"from": "2015-05-01", "to": "2015-06-01"},
-            "is more than 31 days. The command `kpi` accepts up to 366.",
+            "32 of these days have no rollup. Run `rollup`, or ask for at most 31 days.",
         ),
+        ({"from": "2014-05-01", "to": "2015-06-01"}, "is more than 366 days."),
         ({"to": "0001-01-01"}, "The days must be between"),
         ({"from": "<script>"}, "&#x27;&lt;script&gt;&#x27; is not a date"),
         ({"from": "\0"}, "is not a date"),

@@ -6,18 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dispatch.exceptions import Refusal
+from dispatch.kpi.episodes import Episode, closures, episodes, within
 from dispatch.kpi.intervals import intersect, union
+from dispatch.kpi.outage_parts import joined, split
 from dispatch.kpi.periods import Period, period_of, to_date
-from dispatch.kpi.stockouts import (
-    Episode,
-    KindFigures,
-    Share,
-    closures,
-    episodes,
-    share_of,
-    stockout_figures,
-    within,
-)
+from dispatch.kpi.stockouts import KindFigures, Share, share_of, stockout_figures
 from dispatch.models import OutageKind
 from dispatch.stations import Outage, Poll
 
@@ -153,8 +146,7 @@ def figures(polls=(), episodes_found=(), closed=(), names=None, in_service=1, pe
     return stockout_figures(
         period,
         polls,
-        found=list(episodes_found),
-        closed=list(closed),
+        joined([split(period, [*episodes_found, *closed])]),
         names=names or {},
         in_service=in_service,
     )

@@ -1,6 +1,7 @@
 """Waits, bikes and decisions from events, compared with figures worked out by hand."""
 
 import itertools
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,17 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from dispatch import services
 from dispatch.kpi import Period, build_report, last_24_hours
 from dispatch.kpi.crew_work import CrewWork
-from dispatch.kpi.queries import decisions_between
+from dispatch.kpi.queries import decisions_by_day
+from dispatch.kpi.sources import Decision, SourceFigures, by_source
 from dispatch.kpi.stockouts import Share
-from dispatch.kpi.work import (
-    Decision,
-    SourceFigures,
-    Wait,
-    WorkDone,
-    by_source,
-    wait_of,
-    work_figures,
-)
+from dispatch.kpi.work import Wait, WorkDone, wait_of, work_figures
 from dispatch.models import StatusPoll, Task, TaskEvent
 
 from ..support.factories import MORNING, SuggestionFactory
@@ -38,16 +32,19 @@ def at(minutes):
 
 
 def test_percentile_between_two_values_is_interpolated():
-    assert wait_of([50, 10, 40, 20, 30]) == Wait(5, median=30, ninetieth=pytest.approx(46))
-    assert wait_of([10, 20]) == Wait(2, median=15, ninetieth=pytest.approx(19))
-    assert wait_of([7]) == Wait(1, median=7, ninetieth=7)
-    assert wait_of([]) == Wait(0, None, None)
+    def wait(*minutes):
+        return wait_of(Counter(60 * each for each in minutes))
+
+    assert wait(50, 10, 40, 20, 30) == Wait(5, median=30, ninetieth=pytest.approx(46))
+    assert wait(10, 20) == Wait(2, median=15, ninetieth=pytest.approx(19))
+    assert wait(7) == Wait(1, median=7, ninetieth=7)
+    assert wait() == Wait(0, None, None)
 
 
 def test_work_of_all_crews_is_summed():
     works = [
-        CrewWork("van-1", "East", completed=2, bikes=8, from_approval=[30], working=[10]),
-        CrewWork("van-2", "", completed=1, bikes=4, from_release=[90], working=[20]),
+        CrewWork("van-1", "East", completed=2, bikes=8, from_approval=[1800], working=[600]),
+        CrewWork("van-2", "", completed=1, bikes=4, from_release=[5400], working=[1200]),
     ]
 
     found = work_figures(DAY, works, {8: WorkDone(3, 12)}, now=EVENING)
@@ -76,10 +73,11 @@ def test_rates_are_of_approved_and_rejected_suggestions():
         Decision("ml-v2", "expired", None, 7),
     ]
 
-    unnamed, ml = by_source(decisions)
+    unnamed, ml = by_source({"ml-v2": 20}, decisions, [])
 
-    assert unnamed == SourceFigures("", 0, 0, 2, None, None, {})
-    assert ml == SourceFigures("ml-v2", 4, 4, 7, 50.0, 50.0, {"no_crew": 1, "event": 3})
+    assert unnamed == SourceFigures("", 0, 0, 0, 2, None, None, {}, 0, 0, 0, None)
+    codes = {"no_crew": 1, "event": 3}
+    assert ml == SourceFigures("ml-v2", 20, 4, 4, 7, 50.0, 50.0, codes, 0, 0, 0, None)
     assert (unnamed.reasons, ml.reasons) == ("", "Event 3, No crew 1")
 
 
@@ -137,7 +135,9 @@ def test_figures_match_events_of_real_operations():
     assert found.work.tasks_done == found.work.approval_to_claim.count == 1
     assert found.work.claim_to_completion.count == 1
     assert found.work.bikes_moved == 7
-    assert found.sources == [SourceFigures("ml-v2", 1, 1, 0, 50.0, 50.0, {"other": 1})]
+    assert found.sources == [
+        SourceFigures("ml-v2", 0, 1, 1, 0, 50.0, 50.0, {"other": 1}, 1, 0, 0, None)
+    ]
 
 
 @pytest.mark.django_db
@@ -159,7 +159,7 @@ def test_only_decisions_on_suggestions_are_counted():
     happened("created", 1, task_id=4)
     happened("rejected", 60 * 24, suggestion_id=5, source="ml-v2")
 
-    assert list(decisions_between(DAY.start, DAY.end)) == [
+    assert decisions_by_day(DAY)[DAY.first] == [
         Decision("ml-v2", "approved", None, 2),
         Decision("other", "expired", None, 1),
     ]
@@ -171,7 +171,7 @@ def test_rejections_are_counted_by_code():
     happened("rejected", 1, suggestion_id=2, details={"code": "no_crew"})
     happened("rejected", 2, suggestion_id=3, details={"rejection": "Before there were codes"})
 
-    assert list(decisions_between(DAY.start, DAY.end)) == [
+    assert decisions_by_day(DAY)[DAY.first] == [
         Decision("", "rejected", "no_crew", 2),
         Decision("", "rejected", "other", 1),
     ]
@@ -185,7 +185,7 @@ def test_undone_decisions_do_not_count():
     happened("undone", 1, suggestion_id=2)
     happened("approved", 2, task_id=2, suggestion_id=3)
 
-    assert list(decisions_between(DAY.start, DAY.end)) == [Decision("", "approved", None, 1)]
+    assert decisions_by_day(DAY)[DAY.first] == [Decision("", "approved", None, 1)]
 
 
 # The last 24 hours
