@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("dispatch", "0028_queue_of_system"),
+        ("dispatch", "0029_polled_systems"),
     ]
 
     operations = [
