@@ -15,7 +15,7 @@ from django.conf import settings
 from baywheels.embedded.cluster import Cluster
 from deploy.private import free_port
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 
 def quickstart(tmp_path, *arguments):

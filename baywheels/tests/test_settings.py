@@ -201,6 +201,7 @@ def options(module="django", **environment):
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["django", "baywheels.wsgi"])
 def test_options_of_the_url_come_after_ours(module):
     url = PRODUCTION["DATABASE_URL"] + "?options=-c%20search_path%3Dbikes%20-c%20lock_timeout%3D3s"

@@ -515,6 +515,7 @@ def enter_history(count):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "index"), FLAT.items(), ids=FLAT.keys())
 def test_growing_lists_use_an_index(client, path, index):
     enter_history(3000)
@@ -535,6 +536,7 @@ def test_growing_lists_use_an_index(client, path, index):
     assert "Seq Scan" not in plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1, 2000, 2001])
 def test_any_number_of_suggestions_is_one_array(client, number):
     Suggestion.objects.bulk_create(
@@ -550,6 +552,7 @@ def test_any_number_of_suggestions_is_one_array(client, number):
     assert answer["Content-Type"] == "application/json"
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_long_list_is_sent_through_a_file(server):
     Suggestion.objects.bulk_create(SuggestionFactory.build_batch(1500, reason="x" * 2000))

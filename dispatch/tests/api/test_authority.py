@@ -4,6 +4,7 @@ An endpoint or page without an entry here fails a test.
 """
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -48,6 +49,8 @@ pytestmark = pytest.mark.django_db
 OWN, FOREIGN = "van-1", "van-2"
 ROOT = "superuser"
 EVERYBODY = {"dispatcher", "lead", "worker", "ml", "viewer", ROOT}
+# None: not signed in.
+EACH_ROLE = pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
 
 
 @pytest.fixture
@@ -112,7 +115,6 @@ DOORS = {
     ("get", "stations"): Door(EVERYBODY),
     ("get", "stations/<row_id:station_id>"): Door(EVERYBODY),
 }
-CELLS = [(*door, role) for door in DOORS for role in (*sorted(EVERYBODY), None)]
 
 
 @pytest.fixture
@@ -146,10 +148,24 @@ def everything():
     ]
 
 
+@contextmanager
+def undone():
+    """Undo all changes of the database afterwards."""
+    savepoint = transaction.savepoint()
+    try:
+        yield
+    finally:
+        transaction.savepoint_rollback(savepoint)
+
+
 def knock(client, method, path, role, task_id=2, body=None):
+    headers = {"Authorization": f"Token {token_of(role)}"} if role else {}
+    return knock_with(headers, client, method, path, task_id, body)
+
+
+def knock_with(headers, client, method, path, task_id=2, body=None):
     url = "/" + path.replace("<row_id:task_id>", str(task_id))
     url = url.replace("<row_id:suggestion_id>", "1").replace("<row_id:station_id>", "1")
-    headers = {"Authorization": f"Token {token_of(role)}"} if role else {}
     if method == "get":
         return client.get(url, headers=headers)
     return client.post(url, body, content_type="application/json", headers=headers)
@@ -172,12 +188,17 @@ def test_every_endpoint_is_in_the_access_table():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "path", "role"), CELLS)
-def test_each_role_at_each_endpoint(client, required, rows, method, path, role):
-    door, before = DOORS[method, path], content()
+@EACH_ROLE
+def test_each_role_at_each_endpoint(client, required, rows, role, subtests):
+    headers = {"Authorization": f"Token {token_of(role)}"} if role else {}
+    before = content()
+    for (method, path), door in DOORS.items():
+        with subtests.test(f"{method} {path}"), undone():
+            answer = knock_with(headers, client, method, path, body=door.body)
+            check_answer(answer, role, door, before)
 
-    answer = knock(client, method, path, role, body=door.body)
 
+def check_answer(answer, role, door, before):
     if role in door.who:
         assert answer.status_code == 200, answer.content
         return
@@ -330,7 +351,6 @@ STAFF = {
     ("group", "view"): set(),
     ("group", "add"): set(),
 }
-CONSOLE_CELLS = [(*door, role) for door in STAFF for role in (*sorted(EVERYBODY), None)]
 ANSWERS = {
     "confirmed": "1",
     "reason": "Because",
@@ -386,33 +406,50 @@ def test_every_console_page_is_in_the_access_table():
     assert doors == STAFF.keys()
 
 
-@pytest.mark.parametrize(("kind", "name", "role"), CONSOLE_CELLS)
-def test_each_role_at_each_console_page(console_rows, kind, name, role):
+@EACH_ROLE
+def test_each_role_at_each_console_page(console_rows, role, subtests):
+    browser = signed_in(role)
+    before = everything()
+    for kind, name in STAFF:
+        with subtests.test(f"{kind} {name}"), undone():
+            allowed = is_in((kind, name), role)
+            if name in ("view", "add"):
+                open_page(browser, kind, name, role, allowed)
+            else:
+                press_button(browser, kind, name, role, allowed)
+            if not allowed:
+                form = {"action": f"{name}_selected", "_selected_action": ["2"], **ANSWERS}
+                browser.post(list_of(kind), form)
+                assert everything() == before
+            # No decision is fresh enough to be undone.
+            elif name not in ("view", "undo"):
+                assert everything() != before
+
+
+def signed_in(role):
     browser = Client()
-    listing = f"/admin/{'auth' if kind == 'group' else 'dispatch'}/{kind}/"
     if role:
         browser.force_login(account(role, is_staff=True))
-    before = everything()
-    allowed = is_in((kind, name), role)
+    return browser
 
-    if name in ("view", "add"):
-        answer = browser.get(listing if name == "view" else f"{listing}add/")
-        assert answer.status_code == (200 if allowed else 302 if role is None else 403)
-        if name == "add":
-            browser.post(f"{listing}add/", filled_in(kind))
-    else:
-        offered = f'value="{name}_selected"' in browser.get(listing).content.decode()
-        assert offered == (allowed and name not in ("undo", "message"))
-        answers = ANSWERS | OTHER_ANSWERS.get(name, {})
-        button = browser.post(f"{listing}2/{name}/", answers)
-        assert button.status_code == (302 if allowed or role is None else 403)
-    if not allowed:
-        form = {"action": f"{name}_selected", "_selected_action": ["2"], **ANSWERS}
-        browser.post(listing, form)
-        assert everything() == before
-    # No decision is fresh enough to be undone.
-    elif name not in ("view", "undo"):
-        assert everything() != before
+
+def list_of(kind):
+    return f"/admin/{'auth' if kind == 'group' else 'dispatch'}/{kind}/"
+
+
+def open_page(browser, kind, name, role, allowed):
+    answer = browser.get(list_of(kind) + ("" if name == "view" else "add/"))
+    assert answer.status_code == (200 if allowed else 302 if role is None else 403)
+    if name == "add":
+        browser.post(f"{list_of(kind)}add/", filled_in(kind))
+
+
+def press_button(browser, kind, name, role, allowed):
+    offered = f'value="{name}_selected"' in browser.get(list_of(kind)).content.decode()
+    assert offered == (allowed and name not in ("undo", "message"))
+    answers = ANSWERS | OTHER_ANSWERS.get(name, {})
+    button = browser.post(f"{list_of(kind)}2/{name}/", answers)
+    assert button.status_code == (302 if allowed or role is None else 403)
 
 
 def csv_file():
@@ -431,13 +468,11 @@ ROSTER_DOORS = {
 }
 
 
-@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@EACH_ROLE
 @pytest.mark.parametrize(("method", "path"), ROSTER_DOORS)
 def test_each_role_at_each_page_of_the_roster(roles, method, path, role):
     CrewFactory(id=A_CREW)
-    browser = Client()
-    if role:
-        browser.force_login(account(role, is_staff=True))
+    browser = signed_in(role)
     before = everything()
     who, form = ROSTER_DOORS[method, path]
     allowed = role in {*who, ROOT}
@@ -456,16 +491,14 @@ WEBHOOK_DOORS = [
 ]
 
 
-@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@EACH_ROLE
 @pytest.mark.parametrize(("kind", "name"), WEBHOOK_DOORS)
 def test_each_role_at_each_operation_on_webhooks(roles, kind, name, role):
     state = "disabled" if name == "enable" else "enabled"
     endpoint = WebhookEndpoint.objects.create(url="https://example.org", state=state)
     delivery = WebhookDelivery.objects.create(endpoint=endpoint, state="dead", finished_at=Now())
     row = endpoint if kind == "webhookendpoint" else delivery
-    browser = Client()
-    if role:
-        browser.force_login(account(role, is_staff=True))
+    browser = signed_in(role)
     before = everything()
 
     answer = browser.post(
@@ -486,12 +519,10 @@ BOARD_DOORS = (
 )
 
 
-@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@EACH_ROLE
 @pytest.mark.parametrize("address", BOARD_DOORS)
 def test_each_role_at_each_board_page(console_rows, address, role):
-    browser = Client()
-    if role:
-        browser.force_login(account(role, is_staff=True))
+    browser = signed_in(role)
     before = everything()
 
     answer = browser.get(address)
@@ -528,12 +559,10 @@ PAGE_DOORS = {
 QUERIES = {"crew-day/": {"crew": OWN}}
 
 
-@pytest.mark.parametrize("role", [*sorted(EVERYBODY), None])
+@EACH_ROLE
 @pytest.mark.parametrize("address", PAGE_DOORS)
 def test_each_role_at_each_other_page(console_rows, address, role):
-    browser = Client()
-    if role:
-        browser.force_login(account(role, is_staff=True))
+    browser = signed_in(role)
 
     answer = browser.get(f"/admin/{address}", QUERIES.get(address))
 

@@ -163,6 +163,7 @@ def test_valid_versions_of_the_wide_corpus_are_accepted(client, rows, path, good
     assert answer.status_code == 200, answer.content
 
 
+@pytest.mark.slow
 def test_corpus_without_token_is_401_except_public_paths(closed_server, rows):
     before = digest()
     # A large unread body would break the connection before the response is read.

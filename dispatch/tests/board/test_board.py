@@ -188,6 +188,7 @@ def test_assigned_tasks_come_first_then_ready_in_dispatch_order(dispatcher, monk
     assert "assigned" in row(tasks, f"t{later.id}")
 
 
+@pytest.mark.slow
 def test_long_queue_is_read_through_its_index():
     Task.objects.bulk_create(TaskFactory.build_batch(3000))
     with connection.cursor() as cursor:
@@ -503,6 +504,7 @@ def fill(size):
         TaskFactory(assigned=True, worker_id=f"van-{number}", **ends)
 
 
+@pytest.mark.slow
 def test_query_count_does_not_grow_with_the_city(dispatcher):
     few, many = {}, {}
     for counts, size in ((few, 5), (many, 500)):

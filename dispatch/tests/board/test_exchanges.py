@@ -395,6 +395,7 @@ def test_filter_for_tasks_without_a_crew_finds_exactly_those(dispatcher, crews):
     assert fine.pk not in expected
 
 
+@pytest.mark.slow
 def test_tasks_with_a_problem_are_found_without_reading_all_events(task):
     Task.objects.bulk_create(TaskFactory.build_batch(1000))
     event = {"task_id": 9, "kind": EventKind.COMPLETED, "actor": "van-1"}

@@ -223,6 +223,7 @@ def month_of_events():
         cursor.execute("ANALYZE task_events")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filters",
     [

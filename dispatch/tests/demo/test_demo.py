@@ -39,7 +39,7 @@ from dispatch.stations import state_of
 
 from ..support.factories import CrewFactory, StationFactory, SuggestionFactory, TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 live = pytest.mark.django_db(transaction=True)
 
 

@@ -62,6 +62,7 @@ READABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["moves", "moves.txt", "moves.json", "moves.csv"])
 @pytest.mark.parametrize("content", READABLE.values(), ids=READABLE)
 def test_a_file_of_a_common_tool_is_read_whatever_its_name(ingest, content, name):

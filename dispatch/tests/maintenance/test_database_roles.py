@@ -25,7 +25,7 @@ from ..support.feeds import a_station, a_status, record, sync
 from ..support.pruning import old_tasks, prune_all
 from ..support.server import database_url, serve
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 # Roles belong to the cluster, which other tests use at the same time.
 PREFIX = f"test_{uuid4().hex}"

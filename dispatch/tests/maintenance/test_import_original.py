@@ -24,7 +24,7 @@ from ..support.concurrency import background, wait_until_blocked
 from ..support.factories import SuggestionFactory, TaskFactory
 from ..support.server import ROOT, database_url, running_command
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 SCHEMA = """
     CREATE TYPE taskstatusenum AS ENUM ('READY', 'ASSIGNED', 'COMPLETED');

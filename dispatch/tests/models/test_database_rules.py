@@ -278,6 +278,7 @@ def test_naive_utc_time_of_a_session_to_the_west_does_not_starve():
     assert claim_next_task("van-1", actor="api").id == first
 
 
+@pytest.mark.slow
 def test_claim_reads_the_head_of_the_queue_from_its_index():
     Task.objects.bulk_create(TaskFactory.build_batch(200))
     Task.objects.bulk_create(TaskFactory.build_batch(2000, completed=True))

@@ -260,6 +260,7 @@ def some_rules(draw):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(some_stations(), some_rules())
 def test_no_plan_overfills_or_empties_a_station(stations, rules):

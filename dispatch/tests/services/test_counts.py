@@ -164,6 +164,7 @@ def test_console_approves_200_suggestions_at_a_time(client, number, batches, sav
     assert len(captured) == expected, texts(captured)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behind", [0, 20_000])
 def test_claim_reads_one_row_however_many_tasks_are_completed(behind):
     Task.objects.bulk_create(TaskFactory.build_batch(1000))

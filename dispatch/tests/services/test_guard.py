@@ -269,6 +269,7 @@ def test_second_approval_of_the_last_docks_waits_and_is_refused(refusing):
     assert Task.objects.get().suggestion_id == first.id
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_eight_concurrent_approvers_never_overfill_a_station(refusing):
     for number in range(1, 21):

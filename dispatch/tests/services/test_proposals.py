@@ -198,6 +198,7 @@ def test_stations_are_not_unknown_where_no_feed_was_read(client):
     assert "X-Warning" not in answer.headers
 
 
+@pytest.mark.slow
 def test_a_thousand_proposals_take_few_queries(propose, django_assert_max_num_queries):
     moves = [{**MOVE, "to_station_id": 1000 + n, "source": "ml-v2"} for n in range(1000)]
 

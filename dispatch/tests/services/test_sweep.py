@@ -137,6 +137,7 @@ def test_sweep_skips_a_task_that_a_request_has_locked():
     assert Task.objects.get(id=free.id).status == "ready"
 
 
+@pytest.mark.slow
 def test_search_for_expired_leases_uses_an_index():
     Task.objects.bulk_create(TaskFactory.build_batch(2000, completed=True))
     Task.objects.bulk_create(TaskFactory.build_batch(20, assigned=True, lease_expires_at=MORNING))

@@ -330,6 +330,7 @@ def test_poll_of_another_systems_stations_says_so(stations):
         record([a_status("elsewhere")])
 
 
+@pytest.mark.slow
 def test_poll_of_thousands_of_stations_takes_few_statements():
     sync([a_station(str(n)) for n in range(1, 2201)])
     record([a_status(str(n), n % 3) for n in range(1, 2201)])
