@@ -12,7 +12,7 @@ from django.views.decorators.gzip import gzip_page
 from dispatch.roles import BOARD_PERMISSIONS
 
 from .errors import error_response
-from .sessions import View, renews_session
+from .sessions import View, renews_session, seconds_left, session_view
 from .sign_in import RETRY_AFTER_SECONDS, take_turn
 
 
@@ -38,8 +38,15 @@ class ConsoleSite(admin.AdminSite):
         return [
             path("", self.admin_view(self.front), name="index"),
             path("lists/", self.admin_view(self.index), name="lists"),
+            path("session/", self.admin_view(session_view), name="session"),
             *super().get_urls(),
         ]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        if context["has_permission"]:
+            context["session_seconds"] = seconds_left(request.session)
+        return context
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.method != "POST":

@@ -14,7 +14,7 @@ from baywheels.sessions import RENEWAL_SECONDS, RENEWED_AT
 from ..support.factories import StationFactory, TaskFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
-PAGE, BOARD = "/admin/lists/", "/admin/board/"
+PAGE, BOARD, SESSION = "/admin/lists/", "/admin/board/", "/admin/session/"
 LIFE = timedelta(seconds=settings.SESSION_COOKIE_AGE)
 
 
@@ -50,7 +50,7 @@ def test_opening_a_page_renews_the_session(dispatcher):
 
 
 def test_pages_opened_soon_after_another_write_no_session(dispatcher):
-    ends = rest(dispatcher, seconds=RENEWAL_SECONDS - 60)
+    ends = rest(dispatcher, seconds=RENEWAL_SECONDS - 5)
     dispatcher.get(PAGE)
     assert Session.objects.get().expire_date == ends
 
@@ -63,6 +63,31 @@ def test_board_left_open_does_not_keep_its_session(dispatcher):
     assert Session.objects.get().expire_date == ends
     assert dispatcher.get(BOARD).status_code == 200
     assert Session.objects.get().expire_date > ends
+
+
+def test_asking_for_the_time_left_does_not_renew_the_session(dispatcher):
+    ends = rest(dispatcher, hours=6)
+    seconds = dispatcher.get(SESSION).json()["seconds"]
+    assert 6 * 3600 - 60 <= seconds <= 6 * 3600
+    assert Session.objects.get().expire_date == ends
+
+
+def test_staying_signed_in_renews_the_session(dispatcher):
+    ends = rest(dispatcher, seconds=RENEWAL_SECONDS - 5)
+    assert dispatcher.post(SESSION).json() == {"seconds": settings.SESSION_COOKIE_AGE}
+    assert Session.objects.get().expire_date > ends
+    assert dispatcher.put(SESSION).status_code == 405
+
+
+def test_ended_session_leads_to_the_sign_in_page(dispatcher):
+    rest(dispatcher, hours=13)
+    assert dispatcher.get(SESSION).url == f"/admin/login/?next={SESSION}"
+
+
+def test_pages_carry_the_seconds_that_their_session_has(dispatcher, client):
+    assert f'data-seconds="{settings.SESSION_COOKIE_AGE}"' in dispatcher.get(PAGE).content.decode()
+    client.logout()
+    assert "data-seconds" not in client.get("/admin/login/").content.decode()
 
 
 def test_api_requests_do_not_query_sessions(dispatcher):
