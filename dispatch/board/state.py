@@ -105,7 +105,7 @@ def read_board(now: datetime, filters: BoardFilters) -> Board:
     with_problem = list(Task.objects.with_problem().order_by("id")[:ALL_SHOWN])
     return Board(
         now,
-        read_calls(stations, feeds, with_problem),
+        read_calls(now, stations, feeds, with_problem, roster),
         filters,
         read_options(filters, stations),
         summarize(stations, completed, roster, feeds, len(with_problem)),

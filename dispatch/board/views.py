@@ -29,6 +29,7 @@ from ..overview.station_search import station_number
 from ..overview.station_views import read_stations
 from ..roles import BOARD_PERMISSIONS
 from .buttons import allowed_on_suggestions, with_buttons
+from .calls import CallKind
 from .filters import SUGGESTION_STATES, TASK_STATES, TASK_TROUBLES, BoardFilters
 from .map_data import allow_tiles, feature_collection, states
 from .state import read_board
@@ -81,6 +82,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "legend": [*reversed(BY_URGENCY)],
         "tiles": settings.MAP_TILES,
         "attribution": settings.MAP_ATTRIBUTION,
+        "call_kinds": [(kind, kind.label) for kind in CallKind if kind != CallKind.URGENT],
         "move_states": ("suggestion", *TASK_STATES),
         **state_context(request, now, filters),
     }

@@ -73,6 +73,10 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
     def late_reports(self) -> "TaskEventQuerySet":
         return self.filter(kind=EventKind.LATE_REPORT)
 
+    def lease_ends(self) -> "TaskEventQuerySet":
+        """Releases by the sweep."""
+        return self.filter(kind=EventKind.RELEASED, details__reason=LEASE_EXPIRED)
+
     def claims(self) -> "TaskEventQuerySet":
         """The events with which crews got tasks."""
         return self.filter(kind__in=CLAIMS)

@@ -52,7 +52,8 @@ function showAges() {
 }
 
 /* `parts` maps names to markup. Only parts that changed are updated. */
-function show(parts) {
+function show({ now, parts }) {
+  board.dataset.now = now;
   for (const [name, html] of Object.entries(parts)) {
     if (shown.get(name) === html) continue;
     shown.set(name, html);
@@ -107,7 +108,7 @@ async function poll() {
     const state = await response.json();
     if (formResponses !== responsesBefore) return;
     clockOffset = Date.now() - Date.parse(state.now);
-    show(state.parts);
+    show(state);
     version = response.headers.get("ETag");
   }
   clearNotice();
@@ -146,7 +147,7 @@ async function reload() {
 /* Shows the state that answers a form. */
 function showState(state) {
   formResponses += 1;
-  show(state.parts);
+  show(state);
   version = state.version;
   clearNotice();
 }

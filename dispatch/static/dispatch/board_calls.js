@@ -1,49 +1,53 @@
-/* Alerts a dispatcher who is looking elsewhere: a count in the title and, if enabled, a sound and a
+/* Calls a dispatcher who is looking elsewhere: a count in the title and, if switched on, a sound and a
    notification for each new call. */
-import { onSettings, set, setting } from "./board_settings.js";
+import { announce } from "./board_notify.js";
+import { takeNews } from "./board_seen.js";
+import { onSettings, setting } from "./board_settings.js";
 
+const board = document.getElementById("board");
 const list = document.querySelector("[data-part=calls]");
-const refused = document.getElementById("notify-refused");
 const title = document.title;
-let known;
+// The calls that came while another window had the focus, the newest first.
+let unseen = [];
 let audio;
 
 function current() {
-  const least = Number(setting("urgent")) || Infinity;
-  return [...list.children].filter(({ dataset }) => !dataset.priority || Number(dataset.priority) >= least);
+  return [...list.children].filter(({ dataset }) => isWanted(dataset)).map(({ dataset, textContent }) => ({
+    key: dataset.key,
+    text: textContent,
+    isPassing: "passing" in dataset,
+  }));
 }
 
-/* Calls that are already there when the page opens, or when a setting changes, are not new. */
-function start() {
-  known = new Set(current().map((call) => call.dataset.key));
-  count();
+function isWanted({ kind, priority }) {
+  if (kind === "urgent") return Number(priority) >= (Number(setting("urgent")) || Infinity);
+  return setting(kind);
 }
 
-function count() {
+/* Events count until someone looks at the board, the others until their cause is gone. */
+function count(calls = current()) {
+  const number = calls.filter(({ isPassing }) => !isPassing).length + unseen.filter(({ isPassing }) => isPassing).length;
+  document.title = number ? `(${number}) ${title}` : title;
+}
+
+function take(calls) {
+  count(calls);
+  return takeNews(calls.map(({ key }) => key), Date.parse(board.dataset.now));
+}
+
+async function update({ isFirst = false } = {}) {
   const calls = current();
-  document.title = calls.length ? `(${calls.length}) ${title}` : title;
-  return calls;
-}
-
-function update() {
-  const calls = count();
-  const news = calls.filter((call) => !known.has(call.dataset.key)).map((call) => call.textContent);
-  known = new Set(calls.map((call) => call.dataset.key));
+  const { fresh, well } = await take(calls);
+  const news = [...calls.filter(({ key }) => fresh.includes(key)), ...well.map(wellAgain)];
   if (!news.length) return;
-  if (setting("sound")) play();
-  if (setting("notify") && !document.hasFocus()) notify(news);
+  if (!document.hasFocus()) unseen.unshift(...news);
+  count(calls);
+  if (setting("sound") && !isFirst) play();
+  announce(news, unseen);
 }
 
-function notify(news) {
-  try {
-    const shown = new Notification(title, { body: news.join("\n"), tag: "board" });
-    shown.onclick = () => {
-      window.focus();
-      shown.close();
-    };
-  } catch {
-    // Android's browsers leave notifications to service workers.
-  }
+function wellAgain(key) {
+  return { text: `Station ${key} works again.`, isPassing: true };
 }
 
 /* Two short notes. Browsers are silent until the first click or key on the page. */
@@ -63,16 +67,14 @@ function play() {
   }
 }
 
-async function askPermission() {
-  const answer = "Notification" in window ? await Notification.requestPermission() : "denied";
-  refused.textContent = answer === "granted" ? "" : "This browser does not allow notifications from this page.";
-  set("notify", answer === "granted");
-}
-
-onSettings((event) => {
-  if (event.target.name === "urgent") start();
-  if (event.target.name === "sound" && setting("sound")) play();
-  if (event.target.name === "notify" && setting("notify")) askPermission();
+// Calls that a change of the settings adds are not new.
+onSettings(({ target }) => {
+  take(current());
+  if (target.name === "sound" && setting("sound")) play();
 });
-start();
-new MutationObserver(update).observe(list, { childList: true, subtree: true, characterData: true });
+window.addEventListener("focus", () => {
+  unseen = [];
+  count();
+});
+update({ isFirst: true });
+new MutationObserver(() => update()).observe(list, { childList: true, subtree: true, characterData: true });

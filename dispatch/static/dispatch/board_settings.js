@@ -11,14 +11,24 @@ function read() {
   }
 }
 
+/* Another tab may have changed them. */
+function load() {
+  for (const [name, value] of Object.entries(read())) {
+    const field = form.elements[name];
+    if (field?.type === "checkbox") field.checked = value;
+    else if (field) field.value = value;
+  }
+}
+
 /* Returns the chosen value, or the page's default. */
 export function setting(name) {
   const field = form.elements[name];
   return field.type === "checkbox" ? field.checked : field.value;
 }
 
+/* Not for checkboxes. */
 export function set(name, value) {
-  form.elements[name].checked = value;
+  form.elements[name].value = value;
   save();
 }
 
@@ -31,12 +41,13 @@ export function onSettings(listen) {
   form.addEventListener("change", listen);
 }
 
-for (const [name, value] of Object.entries(read())) {
-  const field = form.elements[name];
-  if (field?.type === "checkbox") field.checked = value;
-  else if (field) field.value = value;
-}
+load();
 onSettings(save);
+window.addEventListener("storage", ({ key }) => {
+  if (key !== STORE) return;
+  load();
+  form.dispatchEvent(new Event("change"));
+});
 const button = document.getElementById("open-settings");
 button.hidden = false;
 button.addEventListener("click", () => form.parentNode.showModal());
