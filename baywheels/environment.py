@@ -148,6 +148,30 @@ def tile_address(name: str) -> str:
     return value
 
 
+def one_line(name: str, default: str) -> str:
+    value: str = env.str(name, default=default)
+    if not value.isprintable():
+        raise refuse(f"{name} must be one line of printable characters.")
+    return value
+
+
+def mail_address(name: str) -> str:
+    """Return an address, with or without a name: Dispatch <dispatch@example.org>. Empty: none."""
+    value = one_line(name, "").strip()
+    address = r"[^\s<>@,;]+@[A-Za-z0-9.-]+"
+    if value and not re.fullmatch(f"{address}|[^<>@,;]+ <{address}>", value, re.ASCII):
+        raise refuse(f"{name} must be like dispatch@example.org or Dispatch <d@example.org>.")
+    return value
+
+
+def host_address(name: str) -> str:
+    """Return a scheme and a host, such as https://dispatch.example.org. Empty: none."""
+    value: str = env.str(name, default="").strip().rstrip("/")
+    if value and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", value):
+        raise refuse(f"{name} must be like https://dispatch.example.org, without a path.")
+    return value
+
+
 def base_path(name: str) -> str:
     """Return a path without a slash at its end; empty for the root of the host."""
     value: str = env.str(name, default="").strip().rstrip("/")

@@ -14,9 +14,12 @@ from baywheels.environment import (
     database,
     env,
     header_fields,
+    host_address,
     kilometres,
     local_secret_key,
+    mail_address,
     networks,
+    one_line,
     one_of,
     origins,
     production_secret_key,
@@ -79,6 +82,27 @@ CREW_PAGE_OFFLINE = yes_or_no("CREW_PAGE_OFFLINE", True)
 METRICS_TOKEN = token("METRICS_TOKEN")
 # Webhooks may be sent to these internal networks, also by http and to any port.
 WEBHOOK_ALLOW_NETWORKS = networks("WEBHOOK_ALLOW_NETWORKS")
+# Without EMAIL_HOST, no e-mail is sent. PUBLIC_URL begins the links in e-mails.
+EMAIL_HOST = env.str("EMAIL_HOST", default="").strip()
+EMAIL_USE_SSL = yes_or_no("EMAIL_USE_SSL", False)
+EMAIL_USE_TLS = yes_or_no("EMAIL_USE_TLS", not EMAIL_USE_SSL)
+EMAIL_PORT = whole_number(
+    "EMAIL_PORT", 465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25, least=1, most=65_535
+)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+EMAIL_TIMEOUT = 15
+EMAIL_SUBJECT_PREFIX = one_line("EMAIL_SUBJECT_PREFIX", "[Bay Wheels] ")
+DEFAULT_FROM_EMAIL = mail_address("DEFAULT_FROM_EMAIL")
+PUBLIC_URL = host_address("PUBLIC_URL")
+if EMAIL_HOST and not (DEFAULT_FROM_EMAIL and PUBLIC_URL):
+    raise refuse("EMAIL_HOST needs DEFAULT_FROM_EMAIL and PUBLIC_URL.")
+if EMAIL_USE_SSL and EMAIL_USE_TLS:
+    raise refuse("EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other.")
+if EMAIL_HOST_PASSWORD and not (EMAIL_USE_SSL or EMAIL_USE_TLS):
+    raise refuse("EMAIL_HOST_PASSWORD is sent only with EMAIL_USE_TLS or EMAIL_USE_SSL.")
+MAIL_ALERT_MINUTES = whole_number("MAIL_ALERT_MINUTES", 15)
+DAILY_REPORT_HOUR = whole_number("DAILY_REPORT_HOUR", 6, most=23)
 MAP_TILES = tile_address("MAP_TILES")
 MAP_ATTRIBUTION = env.str("MAP_ATTRIBUTION", default="").strip()
 if MAP_TILES and not MAP_ATTRIBUTION:

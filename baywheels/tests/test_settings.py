@@ -106,7 +106,7 @@ def test_env_example_lists_every_setting():
         if "tests" not in source.parts:
             read |= set(
                 re.findall(
-                    r'(?:env\.\w+|required|one_of|whole_number|kilometres|yes_or_no|origins|base_path|tile_address|header_fields|networks|token|environ\.get)\(\s*"([A-Z_]+)"',
+                    r'(?:env\.\w+|required|one_of|whole_number|kilometres|yes_or_no|origins|base_path|mail_address|host_address|one_line|tile_address|header_fields|networks|token|environ\.get)\(\s*"([A-Z_]+)"',
                     source.read_text(),
                 )
             )

@@ -1,5 +1,6 @@
 from .crews import CrewAdmin
 from .feeds import StationFeedAdmin
+from .mail import MailMessageAdmin, MailSubscriptionAdmin
 from .stations import StationAdmin
 from .suggestions import SuggestionAdmin
 from .systems import SystemAdmin
@@ -11,6 +12,8 @@ from .webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin
 __all__ = [
     "ApiTokenAdmin",
     "CrewAdmin",
+    "MailMessageAdmin",
+    "MailSubscriptionAdmin",
     "StationAdmin",
     "StationFeedAdmin",
     "SuggestionAdmin",

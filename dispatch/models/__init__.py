@@ -5,6 +5,7 @@ from .cluster_outages import ClusterOutage
 from .crews import Crew, Language
 from .events import ANSWERS, EventKind, RejectionCode, TaskEvent, no_details
 from .heartbeats import Heartbeat
+from .mail import MailAlert, MailKind, MailMessage, MailState, MailSubscription
 from .moves import (
     INT4_MAX,
     PRIORITY_MAX,
@@ -69,6 +70,11 @@ __all__ = [
     "FeedWatch",
     "Heartbeat",
     "Language",
+    "MailAlert",
+    "MailKind",
+    "MailMessage",
+    "MailState",
+    "MailSubscription",
     "Move",
     "OutageKind",
     "Problem",

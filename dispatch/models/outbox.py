@@ -1,4 +1,4 @@
-"""SQL of the triggers that write webhook deliveries in the transaction of the change itself."""
+"""SQL of the triggers that write webhook deliveries and mail alerts in the change's transaction."""
 
 import pgtrigger
 
@@ -13,6 +13,10 @@ ENQUEUE = """
     FROM webhook_endpoints
     WHERE state <> 'disabled' AND (cardinality(types) = 0 OR {type} = ANY (types))
     ON CONFLICT (endpoint_id, event_id) DO NOTHING;
+    INSERT INTO mail_alerts (subscription_id, event_id, type, at, data)
+    SELECT id, {event_id}, {type}, {at}, {data}
+    FROM mail_subscriptions WHERE {type} = ANY (types)
+    ON CONFLICT (subscription_id, event_id) DO NOTHING;
 """
 
 # The event as GET /events shows it, and its move. Details beyond 16 kB are left out: receivers need

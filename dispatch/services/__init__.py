@@ -10,6 +10,22 @@ from .enrolment import create_code, enrolment_link, find_code, find_device, join
 from .heartbeats import note_success
 from .import_original import Imported, import_original
 from .ingest import IngestResult, ingest_suggestions
+from .mail_queue import (
+    MailOutcome,
+    bundle_alerts,
+    claim_mail,
+    enqueue_daily_reports,
+    record_mail,
+    repeat_mail,
+)
+from .mail_states import note_mail_states
+from .mail_subscriptions import (
+    alert_types_for,
+    check_mail_is_set_up,
+    may_get_report,
+    request_test_mail,
+    subscribe_to_mail,
+)
 from .messages import message_crew, note_seen
 from .old_rows import OUTAGES, POLLS, SUGGESTION_EVENTS, OldRows, count_old, prune_rows
 from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
@@ -62,6 +78,7 @@ __all__ = [
     "FeedReading",
     "Imported",
     "IngestResult",
+    "MailOutcome",
     "OldRows",
     "Outcome",
     "PhoneReport",
@@ -78,14 +95,18 @@ __all__ = [
     "SyncResult",
     "SystemLease",
     "SystemRow",
+    "alert_types_for",
     "apply_crew_report",
     "approve_and_assign",
     "approve_suggestion",
     "approve_suggestions",
+    "bundle_alerts",
     "cancel_task",
     "check_address",
+    "check_mail_is_set_up",
     "check_url",
     "claim_deliveries",
+    "claim_mail",
     "claim_next_task",
     "complete_task",
     "count_old",
@@ -100,6 +121,7 @@ __all__ = [
     "due_days",
     "enable_endpoint",
     "end_lease",
+    "enqueue_daily_reports",
     "enqueue_states",
     "enrolment_link",
     "extend_held",
@@ -115,7 +137,9 @@ __all__ = [
     "join",
     "lease_systems",
     "lock_roster",
+    "may_get_report",
     "message_crew",
+    "note_mail_states",
     "note_seen",
     "note_success",
     "note_trouble",
@@ -130,16 +154,20 @@ __all__ = [
     "read_soon",
     "reassign_task",
     "record_attempt",
+    "record_mail",
     "record_status",
     "reject_suggestion",
     "release_systems",
     "release_task",
     "repeat_dead",
     "repeat_delivery",
+    "repeat_mail",
+    "request_test_mail",
     "revoke_device",
     "revoke_token",
     "roll_up",
     "rotate_secret",
+    "subscribe_to_mail",
     "suggest_moves",
     "sweep",
     "sync_stations",

@@ -33,6 +33,7 @@ from .claims import UNASSIGNED
 from .enrolment import OF_ADDRESS
 from .events import suggestion_event, task_event
 from .locks import advisory_lock
+from .mail_queue import forget_mail
 from .webhook_queue import forget_deliveries
 
 BATCH = 500
@@ -48,7 +49,7 @@ WAITED = "The task has waited too long."
 @dataclass(frozen=True)
 class SweepResult:
     """Counts of released and raised tasks, and of removed rows: suggestions, claim keys, sessions,
-    sign-ins, codes of phones, reports of phones, and webhook deliveries."""
+    sign-ins, codes of phones, reports of phones, webhook deliveries, and e-mails with alerts."""
 
     released: int
     raised: int
@@ -59,6 +60,7 @@ class SweepResult:
     codes: int
     reports: int
     deliveries: int
+    mail: int
 
 
 def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepResult:
@@ -81,6 +83,7 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
         codes=exhaust(remove_old_codes) + exhaust(forget_wrong_codes),
         reports=exhaust(forget_crew_reports),
         deliveries=exhaust(forget_deliveries),
+        mail=exhaust(forget_mail),
     )
 
 

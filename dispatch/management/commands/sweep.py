@@ -11,7 +11,8 @@ class Command(PeriodicCommand):
     help = (
         "Releases tasks with an expired lease, raises waiting tasks (TASK_AGEING_MINUTES), and "
         "deletes expired suggestions, old idempotency keys, ended sessions of the console, and old "
-        "sign-ins, codes and reports of phones, and webhook deliveries. Several may run at once."
+        "sign-ins, codes and reports of phones, webhook deliveries and e-mails. Several may run at "
+        "once."
     )
 
     def run_once(self, options: dict[str, Any]) -> None:
@@ -23,5 +24,5 @@ class Command(PeriodicCommand):
                 f"{result.forgotten:,} idempotency keys, {result.sessions:,} sessions, "
                 f"{result.sign_ins:,} sign-ins, "
                 f"{result.codes:,} codes and {result.reports:,} reports of phones, "
-                f"{result.deliveries:,} webhook deliveries deleted."
+                f"{result.deliveries:,} webhook deliveries, {result.mail:,} e-mails deleted."
             )

@@ -346,6 +346,10 @@ STAFF = {
     ("webhookendpoint", "add"): set(),
     ("webhookdelivery", "view"): set(),
     ("webhookdelivery", "add"): None,
+    ("mailsubscription", "view"): set(),
+    ("mailsubscription", "add"): None,
+    ("mailmessage", "view"): set(),
+    ("mailmessage", "add"): None,
     ("user", "view"): set(),
     ("user", "add"): set(),
     ("group", "view"): set(),
@@ -373,6 +377,8 @@ def filled_in(kind):
         "apitoken": {"user": User.objects.first().pk, "label": "A job", "worker_id": ""},
         "webhookendpoint": {"url": "https://example.org/hooks"},
         "webhookdelivery": {},
+        "mailsubscription": {},
+        "mailmessage": {},
         "user": {
             "username": "new",
             "usable_password": "true",
@@ -545,6 +551,8 @@ PAGE_DOORS = {
     "audit/": {ROOT},
     "crew-day/": DISPATCHERS | {"viewer"},
     "kpi/": READERS,
+    # Each user's own. It offers only what the user may see.
+    "my-mail/": EVERYBODY,
     # The search shows only rows that the user may view.
     "search/": EVERYBODY,
     "stations.json": DISPATCHERS | {"ml"},

@@ -39,7 +39,7 @@ def test_task_with_an_expired_lease_returns_to_its_place_in_the_queue():
     assert swept() == (
         "1 tasks released, 0 raised, 0 suggestions expired, "
         "0 idempotency keys, 0 sessions, 0 sign-ins, 0 codes and 0 reports of phones, "
-        "0 webhook deliveries deleted.\n"
+        "0 webhook deliveries, 0 e-mails deleted.\n"
     )
 
     stored = Task.objects.get(id=task.id)
