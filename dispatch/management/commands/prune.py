@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
 from ...exceptions import Refusal
 from ...maintenance.archive import Archive
@@ -15,8 +16,10 @@ from ...services import (
     OldRows,
     count_old,
     count_prunable,
+    due_days,
     prune_rows,
     prune_tasks,
+    roll_up,
 )
 from ..ages import to_age
 from ..base import DispatchCommand
@@ -68,6 +71,12 @@ class Command(DispatchCommand):
             self.prune()
         self.report({"ok": True, **self.failure_details()} if self.as_json else self.summary())
 
+    def keep_figures(self) -> None:
+        """Store the figures of past days: reports need them once the rows are gone."""
+        zone = timezone.get_default_timezone()
+        for day in due_days(timezone.localdate(), zone):
+            roll_up(day, zone)
+
     def ages(self) -> list[tuple[OldRows, timedelta]]:
         given = [(rows, self.options[option]) for option, rows in AGES.items()]
         return [(rows, age) for rows, age in given if age is not None]
@@ -79,6 +88,7 @@ class Command(DispatchCommand):
             self.add({name_of(rows): count_old(rows, age)})
 
     def prune(self) -> None:
+        self.keep_figures()
         folder = self.options["archive"]
         archive = None if folder is None else Archive(folder)
         stopped = StopFlag()
