@@ -27,6 +27,7 @@ PACKAGES = {
     "promtool": "prometheus",
     "etcd": "etcd-server",
     "haproxy": "haproxy",
+    "curl": "curl",
 }
 PATIENCE_SECONDS = 120
 # The port is only a part of the socket's name: PgBouncer listens on no address.

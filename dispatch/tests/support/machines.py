@@ -38,24 +38,22 @@ class Machine:
         self.data = self.folder / "data"
         self.folder.mkdir(mode=0o700)
         self.etcd_port, self.peer_port, self.rest_port, self.port = (free_port() for _ in range(4))
-        self.processes = []
+        self.processes = {}
 
-    def run(self, *command, **environment):
-        with open(self.folder / f"{Path(command[0]).name}.log", "a") as log:
-            self.processes.append(
-                subprocess.Popen(
-                    [*as_known_user(os.geteuid()), *command],
-                    env={**os.environ, **environment},
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+    def run(self, name, *command):
+        with open(self.folder / f"{name}.log", "a") as log:
+            self.processes[name] = subprocess.Popen(
+                [*as_known_user(os.geteuid()), *command],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def start_etcd(self, machines):
         peers = ",".join(f"{each.name}=http://127.0.0.1:{each.peer_port}" for each in machines)
         client, peer = (f"http://127.0.0.1:{port}" for port in (self.etcd_port, self.peer_port))
         self.run(
+            "etcd",
             "etcd",
             f"--name={self.name}",
             f"--data-dir={self.folder / 'etcd'}",
@@ -70,7 +68,7 @@ class Machine:
         """`dcs`: changes of the shared configuration, for the first start of all."""
         file = self.folder / "patroni.yml"
         file.write_text(yaml.safe_dump(self.configuration(machines, dcs)))
-        self.run(sys.executable, "-m", "patroni", str(file))
+        self.run("patroni", sys.executable, "-m", "patroni", str(file))
 
     def configuration(self, machines, dcs):
         """deploy/patroni.yml with this machine's name, addresses and folders."""
@@ -101,7 +99,7 @@ class Machine:
         return answer.get("role") if answer.get("state") == "running" else None
 
     def pids(self):
-        started = (with_children(process.pid) for process in self.processes)
+        started = (with_children(process.pid) for process in self.processes.values())
         return [*(pid for family in started for pid in family), *self.postgres()]
 
     def postgres(self):
@@ -110,18 +108,40 @@ class Machine:
         except (OSError, ValueError, IndexError):
             return []
 
-    def signal(self, number):
-        for pid in self.pids():
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+    def wal_senders(self):
+        return [pid for pid in self.postgres() if b"walsender" in command_line(pid)]
+
+    def freeze(self):
+        send(signal.SIGSTOP, self.pids())
+
+    def thaw(self):
+        send(signal.SIGCONT, self.pids())
 
     def kill(self):
         # A stopped process starts no other.
-        self.signal(signal.SIGSTOP)
-        self.signal(signal.SIGKILL)
-        for process in self.processes:
+        self.freeze()
+        send(signal.SIGKILL, self.pids())
+        for process in self.processes.values():
             process.wait()
-        self.processes = []
+        self.processes = {}
+
+    def kill_etcd(self):
+        etcd = self.processes.pop("etcd")
+        etcd.kill()
+        etcd.wait()
+
+
+def send(number, pids):
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def with_children(pid):
@@ -140,21 +160,22 @@ class Machines(list):
     def leader(self):
         return next((each for each in self if each.role() == "primary"), None)
 
-    def synchronous(self):
-        """The standbys that stream to the leader and of which one confirms each commit."""
+    def streaming(self):
+        """The number of standbys that stream. Where commits wait for one, only those count."""
         leader = self.leader()
         if leader is None:
             return 0
         with suppress(psycopg.OperationalError), connected(leader) as connection:
             statement = (
                 "SELECT count(*) FROM pg_stat_replication"
-                " WHERE state = 'streaming' AND sync_state IN ('quorum', 'sync')"
+                " WHERE state = 'streaming' AND (sync_state IN ('quorum', 'sync')"
+                " OR current_setting('synchronous_standby_names') = '')"
             )
             return connection.execute(statement).fetchone()[0]
         return 0
 
     def wait_until_whole(self):
-        wait_until(lambda: self.synchronous() == len(self) - 1, "The standbys do not stream.")
+        wait_until(lambda: self.streaming() == len(self) - 1, "The standbys do not stream.")
 
 
 def connected(machine, database="postgres"):

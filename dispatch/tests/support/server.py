@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PLAIN_HOST = "dispatch.test"
 START_SECONDS = 120
 STOP_SECONDS = 30
+LONGEST_LOG = 20_000
 
 
 class Server:
@@ -90,7 +91,7 @@ def serve(
         finally:
             server.stop()
             # pytest shows it if the test fails.
-            print(server.log.read_text(), file=sys.stderr)
+            print(server.log.read_text()[-LONGEST_LOG:], file=sys.stderr)
 
 
 def kill_nine(parent: int) -> None:
