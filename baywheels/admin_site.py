@@ -1,6 +1,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import UsernameField
@@ -15,6 +16,8 @@ from .errors import error_response
 from .sessions import View, renews_session, seconds_left, session_view
 from .sign_in import RETRY_AFTER_SECONDS, take_turn
 
+READ_ONLY = "This server is read-only. Sign in at the main server."
+
 
 class SignInForm(AdminAuthenticationForm):
     """Limit the name's length: Django's form does not, and failed names go into a column."""
@@ -23,8 +26,7 @@ class SignInForm(AdminAuthenticationForm):
 
 
 class ConsoleSite(admin.AdminSite):
-    site_header = "Bay Wheels dispatch"
-    site_title = "Bay Wheels dispatch"
+    site_header = site_title = "Bay Wheels dispatch" + settings.READ_ONLY * " (read-only)"
     index_title = "All records"
     site_url = None
     enable_nav_sidebar = False
@@ -49,6 +51,8 @@ class ConsoleSite(admin.AdminSite):
         return context
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if settings.READ_ONLY:
+            return error_response(request, 503, READ_ONLY)
         if request.method != "POST":
             return super().login(request, extra_context)
         with take_turn() as is_ours:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from io import BytesIO
 from secrets import token_hex
+from typing import Any
 
 from django.conf import settings
 from django.http import (
@@ -142,6 +143,24 @@ class PathMiddleware(CommonMiddleware):
     def has_extra_slash(self, path: str) -> bool:
         has_slash = path.endswith("/") and not path.startswith(self.CONSOLE)
         return has_slash and bool(is_valid_path(path[:-1]))
+
+
+class ReadOnlyMiddleware:
+    """503 for changes, and for the crews' page, whose requests record that a phone is in use."""
+
+    SAFE = ("GET", "HEAD", "OPTIONS")
+    REFUSAL = "This server is read-only. Use the main server for changes."
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        if request.method in self.SAFE and not request.path_info.startswith("/crew/"):
+            return None
+        return error_response(request, 503, self.REFUSAL)
 
 
 class DatabaseUnavailableMiddleware:

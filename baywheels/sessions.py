@@ -40,7 +40,7 @@ def renews_session(view: View) -> View:
 def renew(session: SessionBase, *, after: int = RENEWAL_SECONDS) -> None:
     """Renew a session whose last renewal was `after` or more seconds ago."""
     now = int(time.time())
-    if now - session.get(RENEWED_AT, 0) >= after:
+    if not settings.READ_ONLY and now - session.get(RENEWED_AT, 0) >= after:
         session[RENEWED_AT] = now
 
 

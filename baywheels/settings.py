@@ -59,6 +59,8 @@ SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{BASE_PATH}/"
 API_TITLE = "Bay Wheels Orchestration & Dispatch Service"
 API_VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 API_AUTH = one_of("API_AUTH", ("open", "required"), "required" if PRODUCTION else "open")
+# A server on a standby, for lists and figures (docs/high-availability.md).
+READ_ONLY = yes_or_no("READ_ONLY", False)
 TASK_OVERDUE_MINUTES = whole_number("TASK_OVERDUE_MINUTES", 60)
 TASK_LEASE_MINUTES = whole_number("TASK_LEASE_MINUTES", 480)
 TASK_AGEING_MINUTES = whole_number("TASK_AGEING_MINUTES", 0)
@@ -152,6 +154,10 @@ MIDDLEWARE = [
 ]
 if METRICS_TOKEN:
     MIDDLEWARE.insert(0, "baywheels.metrics.MetricsMiddleware")
+if READ_ONLY:
+    # After the check of the request's host.
+    position = MIDDLEWARE.index("baywheels.middleware.PathMiddleware") + 1
+    MIDDLEWARE.insert(position, "baywheels.middleware.ReadOnlyMiddleware")
 if CORS_ALLOWED_ORIGINS:
     # After the request log and the headers for browsers.
     position = MIDDLEWARE.index("baywheels.middleware.BrowserHeadersMiddleware") + 1
@@ -200,7 +206,7 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 8000,
     # During a failover, connect to no server that refuses writes.
-    "target_session_attrs": "read-write",
+    "target_session_attrs": "prefer-standby" if READ_ONLY else "read-write",
     **DATABASES["default"].get("OPTIONS", {}),
 }
 # None: wsgi.py adds the server's timeouts, and management commands have none.
@@ -212,6 +218,7 @@ if not BEHIND_PGBOUNCER:
             f"-c plan_cache_mode=force_{'generic' if GENERIC_PLANS else 'custom'}_plan",
             # Statements outside of transactions too.
             r"-c default_transaction_isolation=read\ committed",
+            "-c default_transaction_read_only=on" if READ_ONLY else "",
             DATABASES["default"]["OPTIONS"].get("options", ""),
             DB_OPTIONS or "",
         ]

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
@@ -103,7 +104,7 @@ def find_statement() -> tuple[str, tuple[Any, ...]]:
 
 def record_use(token: ApiToken) -> None:
     """Record the use in its own transaction: it counts even if the request is refused."""
-    if token.use_is_old:
+    if token.use_is_old and not settings.READ_ONLY:
         ApiToken.objects.filter(USE_IS_OLD, pk=token.pk).update(last_used_at=Now())
 
 

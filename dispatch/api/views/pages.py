@@ -69,7 +69,7 @@ class ReadinessView(PublicView):
         with connection.cursor() as cursor:
             cursor.execute("SHOW transaction_read_only")
             [is_read_only] = cursor.fetchone()
-        if is_read_only == "on":
+        if is_read_only == "on" and not settings.READ_ONLY:
             # The next request connects to the primary, if there is one by then.
             connection.close()
             raise OperationalError("The database is read-only.")

@@ -101,6 +101,14 @@ def test_api_requests_do_not_query_sessions(dispatcher):
     assert not [query for query in queries if "django_session" in query["sql"]]
 
 
+def test_read_only_server_leaves_the_session_as_it_is(dispatcher, monkeypatch):
+    monkeypatch.setattr(settings, "READ_ONLY", True)
+    ends = rest(dispatcher, seconds=RENEWAL_SECONDS)
+
+    assert dispatcher.get(PAGE).status_code == 200
+    assert Session.objects.get().expire_date == ends
+
+
 @pytest.mark.django_db(transaction=True)
 def test_pages_can_be_read_while_the_session_cannot_be_renewed(dispatcher):
     rest(dispatcher, hours=6)

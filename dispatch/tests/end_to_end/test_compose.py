@@ -20,7 +20,7 @@ SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 # Settings that the stack fixes or does not need, and the database's own passwords.
 NOT_OF_WEB = {
-    *("BEHIND_PGBOUNCER", "BIND", "DEBUG", "DEVDB_DIR", "PG_BIN", "PORT"),
+    *("BEHIND_PGBOUNCER", "BIND", "DEBUG", "DEVDB_DIR", "PG_BIN", "PORT", "READ_ONLY"),
     *("POSTGRES_PASSWORD", "POSTGRES_WEB_PASSWORD"),
 }
 

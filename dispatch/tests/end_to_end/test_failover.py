@@ -1,7 +1,6 @@
 """A database that becomes read-only, loses connections or freezes, under a real gunicorn."""
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -16,11 +15,10 @@ import psycopg
 import pytest
 import requests
 
-from baywheels.embedded.cluster import DATABASE, PORT, SETTINGS, USER, Cluster
-from baywheels.embedded.place import Place
-from baywheels.embedded.programs import find_programs
+from baywheels.embedded.cluster import DATABASE, Cluster
 
 from ..support.server import ROOT, serve
+from ..support.standby import standby_of
 
 pytestmark = [pytest.mark.own_connections, pytest.mark.slow]
 
@@ -225,25 +223,6 @@ EXPIRED_SUGGESTION = (
     " VALUES (1, 2, 3, 'expired', now() - interval '1 hour')"
 )
 COUNT_EXPIRED = "SELECT count(*) FROM suggestions WHERE reason = 'expired'"
-
-
-@contextmanager
-def standby_of(cluster, folder):
-    """Yield a hot standby's place and programs."""
-    programs, place = find_programs(), Place(folder)
-    folder.mkdir(mode=0o700)
-    primary = ["-h", str(cluster.socket_dir), "-p", str(PORT), "-U", USER]
-    copied = programs.run("pg_basebackup", *primary, "-R", "-D", str(place.data), place=place)
-    assert copied.returncode == 0, copied.stderr
-    place.make_socket_dir()
-    server = ["-k", str(place.socket_dir), "-p", str(PORT)]
-    options = shlex.join([*server, *(f"--{name}={value}" for name, value in SETTINGS.items())])
-    started = programs.run("pg_ctl", "start", "-w", "-l", "log", "-o", options, place=place)
-    assert started.returncode == 0, started.stderr
-    try:
-        yield place, programs
-    finally:
-        programs.run("pg_ctl", "stop", "-m", "immediate", place=place)
 
 
 def test_first_write_after_the_promotion_of_a_standby_succeeds(cluster, tmp_path):
