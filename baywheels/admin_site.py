@@ -26,7 +26,7 @@ class SignInForm(AdminAuthenticationForm):
 
 
 class ConsoleSite(admin.AdminSite):
-    site_header = site_title = "Bay Wheels dispatch" + settings.READ_ONLY * " (read-only)"
+    site_header = site_title = settings.READ_ONLY * "Read-only: " + "Bay Wheels dispatch"
     index_title = "All records"
     site_url = None
     enable_nav_sidebar = False

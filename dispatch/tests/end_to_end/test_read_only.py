@@ -121,7 +121,7 @@ def test_lists_figures_and_pages_open(client, main, read_only):
     for path in [*LISTS, *(f"/admin/{page}" for page in PAGES), *records]:
         answer = client.get(read_only.url + path)
         assert answer.status_code == 200, (path, answer.text)
-    assert "Bay Wheels dispatch (read-only)" in client.get(f"{read_only.url}/admin/lists/").text
+    assert "Read-only: Bay Wheels dispatch" in client.get(f"{read_only.url}/admin/lists/").text
     bearer = {"Authorization": f"Bearer {METRICS_TOKEN}"}
     assert requests.get(f"{read_only.url}/metrics", headers=bearer, timeout=15).ok
 
