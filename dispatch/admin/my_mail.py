@@ -32,10 +32,8 @@ LABELS: dict[str, str] = {
 
 
 class MyMailForm(forms.Form):
-    types = forms.MultipleChoiceField(
-        label="Alerts", required=False, widget=forms.CheckboxSelectMultiple
-    )
-    daily_report = forms.BooleanField(label="The daily report", required=False)
+    types = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    daily_report = forms.BooleanField(required=False)
 
     def __init__(self, data: Any = None, *, user: Any, initial: Any = None) -> None:
         super().__init__(data, initial=initial)

@@ -11,12 +11,23 @@ from prometheus_client.registry import Collector
 
 from .database_figures import database
 from .dispatch_figures import commands, crews, decisions, queue, stations, systems
+from .mail_figures import mail
 from .samples import counter, gauge
 from .webhook_figures import webhooks
 
 Group = Callable[[], Iterable[Metric]]
 
-GROUPS: list[Group] = [queue, crews, decisions, stations, systems, commands, webhooks, database]
+GROUPS: list[Group] = [
+    queue,
+    crews,
+    decisions,
+    stations,
+    systems,
+    commands,
+    webhooks,
+    mail,
+    database,
+]
 # For each statement. A group that takes longer is left out of this reading.
 LIMITS = "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '2s'"
 

@@ -9,6 +9,8 @@ from dispatch.models import (
     ApiToken,
     CrewDevice,
     EventKind,
+    MailMessage,
+    MailSubscription,
     Task,
     WebhookDelivery,
     WebhookEndpoint,
@@ -17,7 +19,13 @@ from dispatch.services.events import record_task
 
 from ..support.accessibility import violations
 from ..support.cities import city
-from ..support.factories import CrewFactory, SuggestionFactory, TaskFactory, UserFactory
+from ..support.factories import (
+    MORNING,
+    CrewFactory,
+    SuggestionFactory,
+    TaskFactory,
+    UserFactory,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -44,6 +52,10 @@ def maria():
     # The events below add deliveries, whose ids begin at 1.
     WebhookDelivery.objects.create(id=0, endpoint=endpoint, type="task.overdue", body="{}")
     maria = UserFactory(id=1, username="maria")
+    subscription = MailSubscription.objects.create(user=maria, types=["task.overdue"])
+    MailMessage.objects.create(
+        id=1, subscription=subscription, kind="alerts", state="dead", finished_at=MORNING
+    )
     Group.objects.update_or_create(id=1, defaults={"name": "night shift"})
     ApiToken.objects.create(user=maria, label="van-1", digest="d", worker_id="van-1")
     crew = CrewFactory(id=1, worker_id="van-1")
@@ -168,6 +180,10 @@ PAGES = {
     "new webhook endpoint": "/admin/dispatch/webhookendpoint/add/",
     "webhook deliveries": "/admin/dispatch/webhookdelivery/",
     "webhook delivery": "/admin/dispatch/webhookdelivery/0/change/",
+    "my e-mails": "/admin/my-mail/",
+    "mail subscriptions": "/admin/dispatch/mailsubscription/",
+    "e-mails": "/admin/dispatch/mailmessage/",
+    "e-mail": "/admin/dispatch/mailmessage/1/change/",
     "feeds": "/admin/dispatch/stationfeed/",
     "figures": "/admin/kpi/",
     "activity": "/admin/activity/",

@@ -193,6 +193,7 @@ MAY_BE_ABSENT = {
     "dispatch_command_last_success_timestamp_seconds",
     "dispatch_webhook_failing_since_timestamp_seconds",
     "dispatch_webhook_oldest_pending_timestamp_seconds",
+    "dispatch_mail_oldest_pending_timestamp_seconds",
     "dispatch_database_replication_lag_seconds",
     "dispatch_database_oldest_transaction_timestamp_seconds",
 }

@@ -14,6 +14,8 @@ from dispatch.models import (
     ClusterOutage,
     EventKind,
     Heartbeat,
+    MailMessage,
+    MailSubscription,
     Station,
     StationFeed,
     StatusPoll,
@@ -23,7 +25,13 @@ from dispatch.models import (
 )
 from dispatch.monitoring import Exporter, exporter
 
-from ..support.factories import CrewFactory, StationFactory, SuggestionFactory, TaskFactory
+from ..support.factories import (
+    CrewFactory,
+    StationFactory,
+    SuggestionFactory,
+    TaskFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -203,3 +211,33 @@ def test_webhook_series_exist_without_an_endpoint(read):
     assert value("webhook_attempts_total", outcome="failed") == 0
     assert value("webhook_pending") == 0
     assert value("webhook_failing_since_timestamp_seconds") is None
+
+
+def test_e_mails_are_counted_by_state(read):
+    maria = UserFactory(email="maria@example.org")
+    subscription = MailSubscription.objects.create(user=maria, types=["task.overdue"])
+    MailSubscription.objects.create(user=UserFactory(), types=["task.overdue"])
+    created = timezone.now() - timedelta(hours=2)
+    for state, finished in [("pending", None), ("dead", created)]:
+        MailMessage.objects.create(
+            subscription=subscription,
+            kind="alerts",
+            state=state,
+            created_at=created,
+            finished_at=finished,
+        )
+    MailMessage.objects.create(
+        subscription=subscription,
+        kind="test",
+        state="dead",
+        finished_at=created - timedelta(days=1),
+    )
+
+    value = read()
+
+    assert value("mail_subscriptions") == 1
+    assert value("mail_pending") == 1
+    oldest = value("mail_oldest_pending_timestamp_seconds")
+    assert oldest == pytest.approx(created.timestamp())
+    assert value("mail_finished", state="dead") == 1
+    assert value("mail_finished", state="sent") == 0
