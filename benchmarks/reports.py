@@ -37,11 +37,11 @@ FILL = """
     FROM generate_series(timestamptz '2025-10-01 00:00Z', '2026-10-01 23:59Z', '1 minute') AS at;
     INSERT INTO station_outages (station_id, kind, started_at, ended_at)
     SELECT station, CASE WHEN n %% 3 = 0 THEN 'full' ELSE 'empty' END, at,
-           at + (5 + (station * 7 + day * 13 + n * 29) %% 120) * interval '1 minute'
+           at + (5 + (station * 7 + day * 13 + n * 29) %% 50) * interval '1 minute'
     FROM generate_series(0, 365) AS day, generate_series(1, 520) AS station,
          generate_series(0, 5) AS n,
          LATERAL (SELECT timestamptz '2025-10-01 00:00Z' + day * interval '1 day'
-                         + (n * 240 + station * 11 %% 115) * interval '1 minute') AS t (at);
+                         + (n * 240 + station * 11 %% 185) * interval '1 minute') AS t (at);
     INSERT INTO tasks (from_station_id, to_station_id, qty, reason, status, worker_id, attempt,
                        created_at, assigned_at, completed_at, moved_qty, suggestion_id)
     SELECT 1 + n %% 260, 261 + n %% 259, 5, 'Station ' || n %% 520 || ' is full', 'completed',

@@ -1,9 +1,9 @@
 """Reads the work of each crew in each area, day by day, from the events."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import date
 
+import msgspec
 from django.db import connection
 
 from ..models.events import LEASE_EXPIRED
@@ -57,8 +57,7 @@ READ_WORK = """
 """
 
 
-@dataclass(frozen=True)
-class CrewWork:
+class CrewWork(msgspec.Struct, frozen=True, gc=False):
     """The work of one crew on the tasks of one area on a day.
 
     `lease_ended`: how many of the released ones. In seconds: `from_approval` until the first claim,
@@ -73,9 +72,9 @@ class CrewWork:
     released: int = 0
     lease_ended: int = 0
     late_reports: int = 0
-    from_approval: list[int] = field(default_factory=list)
-    from_release: list[int] = field(default_factory=list)
-    working: list[int] = field(default_factory=list)
+    from_approval: list[int] = []
+    from_release: list[int] = []
+    working: list[int] = []
 
 
 def read_crew_work(period: Period) -> dict[date, list[CrewWork]]:

@@ -3,16 +3,13 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, chain
 
 Durations = Counter[int]
 
 
 def count(lists: Iterable[Iterable[int]]) -> Durations:
-    found: Durations = Counter()
-    for seconds in lists:
-        found.update(seconds)
-    return found
+    return Counter(chain.from_iterable(lists))
 
 
 def minutes_of(durations: Durations) -> float:

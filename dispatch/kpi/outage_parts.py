@@ -24,13 +24,16 @@ class Edge:
 class OutageParts:
     """The parts of episodes of one kind that lie in one day.
 
-    `lengths`: in seconds, of those that touch neither end of the day. `stations`: the number of
-    each station, how many parts it has, and their seconds.
+    `lengths`: in seconds, of those that touch neither end of the day. `stations`: their numbers,
+    with the count and the seconds of each one's parts in two more lists: a year of tuples would
+    take Python twice as long to read.
     """
 
     kind: OutageKind
     lengths: list[int]
-    stations: list[tuple[int, int, int]]
+    stations: list[int]
+    counts: list[int]
+    seconds: list[int]
     edges: list[Edge]
 
 
@@ -68,8 +71,9 @@ def parts_of(kind: OutageKind, day: Period, parts: Iterable[Episode]) -> OutageP
             edges.append(Edge(part.station_id, seconds, *ends))
         else:
             lengths.append(seconds)
-    stations = [(station_id, *of) for station_id, of in all_parts.stations.items()]
-    return OutageParts(kind, lengths, stations, edges)
+    known = all_parts.stations
+    counts, totals = ([of[place] for of in known.values()] for place in (0, 1))
+    return OutageParts(kind, lengths, list(known), counts, totals, edges)
 
 
 def joined(days: Iterable[Collection[OutageParts]]) -> Mapping[OutageKind, Outages]:
@@ -92,7 +96,7 @@ def add_day(
     outages: Outages, of: OutageParts, before: dict[int, int], lasting: dict[int, int]
 ) -> None:
     outages.lengths.update(of.lengths)
-    for station in of.stations:
+    for station in zip(of.stations, of.counts, of.seconds, strict=True):
         outages.add(*station)
     for edge in of.edges:
         seconds = edge.seconds

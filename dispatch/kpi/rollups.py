@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 
 import msgspec
-from django.db.models import TextField
-from django.db.models.functions import Cast
 
 from ..exceptions import Refusal
 from ..models import Rollup
@@ -16,15 +14,14 @@ from .periods import ONE_DAY, Period
 decoder = msgspec.json.Decoder(Day)
 
 
-def encode(day: Day) -> dict[str, object]:
-    found: dict[str, object] = msgspec.to_builtins(day, str_keys=True)
-    return found
+def encode(day: Day) -> str:
+    return msgspec.json.encode(day).decode()
 
 
 def stored_days(period: Period) -> dict[date, Day]:
     rows = Rollup.objects.filter(
         zone=str(period.zone), day__gte=period.first, day__lte=period.last
-    ).values_list("day", Cast("figures", TextField()))
+    ).values_list("day", "figures")
     return {day: decoder.decode(figures) for day, figures in rows.order_by("day")}
 
 

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ),
                 ("last_event_id", models.BigIntegerField()),
                 ("rows", models.BigIntegerField()),
-                ("figures", models.JSONField()),
+                ("figures", models.TextField()),
             ],
             options={
                 "db_table": "rollups",
