@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psycopg
 from scratch import Browser, manage, scratch_database, served
@@ -102,8 +103,7 @@ def measure_reports(url: str, rounds: int) -> None:
     with served(url, API_AUTH="open", WEB_CONCURRENCY="1", WEB_THREADS="1") as port:
         browser = Browser(url, port)
         for name, first in (("page", FIRST), ("page of a month", MONTH), ("page of a day", LAST)):
-            path = f"/admin/kpi/?from={first}&to={LAST}"
-            measure(name, rounds, lambda path=path: browser.get(path))
+            measure(name, rounds, partial(browser.get, f"/admin/kpi/?from={first}&to={LAST}"))
 
 
 def command(first: str) -> tuple[str, ...]:
