@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
@@ -21,6 +22,8 @@ from django.utils.timesince import timesince
 from ..models import INT4_MAX, Station, TaskEvent
 from ..overview.moves import view_moves
 from ..overview.station_search import search_stations
+from ..planning.verdicts import about_crossing
+from ..services.guard import capacities_of
 from .base import ID
 from .csv_lists import CsvMoves
 from .history import LINKED, describe_event
@@ -77,8 +80,20 @@ class Button:
     refused: str = ""
 
 
+class MoveForm(forms.ModelForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        numbers = [cleaned[end] for end in ENDS if end in cleaned]
+        if len(numbers) == len(ENDS):
+            capacities = capacities_of(numbers)
+            if crossing := about_crossing(*(capacities[number] for number in numbers)):
+                self.add_error(ENDS[1], crossing)
+        return cleaned
+
+
 class MoveAdmin(CsvMoves, OperationsAdmin):
     LOOKUPS = {
+        "system": r"[^\0]+",
         "source": r"[^\0]+",
         "urgency": "[a-z]+",
         "attention": "[a-z_]+",
@@ -89,6 +104,7 @@ class MoveAdmin(CsvMoves, OperationsAdmin):
         "created_at__day": "[1-9]|[12][0-9]|3[01]",
     }
 
+    form = MoveForm
     paginator = BoundedPaginator
     show_full_result_count = False
     change_list_template = "admin/dispatch/list.html"

@@ -15,7 +15,7 @@ class StationCapacity:
     also be unknown alone.
     `in_feed`: False if the feeds lack this station. Without any feed, it is True.
     `monitored`: False if no station ever had a status, so that a missing one means nothing.
-    `lat`, `lon`: None if no feed has ever listed the station. `area`: its name, empty if unknown.
+    `lat`, `lon`: None if no feed has ever listed the station. `area`, `system`: empty if unknown.
     """
 
     name: str
@@ -29,6 +29,7 @@ class StationCapacity:
     lat: float | None = None
     lon: float | None = None
     area: str = ""
+    system: str = ""
 
     @property
     def name_in_text(self) -> str:

@@ -21,24 +21,29 @@ class Limits:
 class Verdict:
     """Sentences for the approver. None of them: the move has no known problem.
 
+    `crossing`: the move leads to another system; empty: it does not.
     `feasible_qty`: the bikes that both stations have room for. `shortfalls`: why it is not all.
     `strangers`: about stations that are not in the feed. `concerns`: everything else.
     """
 
     feasible_qty: int
+    crossing: str = ""
     concerns: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     shortfalls: list[str] = field(default_factory=list)
 
     @property
     def warnings(self) -> list[str]:
-        return [*self.concerns, *self.strangers, *self.shortfalls]
+        crossing = [self.crossing] if self.crossing else []
+        return [*crossing, *self.concerns, *self.strangers, *self.shortfalls]
 
     def refusal(self, *, fit: bool, strict: bool) -> str:
         """Return the reasons why the move cannot be approved. Empty: it can.
 
         `fit`: only as many bikes as fit. `strict`: INVENTORY_GUARD is "refuse".
         """
+        if self.crossing:
+            return self.crossing
         sentences = self.strangers if strict else []
         if (fit and not self.feasible_qty) or (strict and not fit):
             sentences = [*sentences, *self.shortfalls]
@@ -53,9 +58,19 @@ def judge(qty: int, source: StationCapacity, target: StationCapacity, limits: Li
         missing.append(f"{bikes} less than the {limits.min_qty} that are worth a trip.")
     return Verdict(
         feasible,
+        about_crossing(source, target),
         concerns=[*about_route(qty, source, target, limits), *caveats(source, target)],
         strangers=[sentence for each in (source, target) if (sentence := about_stranger(each))],
         shortfalls=missing,
+    )
+
+
+def about_crossing(source: StationCapacity, target: StationCapacity) -> str:
+    if not source.system or not target.system or source.system == target.system:
+        return ""
+    return (
+        f"{source.name_in_text} belongs to {isolated(source.system)}, and {target.name_in_text} to"
+        f" {isolated(target.system)}. A move stays within one system."
     )
 
 

@@ -160,6 +160,7 @@ def create_task(task: Task, *, actor: str) -> Approval:
     """Save a ready task that a dispatcher wrote, without a suggestion.
 
     UnknownStations: no feed has listed one of its stations, and UNKNOWN_STATIONS is "refuse".
+    Refusal: a move leads from one system to another.
     The guard warns but never refuses here: the dispatcher means it. Not durable, because the
     console's form has a transaction of its own. Its locks are exclusive from the beginning: it
     cannot start that transaction over.

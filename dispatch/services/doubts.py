@@ -1,4 +1,5 @@
-"""Counts moves of little use: expired ones, and those that name unknown stations."""
+"""Checks moves before they are entered: expired ones and those of unknown stations are counted,
+and those from one system to another are refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from ..exceptions import UnknownStations
+from ..exceptions import Refusal, UnknownStations
 from ..models import Move
+from ..texts import isolated
 
 MOST_LISTED = 10
 ONE_MOVE = """
@@ -26,7 +28,15 @@ DOUBTS = """
     )
     SELECT (SELECT count(*) FROM moves WHERE expires_at <= clock_timestamp()),
            (SELECT count(*) FROM unknown),
-           ARRAY(SELECT id FROM unknown ORDER BY id LIMIT {most})
+           ARRAY(SELECT id FROM unknown ORDER BY id LIMIT {most}),
+           (
+               SELECT ARRAY[source.id::text, source.system, target.id::text, target.system]
+               FROM moves
+               JOIN stations AS source ON source.id = from_station_id
+               JOIN stations AS target ON target.id = to_station_id
+               WHERE source.system <> target.system
+               ORDER BY source.id, target.id LIMIT 1
+           )
 """
 
 
@@ -69,8 +79,17 @@ def doubts_statement(moves: str) -> str:
 
 
 def doubts_from(rows: Sequence[Sequence[Any]]) -> Doubts:
-    """Return the doubts from the only row of a `doubts_statement`."""
-    [(expired, unknown_stations, ids)] = rows
+    """Return the doubts from the only row of a `doubts_statement`.
+
+    Refusal: a move leads from one system to another.
+    """
+    [(expired, unknown_stations, ids, crossing)] = rows
+    if crossing:
+        source, system, target, other = map(isolated, crossing)
+        raise Refusal(
+            f"Nothing was entered. Station {source} belongs to {system}, and station {target} to"
+            f" {other}. A move stays within one system."
+        )
     return Doubts(expired=expired, unknown_stations=unknown_stations, unknown_station_ids=ids)
 
 

@@ -55,7 +55,7 @@ CAPACITIES = """
            CASE WHEN stations.id IS NULL THEN NOT EXISTS (SELECT FROM stations)
                 ELSE stations.gone_at IS NULL END AS in_feed,
            EXISTS (SELECT FROM station_status) AS monitored,
-           stations.lat, stations.lon, coalesce(stations.area, '')
+           stations.lat, stations.lon, coalesce(stations.area, ''), coalesce(stations.system, '')
     FROM unnest(%s::integer[]) AS wanted (id)
     LEFT JOIN stations USING (id)
     LEFT JOIN station_status AS known

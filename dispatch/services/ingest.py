@@ -132,8 +132,9 @@ def ingest_suggestions(
 
     A move that the source already has open is refreshed and keeps its id and age. `replace` also
     removes the source's open suggestions that `rows` does not name; readers see either the old set
-    or the new one. Refusal: `replace` without any rows, unless `allow_empty`. UnknownStations: no
-    feed has listed one of the stations, and UNKNOWN_STATIONS is "refuse".
+    or the new one. Refusal: `replace` without any rows, unless `allow_empty`; or a move from one
+    system to another. UnknownStations: no feed has listed one of the stations, and UNKNOWN_STATIONS
+    is "refuse".
     `include_under_way`: also moves that a ready or assigned task already makes; otherwise skipped.
     `dry_run`: only count, without waiting for locks.
 

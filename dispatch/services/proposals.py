@@ -73,6 +73,7 @@ def propose_suggestions(rows: list[SuggestionRow], *, source: str, actor: str) -
     As in `ingest_suggestions`, a move that the source already has open is refreshed, the last row
     of a repeated move wins, and moves that an open task already makes are skipped.
     UnknownStations: no feed has listed one of the stations, and UNKNOWN_STATIONS is "refuse".
+    Refusal: a move leads from one system to another.
     """
     check_source(source, replace=False)
     lock_source(source)

@@ -122,6 +122,7 @@ def create_suggestion(suggestion: Suggestion, *, actor: str) -> Suggestion:
     """Save a suggestion that a dispatcher wrote.
 
     UnknownStations: no feed has listed one of its stations, and UNKNOWN_STATIONS is "refuse".
+    Refusal: a move leads from one system to another.
     Not durable, because the console's form has a transaction of its own.
     """
     doubts = doubts_about(suggestion)

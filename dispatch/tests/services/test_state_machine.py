@@ -217,6 +217,8 @@ class Dispatch(RuleBasedStateMachine):
         self.model = Model(AREAS, SYSTEMS)
         self.made = {"suggestion": [UNKNOWN_ID], "task": [UNKNOWN_ID]}
         self.last: Callable[[], None] = lambda: None
+        # Otherwise a claim's guess would depend on earlier examples.
+        claim_scopes.served.clear()
         self.undo = ExitStack()
         self.undo.callback(transaction.savepoint_rollback, transaction.savepoint())
         for number, area in AREAS.items():

@@ -3,11 +3,17 @@
 import pytest
 
 from dispatch import services
-from dispatch.exceptions import Conflict
-from dispatch.models import Crew, Station, Task
-from dispatch.services import claim_scopes
+from dispatch.exceptions import Conflict, Refusal
+from dispatch.models import Crew, Station, Suggestion, Task
+from dispatch.services import SuggestionRow, claim_scopes
 
-from ..support.factories import CrewFactory, StationFactory, TaskFactory
+from ..support.factories import (
+    CrewFactory,
+    StationFactory,
+    SuggestionFactory,
+    TaskFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -103,3 +109,63 @@ def test_crews_that_are_not_on_the_roster_can_be_refused(settings, area):
     with pytest.raises(Conflict, match=r"Crew van-9 is not on the roster\."):
         claim("van-9", area=area)
     assert claim("van-1", area=area) == task
+
+
+ABROAD = {"from_station_id": 2, "to_station_id": 1, "qty": 5, "reason": "Full"}
+SENTENCE = "Station 2 belongs to lyon, and station 1 to paris. A move stays within one system."
+
+
+def ingest():
+    rows = [SuggestionRow(**{**ABROAD, "to_station_id": 3}), SuggestionRow(**ABROAD)]
+    services.ingest_suggestions(rows, source="ml", actor="job")
+
+
+def add_suggestion():
+    services.create_suggestion(Suggestion(**ABROAD), actor="maria")
+
+
+def add_task():
+    services.create_task(Task(**ABROAD), actor="maria")
+
+
+@pytest.mark.parametrize("enter", [ingest, add_suggestion, add_task])
+def test_move_to_another_system_is_not_entered(enter):
+    with pytest.raises(Refusal) as refusal:
+        enter()
+
+    assert str(refusal.value) == f"Nothing was entered. {SENTENCE}"
+    assert not Suggestion.objects.exists()
+    assert not Task.objects.exists()
+
+
+def test_api_answers_400_to_a_move_to_another_system(client):
+    answer = client.post("/suggestions", [ABROAD], content_type="application/json")
+
+    assert answer.status_code == 400
+    assert answer.json() == {"detail": f"Nothing was entered. {SENTENCE}"}
+
+
+@pytest.mark.parametrize("kind", ["suggestion", "task"])
+def test_form_refuses_a_move_to_another_system_beside_the_field(client, kind):
+    Station.objects.filter(pk=1).update(name="Opéra")
+    Station.objects.filter(pk=2).update(name="Bellecour")
+    client.force_login(UserFactory())
+
+    answer = client.post(f"/admin/dispatch/{kind}/add/", {**ABROAD, "priority": 0})
+
+    assert answer.context["adminform"].form.errors == {
+        "to_station_id": [
+            "Bellecour belongs to lyon, and Opéra to paris. A move stays within one system."
+        ]
+    }
+
+
+@pytest.mark.parametrize("guard", ["off", "warn", "refuse"])
+@pytest.mark.parametrize("fit", [False, True])
+def test_move_to_another_system_is_never_approved(settings, guard, fit):
+    settings.INVENTORY_GUARD = guard
+    suggestion = SuggestionFactory(**ABROAD)
+
+    with pytest.raises(Conflict, match=r"A move stays within one system\."):
+        services.approve_suggestion(suggestion.id, actor="maria", fit=fit)
+    assert not Task.objects.exists()
