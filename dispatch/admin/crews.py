@@ -12,23 +12,25 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import pluralize
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 
 from .. import services
 from ..ingest.crews import COLUMNS, row_of
 from ..models import Crew, Station, Task
+from ..services.crews import faults_of_areas
 from ..texts import isolated
 from .crew_import import import_view
 from .csv_lists import CsvList
 from .moves import ago
 from .phones import PhonesAdmin, page_of
 from .routes import attach_names, crew_day_url
-from .stations import AreaFilter
+from .stations import AreaFilter, SystemFilter
 
-FIELDS = ("worker_id", "name", "areas", "capacity", "language", "active", "note")
+FIELDS = ("worker_id", "name", "system", "areas", "capacity", "language", "active", "note")
 
 
 class CrewForm(forms.ModelForm):
-    """Offers the areas of all stations, and those that the crew already has."""
+    """Offers the systems and areas of all stations, and those that the crew already has."""
 
     areas = forms.MultipleChoiceField(
         required=False,
@@ -43,11 +45,31 @@ class CrewForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        areas = sorted({*Station.objects.areas(), *self.instance.areas})
+        if "system" in self.fields:
+            self.fields["system"] = self.system_field()
+        self.systems_of = Station.objects.systems_of_areas()
+        self.former = list(self.instance.areas)
+        areas = sorted({*self.systems_of, *self.former})
         choice: Any = self.fields["areas"]
         choice.choices = [(area, area) for area in areas]
         if not areas:
             choice.help_text = "No station has an area yet."
+
+    def system_field(self) -> forms.ChoiceField:
+        systems = sorted({*Station.objects.systems(), *filter(None, [self.instance.system])})
+        return forms.ChoiceField(
+            required=False,
+            choices=[("", "Every system"), *((system, system) for system in systems)],
+            help_text=Crew._meta.get_field("system").help_text,
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        system = cleaned.get("system", self.instance.system)
+        crew = Crew(system=system, areas=cleaned.get("areas", []))
+        for fault in faults_of_areas(crew, self.systems_of, self.former):
+            self.add_error("areas", f"{capfirst(fault)}.")
+        return cleaned
 
 
 class WorkingAreaFilter(AreaFilter):
@@ -59,18 +81,27 @@ class WorkingAreaFilter(AreaFilter):
         return crews
 
 
+class OfSystemFilter(SystemFilter):
+    """Crews of the system, and those without one."""
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Crew]:
+        system = self.value()
+        crews: QuerySet[Crew] = queryset.of_systems([system]) if system else queryset
+        return crews
+
+
 @admin.register(Crew)
 class CrewAdmin(CsvList, PhonesAdmin):
     """The roster. A crew's id never changes: tasks and tokens name it."""
 
-    LOOKUPS = {"active__exact": "[01]", "area": r"[^\0]+"}
+    LOOKUPS = {"active__exact": "[01]", "area": r"[^\0]+", "system": r"[^\0]+"}
 
     form = CrewForm
     fields = FIELDS
     csv_columns = tuple(COLUMNS.known)
     actions = None
     list_display = ["worker_id", "name", "where", "van", "state", "held", "phones", "last_seen"]
-    list_filter = ["active", WorkingAreaFilter]
+    list_filter = ["active", OfSystemFilter, WorkingAreaFilter]
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
@@ -79,6 +110,11 @@ class CrewAdmin(CsvList, PhonesAdmin):
     sortable_by = ("worker_id", "name", "state")
     change_list_template = "admin/dispatch/crew_list.html"
     change_form_template = "admin/dispatch/crew_page.html"
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The system is a field if there are several, or if the crew has one."""
+        has_system = bool(obj and obj.system) or len(Station.objects.systems()) > 1
+        return [name for name in FIELDS if name != "system" or has_system]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return () if obj is None else ("worker_id",)
@@ -160,7 +196,7 @@ class CrewAdmin(CsvList, PhonesAdmin):
 
     @admin.display(description="Areas")
     def where(self, crew: Crew) -> str:
-        return ", ".join(map(isolated, crew.areas)) or "everywhere"
+        return ", ".join(map(isolated, crew.places)) or "everywhere"
 
     @admin.display(description="Van", ordering="capacity", empty_value="")
     def van(self, crew: Crew) -> str | None:

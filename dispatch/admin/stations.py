@@ -29,12 +29,14 @@ FILL = F("status__bikes") * 100 / NullIf(F("status__bikes") + F("status__docks")
 
 
 class SystemFilter(admin.SimpleListFilter):
+    """Shown if there are several systems."""
+
     title = "system"
     parameter_name = "system"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        systems = Station.objects.order_by("system").values_list("system", flat=True).distinct()
-        return [(system, system) for system in systems]
+        systems = Station.objects.systems()
+        return [(system, system) for system in systems] if len(systems) > 1 else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(system=self.value()) if self.value() else queryset

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from .. import services
-from ..models import Suggestion, TaskEvent
+from ..models import Station, Suggestion, TaskEvent
 from ..overview.fit_checks import check_fit, warn_together
 from ..services.suggestions import decision_on
 from .activity_filter import about_suggestion
@@ -21,6 +21,7 @@ from .history import activity_url
 from .moves import Button, MoveAdmin, ago, priority_operations
 from .operations import Operation
 from .routes import link_to
+from .stations import SystemFilter
 
 # The source of suggestions that a dispatcher adds.
 CONSOLE = "console"
@@ -38,6 +39,16 @@ class SourceFilter(admin.SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[Suggestion]
     ) -> QuerySet[Suggestion]:
         return queryset.filter(source=self.value()) if self.value() else queryset
+
+
+class FromSystemFilter(SystemFilter):
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Suggestion]
+    ) -> QuerySet[Suggestion]:
+        if not self.value():
+            return queryset
+        stations = Station.objects.filter(system=self.value())
+        return queryset.filter(from_station_id__in=stations.values("pk"))
 
 
 class PriorityFilter(admin.SimpleListFilter):
@@ -74,7 +85,7 @@ def undo_url(model: str, pk: int) -> str:
 @admin.register(Suggestion)
 class SuggestionAdmin(MoveAdmin):
     list_display = ["id", "route", "qty", "priority", "age", "source", "buttons"]
-    list_filter = [SourceFilter, PriorityFilter]
+    list_filter = [SourceFilter, PriorityFilter, FromSystemFilter]
     search_fields = ["reason"]
     search_help_text = "Search by station or suggestion number, station name, area or reason."
     text_fields = ("reason",)

@@ -21,6 +21,7 @@ from .forms import MessageForm, OperationForm, ReasonForm, ReportForm
 from .moves import MoveAdmin, ago, priority_operations
 from .operations import Operation
 from .routes import link_to
+from .stations import SystemFilter
 from .task_filters import AttentionFilter, CrewFilter
 
 
@@ -59,7 +60,7 @@ def missing_phones(tasks: Sequence[Task]) -> dict[int, list[str]]:
 @admin.register(Task)
 class TaskAdmin(MoveAdmin):
     list_display = ["id", "state", "route", "qty", "worker", "since", "priority", "buttons"]
-    list_filter = ["status", AttentionFilter, CrewFilter]
+    list_filter = ["status", AttentionFilter, CrewFilter, SystemFilter]
     search_fields = ["reason", "worker_id"]
     search_help_text = "Search by station or task number, crew, station name, area or reason."
     text_fields = ("worker_id", "reason")
@@ -94,6 +95,7 @@ class TaskAdmin(MoveAdmin):
         "cancelled_at",
         "moved_qty",
         "note",
+        "system",
     )
     operations = (
         ASSIGN,

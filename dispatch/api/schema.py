@@ -45,6 +45,7 @@ TASK_IN_FULL = {
     "note": "",
     "cancelled_at": None,
     "area": "San Francisco",
+    "system": "bay_wheels",
 }
 CLAIMED = {
     **TASK_IN_FULL,

@@ -36,14 +36,16 @@ Moves = TypeVar("Moves", bound="MoveQuerySet[Any]")
 class BoardFilters:
     """An empty field does not filter.
 
-    `area`: the area of either end of a move. `source`: the job that proposed it. `state`: a state
-    of suggestions or of tasks; it does not filter the other list. `show`: "all" for long lists.
+    `system`, `area`: those of either end of a move. `source`: the job that proposed it. `state`: a
+    state of suggestions or of tasks; it does not filter the other list. `show`: "all" for long
+    lists.
     """
 
     area: str = ""
     source: str = ""
     state: str = ""
     show: str = ""
+    system: str = ""
 
     @classmethod
     def parse(cls, query: QueryDict) -> Self:
@@ -68,7 +70,7 @@ class BoardFilters:
 
     @property
     def is_active(self) -> bool:
-        return bool(self.area or self.source or self.state)
+        return bool(self.system or self.area or self.source or self.state)
 
     @property
     def limit(self) -> int:
@@ -86,7 +88,11 @@ class BoardFilters:
         return TASK_STATES[self.state](tasks) if self.state in TASK_STATES else tasks
 
     def narrow(self, moves: Moves, stations: StationViews) -> Moves:
-        if self.area:
-            ends = [station.id for station in stations.values() if station.area == self.area]
+        if self.system or self.area:
+            ends = [
+                station.id
+                for station in stations.values()
+                if self.system in ("", station.system) and self.area in ("", station.area)
+            ]
             moves = moves.filter(Q(from_station_id__in=ends) | Q(to_station_id__in=ends))
         return moves.filter(source=self.source) if self.source else moves

@@ -53,6 +53,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class FilterOptions:
+    systems: list[str]
     areas: list[str]
     sources: list[str]
 
@@ -160,7 +161,12 @@ def find_tasks(
 def read_options(filters: BoardFilters, stations: StationViews) -> FilterOptions:
     """The names to choose from, including a chosen one that has no rows any more."""
     sources = Suggestion.objects.order_by("source").values_list("source", flat=True).distinct()
-    areas = {station.area for station in stations.values()}
+    systems = {station.system for station in stations.values()}
+    areas = {
+        station.area for station in stations.values() if filters.system in ("", station.system)
+    }
     return FilterOptions(
-        sorted({*areas, filters.area} - {""}), sorted({*sources, filters.source} - {""})
+        sorted({*systems, filters.system} - {""}),
+        sorted({*areas, filters.area} - {""}),
+        sorted({*sources, filters.source} - {""}),
     )

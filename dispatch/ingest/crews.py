@@ -10,7 +10,7 @@ from .rows import Columns, RowError, printable
 from .whole_files import NO, YES, read_all
 
 COLUMNS = Columns(
-    ["worker_id", "name", "capacity", "areas", "language", "active", "note"],
+    ["worker_id", "name", "capacity", "system", "areas", "language", "active", "note"],
     ["worker_id"],
     {"capacity", "active"},
 )

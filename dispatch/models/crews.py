@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
@@ -42,6 +43,10 @@ class CrewQuerySet(models.QuerySet["Crew"]):
     def working_in(self, area: str) -> "CrewQuerySet":
         """Crews of this area, and those that work everywhere."""
         return self.filter(Q(areas=[]) | Q(areas__contains=[area]))
+
+    def of_systems(self, systems: Collection[str]) -> "CrewQuerySet":
+        """Crews of these systems, and those without one. Without any name: all crews."""
+        return self.filter(system__in=["", *systems]) if systems else self
 
     def with_age_of_last_seen(self) -> "CrewQuerySet":
         """Add `last_seen_is_old`: True if the next sign of life must update last_seen_at."""
@@ -152,6 +157,11 @@ class Crew(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.worker_id
+
+    @property
+    def places(self) -> list[str]:
+        """The names of its system and areas. Empty: it works everywhere."""
+        return [*filter(None, [self.system]), *self.areas]
 
     @property
     def actor(self) -> str:

@@ -24,6 +24,14 @@ class StationQuerySet(models.QuerySet["Station"]):
         named = self.exclude(area="").order_by("area")
         return list(named.values_list("area", flat=True).distinct())
 
+    def systems_of_areas(self) -> dict[str, set[str]]:
+        """The systems in which each area lies: two may have areas of the same name."""
+        found: dict[str, set[str]] = {}
+        named = self.exclude(area="").order_by("area", "system")
+        for area, system in named.values_list("area", "system").distinct():
+            found.setdefault(area, set()).add(system)
+        return found
+
     def systems(self) -> list[str]:
         """The names of their systems, in order."""
         return list(self.order_by("system").values_list("system", flat=True).distinct())

@@ -35,16 +35,16 @@ def queue() -> Iterator[Metric]:
 
 
 def ready_tasks() -> Iterator[Metric]:
-    kinds: Any = Task.objects.ready().order_by().values_list("area", "qty")
+    kinds: Any = Task.objects.ready().order_by().values_list("area", "system", "qty")
     rows = [*kinds.annotate(Count("id"), Min("created_at"))]
     yield gauge(
         "dispatch_ready_tasks",
         "Ready tasks by area.",
-        ([([area], total) for area, total in sums((area, n) for area, _, n, _ in rows)]),
+        ([([area], total) for area, total in sums((area, n) for area, _, _, n, _ in rows)]),
         ["area"],
     )
     oldest: dict[str, datetime] = {}
-    for area, _, _, at in rows:
+    for area, _, _, _, at in rows:
         oldest[area] = min(at, oldest.get(area, at))
     yield gauge(
         "dispatch_ready_oldest_timestamp_seconds",
@@ -55,10 +55,10 @@ def ready_tasks() -> Iterator[Metric]:
     yield from tasks_without_crew(rows)
 
 
-def tasks_without_crew(rows: list[tuple[str, int, int, datetime]]) -> Iterator[Metric]:
-    """`rows`: area, bikes, number and oldest creation of the ready tasks of one kind."""
+def tasks_without_crew(rows: list[tuple[str, str, int, int, datetime]]) -> Iterator[Metric]:
+    """`rows`: area, system, bikes, number and oldest creation of the ready tasks of one kind."""
     roster = read_roster()
-    stuck = [(n, at) for area, qty, n, at in rows if roster.why_no_crew(area, qty)]
+    stuck = [(n, at) for area, system, qty, n, at in rows if roster.why_no_crew(system, area, qty)]
     yield gauge(
         "dispatch_tasks_without_crew",
         "Ready tasks that no active crew may take.",

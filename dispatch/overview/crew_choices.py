@@ -27,7 +27,7 @@ class CrewChoice:
         facts = [isolated(crew.worker_id)]
         if crew.name:
             facts.append(isolated(crew.name))
-        facts.append(", ".join(map(isolated, crew.areas)) or "everywhere")
+        facts.append(", ".join(map(isolated, crew.places)) or "everywhere")
         if crew.capacity is not None:
             facts.append(f"{crew.capacity} bikes")
         if self.km is not None:
@@ -36,15 +36,19 @@ class CrewChoice:
 
 
 def crew_choices(moves: Sequence[Move]) -> list[CrewChoice]:
-    """The active crews, except the holder of all these moves: free ones first, then the nearest."""
+    """The active crews, except the holder of all these moves and those of other systems: free ones
+    first, then the nearest."""
     own = Task.objects.filter(worker_id=OuterRef("worker_id"))
+    sources = {move.from_station_id for move in moves}
+    systems = Station.objects.filter(pk__in=sources).systems()
     crews: list[Any] = list(
-        Crew.objects.active().annotate(
+        Crew.objects.active()
+        .of_systems(systems)
+        .annotate(
             is_busy=Exists(own.assigned()),
             last_target=Subquery(own.order_by("-id").values("to_station_id")[:1]),
         )
     )
-    sources = {move.from_station_id for move in moves}
     places = places_of({crew.last_target for crew in crews} | sources)
     start = places.get(sources.pop()) if len(sources) == 1 else None
     holders = {move.worker_id for move in moves if isinstance(move, Task)}

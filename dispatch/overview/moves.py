@@ -147,7 +147,9 @@ def open_task(
         task,
         "overdue" if overdue else task.status,
         since,
-        roster.why_no_crew(task.area, task.qty) if task.status == TaskStatus.READY else "",
+        roster.why_no_crew(task.system, task.area, task.qty)
+        if task.status == TaskStatus.READY
+        else "",
         exchange,
     )
 

@@ -23,18 +23,23 @@ class Roster:
     crews: Sequence[Crew] = ()
     phones: frozenset[str] = frozenset()
 
-    def why_no_crew(self, area: str, qty: int) -> str:
+    def why_no_crew(self, system: str, area: str, qty: int) -> str:
         """Return a sentence if none of them may take such a task, else an empty text."""
-        if not self.crews or qty <= self.most_bikes(area):
+        most = self.most_bikes(system, area)
+        if not self.crews or qty <= most:
             return ""
         where = f"in {isolated(area)}" if area else "outside the known areas"
-        if not self.most_bikes(area):
+        if not most:
             return f"No active crew works {where}."
         return f"No active crew {where} has a van for {qty} bikes."
 
-    def most_bikes(self, area: str) -> int:
+    def most_bikes(self, system: str, area: str) -> int:
         """The bikes of the largest task that one of them may take there. 0: none works there."""
-        there = [crew for crew in self.crews if not crew.areas or area in crew.areas]
+        there = [
+            crew
+            for crew in self.crews
+            if crew.system in ("", system) and (not crew.areas or area in crew.areas)
+        ]
         return max((crew.capacity or INT4_MAX for crew in there), default=0)
 
     def without_crew(self) -> TaskQuerySet:
@@ -42,13 +47,18 @@ class Roster:
         ready = Task.objects.ready()
         if not self.crews:
             return ready.none()
-        areas = ready.order_by().values_list("area", flat=True).distinct()
-        too_large = (Q(area=area, qty__gt=self.most_bikes(area)) for area in areas)
+        places = ready.order_by().values_list("system", "area").distinct()
+        too_large = (
+            Q(system=system, area=area, qty__gt=self.most_bikes(system, area))
+            for system, area in places
+        )
         return ready.filter(reduce(or_, too_large, Q(pk__in=[])))
 
 
 def misfits(crew: Crew, task: Task) -> Iterator[str]:
     """Yield the reasons, as sentences, for which the crew could not have claimed the task."""
+    if crew.system not in ("", task.system):
+        yield f"Crew {isolated(crew.worker_id)} belongs to {isolated(crew.system)}."
     if crew.areas and task.area not in crew.areas:
         where = isolated(task.area) if task.area else "the area of this task"
         yield f"Crew {isolated(crew.worker_id)} does not work in {where}."

@@ -23,7 +23,8 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class StationView:
-    """`place` and `reading` are None for a number that no feed has named. `area` may be unknown.
+    """`place` and `reading` are None for a number that no feed has named. `area` and `system` are
+    empty if unknown.
 
     `outage_since`: when the station became empty or full; None: it is neither, or that is unknown.
     """
@@ -35,6 +36,7 @@ class StationView:
     reading: Reading | None = None
     area: str = ""
     outage_since: datetime | None = None
+    system: str = ""
 
     @property
     def summary(self) -> str:
@@ -94,6 +96,7 @@ def read_stations(now: datetime, stations: QuerySet[Station] | None = None) -> S
         "lat",
         "lon",
         "area",
+        "system",
         "outage__started_at",
         "status__bikes",
         "status__docks",
@@ -105,12 +108,12 @@ def read_stations(now: datetime, stations: QuerySet[Station] | None = None) -> S
 
 def station_views(rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterable[StationView]:
     limits = thresholds()
-    for pk, name, lat, lon, area, since, bikes, docks, in_service, as_of in rows:
+    for pk, name, lat, lon, area, system, since, bikes, docks, in_service, as_of in rows:
         place = Place(pk, lat, lon)
         if bikes is None:
-            yield StationView(pk, name, place=place, area=area)
+            yield StationView(pk, name, place=place, area=area, system=system)
             continue
         reading = Reading(bikes, docks, in_service, as_of)
         level = reading.level(limits, now)
         outage_since = since if level in STOCKOUTS else None
-        yield StationView(pk, name, level, place, reading, area, outage_since)
+        yield StationView(pk, name, level, place, reading, area, outage_since, system)

@@ -1,6 +1,6 @@
 """Import crews into the roster, all or none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..texts import is_printable, isolated
 from .locks import advisory_lock
 
 SHOWN = 20
-FIELDS = ["name", "capacity", "areas", "language", "active", "note"]
+FIELDS = ["name", "capacity", "system", "areas", "language", "active", "note"]
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,16 @@ def import_crews(rows: Sequence[CrewRow], *, user_id: int | None) -> RosterChang
     # Other ids, such as one with a NUL, would break the query; they are reported below.
     ids = [row.worker_id for row in rows if is_printable(row.worker_id)]
     crews = Crew.objects.in_bulk(ids, field_name="worker_id")
-    areas = Station.objects.areas()
+    systems_of = Station.objects.systems_of_areas()
     change = RosterChange()
     problems: list[str] = []
     seen: set[str] = set()
     for row in rows:
         crew = crews.get(row.worker_id) or Crew(worker_id=row.worker_id)
-        known = {*areas, *crew.areas}
+        former = list(crew.areas)
         change.add(crew, row.values)
-        faults = [*faults_of(crew, known if areas else None)]
+        faults = [*faults_of(crew)]
+        faults += [f"areas: {each}" for each in faults_of_areas(crew, systems_of, former)]
         if row.worker_id in seen:
             faults.append("appears twice")
         seen.add(row.worker_id)
@@ -82,16 +83,30 @@ def import_crews(rows: Sequence[CrewRow], *, user_id: int | None) -> RosterChang
     return change
 
 
-def faults_of(crew: Crew, known_areas: set[str] | None) -> Iterator[str]:
-    """`known_areas` None: any area may be named."""
+def faults_of(crew: Crew) -> Iterator[str]:
     try:
         crew.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:
         for name, messages in error.message_dict.items():
             yield f"{name}: {' '.join(messages)}"
-    if known_areas is not None:
-        for area in sorted({*crew.areas} - known_areas):
-            yield f"areas: no station lies in {isolated(area)}"
+
+
+def faults_of_areas(
+    crew: Crew, systems_of: Mapping[str, set[str]], former: Collection[str]
+) -> Iterator[str]:
+    """`systems_of`: the systems of each area. Without any, all areas may be named.
+
+    `former`: areas that the crew had already. No station may lie there any more.
+    """
+    for area in sorted({*crew.areas}) if systems_of else ():
+        systems, name = systems_of.get(area, set()), isolated(area)
+        if not systems and area not in former:
+            yield f"no station lies in {name}"
+        elif systems and crew.system and crew.system not in systems:
+            yield f"no station of {isolated(crew.system)} lies in {name}"
+        elif len(systems) > 1 and not crew.system:
+            owners = " and ".join(map(isolated, sorted(systems)))
+            yield f"{name} is an area of {owners}; name the crew's system"
 
 
 def first_of(problems: list[str]) -> list[str]:

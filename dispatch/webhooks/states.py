@@ -12,7 +12,7 @@ from ..overview.roster import Roster, read_roster
 from ..services import State
 
 MOVE = ("from_station_id", "to_station_id", "qty", "priority", "source", "reason", "created_at")
-TASK = (*MOVE, "area", "attempt", "worker_id", "assigned_at", "lease_expires_at")
+TASK = (*MOVE, "system", "area", "attempt", "worker_id", "assigned_at", "lease_expires_at")
 
 
 def read_states() -> Iterator[State]:
@@ -43,7 +43,7 @@ def about_task(task: Task) -> dict[str, Any]:
 
 
 def about_task_without_crew(roster: Roster, task: Task) -> dict[str, Any]:
-    return {**about_task(task), "why": roster.why_no_crew(task.area, task.qty)}
+    return {**about_task(task), "why": roster.why_no_crew(task.system, task.area, task.qty)}
 
 
 def about_suggestion(suggestion: Suggestion) -> dict[str, Any]:

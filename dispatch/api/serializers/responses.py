@@ -79,6 +79,7 @@ class TaskInFullSerializer(RowSerializer[Task]):
             "note",
             "cancelled_at",
             "area",
+            "system",
         ]
         read_only_fields = fields
 

@@ -116,6 +116,23 @@ def test_import_keeps_an_area_that_the_crew_already_has():
 
 
 @pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (",East Bay", "areas: East Bay is an area of bay and lyon; name the crew's system"),
+        ("lyon,San José", "areas: no station of lyon lies in San José"),
+    ],
+)
+def test_import_refuses_areas_outside_of_the_system(row, complaint):
+    StationFactory(area="San José", system="bay")
+    for system in ("bay", "lyon"):
+        StationFactory(area="East Bay", system=system)
+
+    assert f"van-1: {complaint}" in refusal_of(f"worker_id,system,areas\nvan-1,{row}\n")
+    enter("worker_id,system,areas\nvan-1,lyon,East Bay\n")
+    assert Crew.objects.get().places == ["lyon", "East Bay"]
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("PK\x03\x04 xl/", "an Excel workbook"),
@@ -149,13 +166,19 @@ names = st.text(max_size=20).map(printable).filter(lambda name: name == name.str
 @given(
     worker_id=names.filter(bool),
     name=names,
+    system=names,
     areas=st.sets(names.filter(bool).filter(lambda name: ";" not in name), max_size=3),
     capacity=st.none() | st.integers(1, 99),
     active=st.booleans(),
 )
-def test_export_can_be_imported_again(worker_id, name, areas, capacity, active):
+def test_export_can_be_imported_again(worker_id, name, system, areas, capacity, active):
     crew = Crew(
-        worker_id=worker_id, name=name, areas=sorted(areas), capacity=capacity, active=active
+        worker_id=worker_id,
+        name=name,
+        system=system,
+        areas=sorted(areas),
+        capacity=capacity,
+        active=active,
     )
 
     [row] = read("".join(csv_text([COLUMNS.known, row_of(crew)])))
@@ -163,6 +186,7 @@ def test_export_can_be_imported_again(worker_id, name, areas, capacity, active):
     assert row.worker_id == worker_id
     assert row.values == {
         "name": name,
+        "system": system,
         "areas": sorted(areas),
         "capacity": capacity,
         "active": active,
