@@ -7,6 +7,7 @@ The service's own statements on one connection each, in turns, without the wait 
     everything    20,000 ready tasks, and a crew that is not on the roster
     one area      a crew of one of 50 areas; 1,000,000 older ready tasks lie in the others
     named area    the same tasks; a crew that works everywhere names that area
+    system        the same tasks; the older ones belong to another system than the crew
     areas         a crew of two areas; 10,000 older ready tasks lie elsewhere
     capacity      a crew with a small van; 10,000 older ready tasks are larger
 
@@ -36,7 +37,7 @@ from dispatch.models import EventKind
 from dispatch.services.claim_scopes import Scope
 from dispatch.services.claims import assigning, claim_statement
 CREWS = {"EVERYTHING": "van-0", "ONE_AREA": "van-1", "NAMED_AREA": "van-0", "AREAS": "van-2",
-         "CAPACITY": "van-3"}
+         "CAPACITY": "van-3", "SYSTEM": "van-4"}
 statements = {}
 with transaction.atomic():
     for name, crew in CREWS.items():
@@ -45,13 +46,15 @@ with transaction.atomic():
 print(json.dumps(statements, default=str))
 """
 CREWS = """
-    INSERT INTO crews (worker_id, areas, capacity) VALUES
-        ('van-1', '{area 1}', NULL), ('van-2', '{area 1,area 2}', NULL), ('van-3', '{}', 9)
+    INSERT INTO crews (worker_id, areas, capacity, system) VALUES
+        ('van-1', '{area 1}', NULL, ''), ('van-2', '{area 1,area 2}', NULL, ''),
+        ('van-3', '{}', 9, ''), ('van-4', '{}', NULL, 'ours')
 """
 # The crews' own tasks, of 5 bikes in area 1, are younger than those in front of them.
 FILL = """
-    INSERT INTO tasks (from_station_id, to_station_id, qty, area, created_at)
-    SELECT 1 + n % 500, 501 + n % 499, {qty}, 'area ' || {area}, now() - {age} - n * interval '1 s'
+    INSERT INTO tasks (from_station_id, to_station_id, qty, area, system, created_at)
+    SELECT 1 + n % 500, 501 + n % 499, {qty}, 'area ' || {area}, '{system}',
+           now() - {age} - n * interval '1 s'
     FROM generate_series(1, {rows}) AS n
 """
 IN_FRONT = "interval '30 days'"
@@ -62,9 +65,9 @@ def fill(url: str, foreign: int = 0, qty: int = 5) -> None:
     with psycopg.connect(url, autocommit=True) as database:
         database.execute("ALTER TABLE tasks DISABLE TRIGGER USER")
         database.execute(CREWS)
-        own = FILL.format(qty=5, area=1, age="interval '0'", rows=OWN)
+        own = FILL.format(qty=5, area=1, system="ours", age="interval '0'", rows=OWN)
         area = f"3 + n % {AREAS - 2}"
-        others = FILL.format(qty=qty, area=area, age=IN_FRONT, rows=foreign)
+        others = FILL.format(qty=qty, area=area, system="theirs", age=IN_FRONT, rows=foreign)
         database.execute(own)
         database.execute(others)
         database.execute("ALTER TABLE tasks ENABLE TRIGGER USER")
@@ -109,6 +112,7 @@ def main() -> None:
             "EVERYTHING": plain,
             "ONE_AREA": elsewhere,
             "NAMED_AREA": elsewhere,
+            "SYSTEM": elsewhere,
             "AREAS": ahead,
             "CAPACITY": larger,
         }

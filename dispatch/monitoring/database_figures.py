@@ -18,6 +18,7 @@ SESSIONS = """
 TABLES = """
     SELECT relname, n_dead_tup, n_live_tup FROM pg_stat_user_tables
     WHERE relname IN ('tasks', 'suggestions', 'task_events', 'claim_keys')
+      AND pg_table_is_visible(relid)
 """
 # 0 for a standby that is up to date: replay_lag is null when there is nothing to replay.
 STANDBYS = """

@@ -29,13 +29,15 @@ FILL = """
 """
 
 WAITING = 1_000_000
-# Ready tasks of 49 areas. A crew of the 50th must not read past them.
+# Ready tasks of 49 areas and another system. A crew of the 50th, or of its system, must not read
+# past them.
 FILL_READY = """
     INSERT INTO stations (id, system, name, lat, lon, area)
-    SELECT n, 'test', 'Station ' || n, 37, -122, 'area ' || n FROM generate_series(1, 50) AS n;
+    SELECT n, CASE n WHEN 50 THEN 'ours' ELSE 'theirs' END, 'Station ' || n, 37, -122, 'area ' || n
+    FROM generate_series(1, 50) AS n;
     ALTER TABLE tasks DISABLE TRIGGER USER;
-    INSERT INTO tasks (from_station_id, to_station_id, qty, area)
-    SELECT 1 + n %% 49, 501, 5, 'area ' || 1 + n %% 49 FROM generate_series(1, %s) AS n;
+    INSERT INTO tasks (from_station_id, to_station_id, qty, area, system)
+    SELECT 1 + n %% 49, 501, 5, 'area ' || 1 + n %% 49, 'theirs' FROM generate_series(1, %s) AS n;
     ALTER TABLE tasks ENABLE TRIGGER USER;
     ANALYZE tasks;
 """
@@ -58,21 +60,30 @@ def test_claim_among_a_million_completed_tasks_touches_few_buffers():
     assert buffers(plan["Plan"]) < 20
 
 
-def test_claim_in_one_area_touches_few_buffers_among_a_million_tasks():
+def test_claim_in_one_place_touches_few_buffers_among_a_million_tasks():
     with connection.cursor() as cursor:
         cursor.execute(FILL_READY, [WAITING])
     CrewFactory(worker_id="van-1", areas=["area 50"])
-    wanted = TaskFactory(from_station_id=50).id
-    statement = claim_statement(Scope.ONE_AREA), Scope.ONE_AREA.parameters("van-1", None)
-    text, parameters = assigning(statement, EventKind.CLAIMED, "van-1", "api")
+    CrewFactory(worker_id="van-2", system="ours")
+    wanted = [TaskFactory(from_station_id=50).id for _ in range(2)]
+
+    searches = [search(Scope.ONE_AREA, "van-1"), search(Scope.SYSTEM, "van-2")]
+
+    held = Task.objects.assigned().order_by("worker_id")
+    assert [task.id for task in held] == wanted
+    assert max(map(buffers, searches)) < 20
+
+
+def search(scope, worker_id):
+    """Claim. Returns the plan of the search for the task."""
+    statement = claim_statement(scope), scope.parameters(worker_id, None)
+    text, parameters = assigning(statement, EventKind.CLAIMED, worker_id, "api")
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}", parameters)
         [[(plan,)]] = cursor.fetchall()
-
-    assert Task.objects.assigned().get().id == wanted
-    [search] = [each for each in plan["Plan"]["Plans"] if each.get("Subplan Name") == "CTE task"]
-    assert buffers(search) < 20
+    [found] = [each for each in plan["Plan"]["Plans"] if each.get("Subplan Name") == "CTE task"]
+    return found
 
 
 def test_tasks_are_vacuumed_when_two_per_cent_are_dead():
