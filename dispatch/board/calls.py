@@ -109,7 +109,7 @@ def overdue(stations: StationViews) -> Iterator[Call]:
 
 def without_crew(roster: Roster, stations: StationViews) -> Iterator[Call]:
     for task in roster.without_crew().order_by("-created_at", "-id")[:CALLS_SHOWN]:
-        why = roster.why_no_crew(task.area, task.qty)
+        why = roster.why_no_crew(task.system, task.area, task.qty)
         text = f"Task {task.pk} has no crew: {describe(task, stations)} {why}"
         yield about_task(task, CallKind.NO_CREW, f"no_crew {task.pk} {task.attempt}", text)
 

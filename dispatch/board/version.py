@@ -23,7 +23,7 @@ from .filters import BoardFilters
 
 # Far more than are written while one transaction lasts.
 LAST_EVENTS = 200
-CREW_COLUMNS = ("worker_id", "name", "areas", "capacity", "active", "last_seen_at")
+CREW_COLUMNS = ("worker_id", "name", "system", "areas", "capacity", "active", "last_seen_at")
 
 
 def version_of(now: datetime, *, user: Any, filters: BoardFilters) -> str:

@@ -93,7 +93,7 @@ LISTS = {
 }
 APPROVE_MANY = 7
 # Session, user and list with its verdicts. Approvals follow in batches of 200.
-APPROVE_IN_CONSOLE = 8
+APPROVE_IN_CONSOLE = 10
 # A message of many lines does not fit into a cookie.
 SAVE_MESSAGE = 3
 # Buffers that a claim touches: to look at the roster and find its task, and in all, with the

@@ -69,7 +69,14 @@ def test_completed_tasks_count_until_a_newer_status():
 
     assert capacities_of([SOURCE, TARGET]) == {
         SOURCE: StationCapacity(
-            "Source St", 20, 15, promised_out=2 + 3 + 4 + 3, promised_in=1, lat=37.7, lon=-122.4
+            "Source St",
+            20,
+            15,
+            promised_out=2 + 3 + 4 + 3,
+            promised_in=1,
+            lat=37.7,
+            lon=-122.4,
+            system="bay",
         ),
         TARGET: StationCapacity("Station 200", in_feed=False),
     }
