@@ -38,7 +38,8 @@ class DispatchViewSet(GenericViewSet[Task]):
         summary="Claim the next task",
         description=(
             "Assigns the ready task with the highest priority to the crew; the oldest comes first "
-            "among equals. A crew on the roster gets only tasks in its areas that fit its van. "
+            "among equals. A crew on the roster gets only tasks of its system and areas that fit its "
+            "van. "
             "Two requests never get the same task. If the response is lost, repeat "
             "the request with the same `Idempotency-Key`: it returns the same task."
         ),
@@ -65,7 +66,8 @@ class DispatchViewSet(GenericViewSet[Task]):
             422,
             *BODY,
             examples=[example({**TASK, "status": "assigned", "worker_id": "user_456"})],
-            _409="The crew is not active, or does not work in the area.",
+            _409="The crew is not active, does not work in the area, or is not on the roster and "
+            "`UNKNOWN_CREWS=refuse`.",
             _404="No available tasks. Ask again after `Retry-After` seconds.",
         ),
         examples=[example({"worker_id": "user_456"}, request_only=True)],
