@@ -38,9 +38,8 @@ class DispatchViewSet(GenericViewSet[Task]):
         summary="Claim the next task",
         description=(
             "Assigns the ready task with the highest priority to the crew; the oldest comes first "
-            "among equals. A crew on the roster gets only tasks of its system and areas that fit its "
-            "van. "
-            "Two requests never get the same task. If the response is lost, repeat "
+            "among equals. A crew on the roster gets only tasks of its system and areas that fit "
+            "its van. Two requests never get the same task. If the response is lost, repeat "
             "the request with the same `Idempotency-Key`: it returns the same task."
         ),
         parameters=[
