@@ -42,7 +42,7 @@ class AssignForm(OperationForm):
     )
     other = CrewNameField(label="Another crew", required=False)
     unlisted = forms.BooleanField(label="This crew is not on the roster", required=False)
-    reason = ReasonField(required=False)
+    reason = ReasonField(label="Reason (optional)", required=False)
 
     def __init__(self, data: Any = None, *, rows: Sequence[Any] = ()) -> None:
         super().__init__(data, rows=rows)
@@ -82,7 +82,7 @@ class ApproveAndAssignForm(AssignForm):
 class ReassignForm(AssignForm):
     """Taking a task from a crew needs a reason."""
 
-    reason = ReasonField()
+    reason = ReasonField(label="Reason (required)")
 
 
 def grouped(choices: Iterable[CrewChoice]) -> Choices:

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from ..models import EventKind, TaskEvent
 from ..overview.exchanges import problem_labels
@@ -116,6 +119,15 @@ def counts(details: dict[str, Any]) -> str:
     return ", ".join(numbers) or "no changes"
 
 
+def clock(text: Any) -> str:
+    """A time of an event's details in the console's form and zone. Unchanged if it is no time:
+    events may come through SQL."""
+    try:
+        return date_format(localtime(datetime.fromisoformat(text)), "DATETIME_FORMAT")
+    except (TypeError, ValueError):
+        return str(text)
+
+
 def event_details(event: TaskEvent) -> Iterator[str]:
     details = event.details
     yield from details.get("warnings", [])
@@ -133,11 +145,11 @@ def event_details(event: TaskEvent) -> Iterator[str]:
     if note := details.get("note"):
         yield f"Note: {isolated(note)}"
     if happened_at := details.get("happened_at"):
-        yield f"Reported time: {happened_at}"
+        yield f"Reported time: {clock(happened_at)}"
     if completed_at := details.get("completed_at"):
-        yield f"Reported completion time: {completed_at}"
+        yield f"Reported completion time: {clock(completed_at)}"
     if crew_clock := details.get("crew_clock"):
-        yield f"Time by the crew's clock: {crew_clock}"
+        yield f"Time by the crew's clock: {clock(crew_clock)}"
     if crew_count := details.get("crew_count"):
         yield f"Bikes by the crew's count: {crew_count}"
     if event.kind in REPORTS:

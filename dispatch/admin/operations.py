@@ -236,7 +236,8 @@ class OperationsAdmin(ConsoleAdmin):
             move.cautions = cautions.get(move.pk, [])
         one, many = self.opts.verbose_name, self.opts.verbose_name_plural
         rows = f"{one} {ids[0]}" if len(ids) == 1 else f"{len(ids)} {many}"
-        question = operation.question.format(label=operation.label, rows=rows)
+        them = "it" if len(ids) == 1 else "them"
+        question = operation.question.format(label=operation.label, rows=rows, them=them)
         context = {
             **self.admin_site.each_context(request),
             "title": f"{question}?",

@@ -133,7 +133,7 @@ def wait(label: str, of: Wait) -> Row:
 
 def weeks(report: KpiReport) -> Iterator[str]:
     yield from table(
-        ("Week from", "days", "tasks", "before", "bikes", "before", "out", "before"),
+        ("From", "days", "tasks", "before", "bikes", "before", "out", "before"),
         [
             (
                 f"{week.first}",

@@ -103,7 +103,7 @@ class Crew(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Bikes. The crew gets no task of more. Empty: unknown.",
+        help_text="In bikes. The crew gets no task that moves more. Empty: unknown.",
     )
     system = models.CharField(
         max_length=SYSTEM_LENGTH,

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import strip_tags
 
 from dispatch import services
@@ -430,7 +431,19 @@ def test_task_page_shows_reported_and_corrected_values(dispatcher):
 
     assert "completed the task: 40 bikes moved" in page
     assert "Bikes by the crew&#x27;s count: 5000" in page
-    assert f"Time by the crew&#x27;s clock: {report.completed_at.isoformat()}" in page
+    time = f"{timezone.localtime(report.completed_at):%Y-%m-%d %H:%M:%S %Z}"
+    assert f"Time by the crew&#x27;s clock: {time}" in page
+
+
+@pytest.mark.parametrize("time", ["yesterday", 5, "2015-05-03T01:00:00"])
+def test_time_in_an_event_that_is_no_time_is_shown_as_it_is(dispatcher, time):
+    task = TaskFactory()
+    details = {"problems": ["other"], "happened_at": time}
+    TaskEvent.objects.create(kind="problem", task_id=task.pk, actor="psql", details=details)
+
+    page = dispatcher.get(f"/admin/activity/?task={task.pk}").content.decode()
+
+    assert f"Reported time: {time}" in page
 
 
 @pytest.mark.parametrize("name", ["complete", "release", "reassign"])

@@ -34,7 +34,7 @@ def test_suggestion_becomes_a_task_of_the_chosen_crew(dispatcher, suggestion):
     CrewFactory(worker_id="van-1")
 
     question = assign(dispatcher, suggestion).content.decode()
-    assert f"Approve suggestion {suggestion.pk} and assign to a crew?" in question
+    assert f"Approve suggestion {suggestion.pk} and assign it to a crew?" in question
     assert Suggestion.objects.exists()
 
     answer = words(assign(dispatcher, suggestion, worker_id="van-1").content.decode())

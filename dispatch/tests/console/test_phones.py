@@ -170,6 +170,7 @@ def test_lost_phone_is_signed_out_after_a_confirmation(dispatcher, crew, phone):
 
     question = dispatcher.post(address).content.decode()
     assert "Sign out iPhone, Safari?" in question
+    assert f'&rsaquo; <a href="{ROSTER}1/change/"><bdi>{crew}</bdi></a>' in question
     phone.refresh_from_db()
     assert phone.revoked_at is None
 

@@ -43,6 +43,7 @@ export const dismiss = recorded("dismiss");
 export const here = recorded("here");
 export const applyUpdate = recorded("applyUpdate");
 export const sendNow = recorded("sendNow");
+export const sendAsNote = recorded("sendAsNote");
 
 export function shown(task) {
   fake.calls.push(["shown", task.id]);

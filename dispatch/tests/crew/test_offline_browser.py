@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from dispatch import services
 from dispatch.models import TaskEvent
 
 from ..support.bad_proxy import (
@@ -260,6 +261,25 @@ def test_refused_report_blocks_no_other(open_phone, network, held_tasks):
         for report_id in phone.reports("id")[:2]:
             phone.do(f"dismiss('{report_id}')")
         assert phone.reports("state") == ["settled"]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_refused_report_can_be_sent_as_a_note(open_phone, network, held_tasks, is_lost):
+    task = held_tasks[0]
+    with open_phone() as phone:
+        phone.report(task, moved_qty="many", note="Three\u0007 locks " + 500 * "x")
+        phone.send()
+        assert phone.reports("state") == ["refused"]
+        if is_lost:
+            services.reassign_task(task.pk, "van-5", actor="maria", reason="Nearer")
+
+        phone.do(f"sendAsNote('{phone.reports('id')[0]}')")
+        phone.do("sendNow()")
+
+        assert phone.reports("kind", "state") == [("problem", "settled")]
+    [event] = TaskEvent.objects.filter(kind="problem", task_id=task.pk)
+    assert "moved_qty: many; note: Three  locks xxx" in event.details["note"]
+    assert event.worker_id == "van-3"
 
 
 def test_first_network_error_ends_the_try(open_phone, network, held_tasks):

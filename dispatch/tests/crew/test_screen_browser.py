@@ -209,7 +209,7 @@ def test_half_filled_form_survives_a_reload(handset, crew, tasks):
         tap(phone, "One fewer")
         phone.page.get_by_label("Note for dispatch").fill("Two locks are broken")
         # It is written a moment later.
-        form = f"done/{tasks[0].pk}"
+        form = f"done/{tasks[0].pk}/1"
         phone.wait_for_script(
             f"""import("{phone.engine}").then(({{ recall }}) => recall("screen")).then(
                   (kept) => kept?.drafts["{form}"]?.note === "Two locks are broken")"""
@@ -218,6 +218,20 @@ def test_half_filled_form_survives_a_reload(handset, crew, tasks):
         expect(phone.page.locator("output")).to_have_text("5")
         note = phone.page.get_by_label("Note for dispatch")
         expect(note).to_have_value("Two locks are broken")
+
+
+def test_task_that_comes_back_has_an_empty_form(handset, crew, tasks):
+    with handset("van-3") as phone:
+        phone.open()
+        start_task(phone)
+        tap(phone, "Done", "link")
+        phone.page.get_by_label("Note for dispatch").fill("Two locks are broken")
+        phone.page.go_back()
+        for worker_id in ("van-5", "van-3"):
+            services.reassign_task(tasks[0].pk, worker_id, actor="maria", reason="Nearer")
+        phone.refresh()
+        tap(phone, "Done", "link")
+        expect(phone.page.get_by_label("Note for dispatch")).to_have_value("")
 
 
 def test_reassignment_is_said_while_the_form_is_open(handset, crew, tasks):
@@ -272,12 +286,25 @@ def test_new_screen_has_the_focus_and_a_keyboard_gets_room(handset, crew, tasks)
         start_task(phone)
         tap(phone, "Problem", "link")
         expect(phone.page.get_by_role("heading", name="What is the problem?")).to_be_focused()
+        sees(phone, "Choose a problem or write a note first.")
         dock = phone.page.locator(".dock")
         expect(dock).to_have_css("position", "sticky")
         phone.page.get_by_label("Note for dispatch").focus()
         expect(dock).to_have_css("position", "static")
         phone.page.go_back()
         sees(phone, "6 bikes to move")
+
+
+def test_signing_out_without_a_network_changes_nothing(handset, crew):
+    with handset("van-3") as phone:
+        phone.open("/crew/#help")
+        tap(phone, "Sign this phone out")
+        phone.context.set_offline(True)
+        tap(phone, "Sign out")
+        expect(phone.page.locator("#said")).to_have_text("No connection.")
+        phone.context.set_offline(False)
+        phone.open()
+        sees(phone, "You are free")
 
 
 def test_signing_out_asks_first(handset, crew):

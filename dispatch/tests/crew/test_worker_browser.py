@@ -207,6 +207,19 @@ def test_half_filled_form_keeps_the_update_waiting(open_phone, network, task):
         assert note.input_value() == "Two locks are broken"
 
 
+def test_worker_that_changes_while_the_page_starts_offers_the_update(open_phone, network, task):
+    with open_phone() as phone:
+        settle_worker(phone)
+        # The scripts have run, and the page has not looked for an update yet.
+        phone.page.add_init_script(
+            """document.addEventListener("DOMContentLoaded", () =>
+                 navigator.serviceWorker.dispatchEvent(new Event("controllerchange")))"""
+        )
+        phone.open()
+
+        phone.wait("tab.updateReady")
+
+
 def test_update_reloads_once(open_phone, network, task):
     with open_phone() as phone:
         settle_worker(phone)

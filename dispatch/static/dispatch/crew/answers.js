@@ -53,7 +53,7 @@ export function answerTo({ answer }) {
     case "already_done": return gettext("You had already reported this task as done.");
     case "unknown_task": return gettext("Dispatch has no such task of your crew.");
     case "update": return gettext("This page is too old for this report. Update the page: the report stays here.");
-    default: return gettext("Dispatch cannot accept this report. Copy it and send it to dispatch.");
+    default: return gettext("Dispatch cannot accept this report. Send it as a note.");
   }
 }
 
@@ -92,7 +92,7 @@ export function joinError({ code, retryAfter }) {
         time: clock(now() + 1000 * (retryAfter ?? 60)),
       });
     case "no_network":
-      return gettext("No answer. Check the connection and try again. The code is not used up.");
+      return gettext("No answer. Check the connection and try again at once. After a minute you may need a new code.");
     default: return gettext("Dispatch cannot take the code now. Try again later.");
   }
 }

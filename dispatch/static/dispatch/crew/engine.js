@@ -2,7 +2,7 @@
    at each change; the other functions are the commands of the screen. */
 import { claimNext } from "./claims.js";
 import { crewId, load, onDraw, phone, tab } from "./model.js";
-import { add, asText, dismiss, endsTask, isAboutEnd, isHeld, isUnsent, releaseHeld, shown, undo, untilReleased } from "./reports.js";
+import { add, asNote, asText, dismiss, endsTask, isAboutEnd, isHeld, isUnsent, releaseHeld, shown, undo, untilReleased } from "./reports.js";
 import { refusal } from "./refusal.js";
 import { send } from "./sender.js";
 import { refresh, shown as shownOnScreen } from "./state.js";
@@ -56,6 +56,14 @@ export async function report(kind, task, values) {
   if (saved && isHeld(saved)) setTimeout(() => load().then(send), untilReleased(saved));
   send({ tap: true });
   return id;
+}
+
+/* Replaces a refused report by a problem with the same words. */
+export async function sendAsNote(id) {
+  const refused = phone.reports.find((each) => each.id === id);
+  if (!refused) return;
+  await report("problem", refused.task, { note: asNote(refused), problems: [] });
+  await dismiss(id);
 }
 
 export async function sendNow() {

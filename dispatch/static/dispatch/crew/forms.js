@@ -3,7 +3,7 @@ import { PROBLEMS, problemName } from "./answers.js";
 import { h } from "./dom.js";
 import * as engine from "./engine.js";
 import { bikes, route } from "./figures.js";
-import { draft, dropDraft, keepDraft } from "./memory.js";
+import { draft, draftName, dropDraft, keepDraft } from "./memory.js";
 import { button, chips, noteField, panel, title } from "./parts.js";
 import { goHome } from "./routes.js";
 import { stepper } from "./stepper.js";
@@ -11,7 +11,7 @@ import { gettext, ngettext } from "./texts.js";
 
 /* The form of a kind of report. `redraw` shows it again after each change. */
 export function form(kind, task, redraw) {
-  const name = `${kind}/${task.id}`;
+  const name = draftName(kind, task);
   const values = draft(name, { moved_qty: task.qty, note: "", problems: [], reason: "" });
   const set = (change) => redraw(keepDraft(name, { ...values, asked: false, ...change }));
   const save = (report) => send(kind, task, report, name);
@@ -72,7 +72,7 @@ function problem(_task, { note, problems }, set, save) {
     h("p.route", null, gettext("You keep the task. Dispatch sees the problem and decides.")),
     problemChips(gettext("Problem"), problems, set),
     noteField(gettext("Note for dispatch"), note, (text) => set({ note: text })),
-    saveButton(gettext("Report the problem"), () => save({ note, problems }), !ready),
+    saveButton(gettext("Report the problem"), () => save({ note, problems }), ready ? null : gettext("Choose a problem or write a note first.")),
   ];
 }
 
@@ -97,7 +97,7 @@ function giveBack(_task, { problems, reasons = [], reason }, set, save) {
     chips(gettext("Reason"), REASONS.map((code) => [code, reasonName(code)]), reasons, toggleReason),
     problemChips(gettext("Problem"), problems, set),
     noteField(gettext("In your words"), reason, (words) => set({ reason: words })),
-    saveButton(gettext("Give the task back"), () => save({ reason: text, problems }), !text && !problems.length),
+    saveButton(gettext("Give the task back"), () => save({ reason: text, problems }), text || problems.length ? null : gettext("Choose or write a reason first.")),
   ];
 }
 
@@ -110,11 +110,12 @@ function toggled(list, item) {
   return list.includes(item) ? list.filter((other) => other !== item) : [...list, item];
 }
 
-function saveButton(label, save, missing = false) {
+/* `missing`: a sentence about what must be filled in first. */
+function saveButton(label, save, missing = null) {
   return h(
     "div.dock",
     null,
-    missing && h("p.answer", null, gettext("Choose or write a reason first.")),
-    button(label, save, { style: "primary", busy: missing, id: "save" }),
+    missing && h("p.answer", null, missing),
+    button(label, save, { style: "primary", busy: Boolean(missing), id: "save" }),
   );
 }

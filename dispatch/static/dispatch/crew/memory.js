@@ -14,7 +14,11 @@ export function keep(change) {
   remember(NAME, { ...memory });
 }
 
-/* The draft of a form, such as "done/12". */
+/* The name of a form's draft. A crew that gets a task again begins with an empty form. */
+export function draftName(kind, { id, attempt }) {
+  return `${kind}/${id}/${attempt}`;
+}
+
 export function draft(form, initial) {
   return { ...initial, ...memory.drafts[form] };
 }

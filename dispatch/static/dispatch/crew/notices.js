@@ -3,7 +3,7 @@
 import { answerTo, endOf, isSurprising, reportName } from "./answers.js";
 import * as engine from "./engine.js";
 import { clock, instant, route } from "./figures.js";
-import { dismissNotice, keepDraft, markRead, memory, unread } from "./memory.js";
+import { dismissNotice, draftName, keepDraft, markRead, memory, unread } from "./memory.js";
 import { button, panel, quoted, screenLink } from "./parts.js";
 import { current, go } from "./routes.js";
 import { gettext } from "./texts.js";
@@ -27,10 +27,10 @@ function saved(entry) {
 }
 
 /* The form opens again as it was, unless the report has been sent meanwhile. */
-async function takeBack({ id, kind, task_id, values }) {
+async function takeBack({ id, kind, task, values }) {
   if (!(await engine.undo(id))) return;
-  keepDraft(`${kind}/${task_id}`, values);
-  go(kind, task_id);
+  keepDraft(draftName(kind, task), values);
+  go(kind, task.id);
 }
 
 function answered(entry) {

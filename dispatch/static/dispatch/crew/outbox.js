@@ -51,7 +51,7 @@ function row(entry, redraw) {
     h("p.detail", null, detail(entry)),
     h("p.status", null, `${statusName(entry.status)} · ${clock(onServer(entry.tappedAt))} (${ago(onServer(entry.tappedAt))})`),
     entry.answer && h("p.answer", null, answerTo(entry)),
-    removal(entry, redraw),
+    actions(entry, redraw),
   );
 }
 
@@ -60,15 +60,25 @@ function detail({ values }) {
   return [...(values.problems ?? []).map(problemName), text && quoted(text)].filter(Boolean).join(" · ");
 }
 
-/* A refused report can be removed, after a second tap. One that waits cannot: it would be lost. */
-function removal({ id, status }, redraw) {
+/* A refused report can be sent as a note, or removed after a second tap. One that waits cannot be
+   removed: it would be lost. */
+function actions({ id, status, answer }, redraw) {
   if (status === "settled") {
     return button(gettext("OK"), () => engine.dismiss(id), { style: "small" });
   }
   if (status !== "refused") return null;
-  if (doomed !== id) {
-    return button(gettext("Remove"), () => redraw((doomed = id)), { style: "small" });
-  }
+  if (doomed === id) return removal(id, redraw);
+  return h(
+    "div.actions",
+    null,
+    // There would be no task to keep the note with.
+    answer.code !== "unknown_task" &&
+      button(gettext("Send as a note to dispatch"), () => engine.sendAsNote(id), { style: "small", id: `note-${id}` }),
+    button(gettext("Remove"), () => redraw((doomed = id)), { style: "small" }),
+  );
+}
+
+function removal(id, redraw) {
   return h(
     "div.actions",
     null,

@@ -6,6 +6,8 @@ const VERSION = 1;
 const HOLD_MS = 6_000;
 // Shown for a moment, before the next answer about the crew's tasks takes their place.
 const SETTLED_MS = 60_000;
+// The server's limit.
+const NOTE_LENGTH = 2000;
 const ENDS_TASK = ["done", "give_back"];
 
 /* Saves a report. Resolves to its id once it is on the disk. A second tap saves nothing more. */
@@ -160,13 +162,19 @@ export function shown(report) {
 
 /* All reports as text, to be passed on by hand. */
 export function asText() {
-  return phone.reports
-    .map(({ tappedAt, crew, kind, task_id, values, state, id }) => {
-      const details = Object.entries(values).filter(([, value]) => value !== null && value !== "");
-      const words = details.map(([name, value]) => `${name}: ${value}`);
-      return [new Date(tappedAt).toISOString(), crew, kind, `task ${task_id}`, ...words, state, id].join("; ");
-    })
-    .join("\n");
+  return phone.reports.map((report) => [...words(report), report.state, report.id].join("; ")).join("\n");
+}
+
+/* A refused report as a note that the server takes: no odd characters, and not too long. */
+export function asNote(report) {
+  const text = ["Refused report", ...words(report)].join("; ");
+  return text.slice(0, NOTE_LENGTH).replace(/\p{C}/gu, " ");
+}
+
+function words({ tappedAt, crew, kind, task_id, values }) {
+  const details = Object.entries(values).filter(([, value]) => value !== null && value !== "");
+  const said = details.map(([name, value]) => `${name}: ${value}`);
+  return [new Date(tappedAt).toISOString(), crew, kind, `task ${task_id}`, ...said];
 }
 
 export function endsTask({ kind }) {

@@ -4,15 +4,24 @@ import { BASE } from "./server.js";
 
 const CACHE = `crew ${BASE} `;
 
+const container = navigator.serviceWorker;
 let registering = null;
 let registration = null;
 let version = null;
+let isControlled = Boolean(container?.controller);
+
+container?.addEventListener("controllerchange", () => {
+  // The first worker has the files of this page. A later one was activated by another tab.
+  if (isControlled) set({ updateReady: true });
+  isControlled = true;
+  look();
+});
 
 /* Registers the worker, and looks for a newer one. */
 export async function checkForUpdate() {
-  if (!navigator.serviceWorker) return;
+  if (!container) return;
   try {
-    registering ??= register(navigator.serviceWorker);
+    registering ??= register();
     registration = await registering;
     await registration.update();
   } catch {
@@ -22,14 +31,7 @@ export async function checkForUpdate() {
   await look();
 }
 
-async function register(container) {
-  let isControlled = Boolean(container.controller);
-  container.oncontrollerchange = () => {
-    // The first worker has the files of this page. A later one was activated by another tab.
-    if (isControlled) set({ updateReady: true });
-    isControlled = true;
-    look();
-  };
+async function register() {
   const registered = await container.register(`${BASE}sw.js`, { scope: BASE, updateViaCache: "none" });
   registered.addEventListener("updatefound", () => watch(registered.installing));
   watch(registered.installing);
