@@ -85,9 +85,13 @@ def client(cluster, main):
     form = {"username": "maria", "password": PASSWORD}
     form["csrfmiddlewaretoken"] = client.cookies["csrftoken"]
     assert client.post(page, form, allow_redirects=False).status_code == 302
-    created = manage(cluster.url, "create_token", "maria", "--label", "reader")
-    client.headers["Authorization"] = f"Token {created.stdout.strip()}"
+    client.headers["Authorization"] = new_token(cluster)
     return client
+
+
+def new_token(cluster):
+    created = manage(cluster.url, "create_token", "maria", "--label", "reader")
+    return f"Token {created.stdout.strip()}"
 
 
 def wait_until(condition):
@@ -112,6 +116,12 @@ def test_changes_on_the_main_server_appear_in_the_lists(client, main, read_only)
     proposed = propose(client, main)
 
     wait_until(lambda: proposed in listed(client, read_only))
+
+
+def test_token_works_although_its_use_is_not_recorded(cluster, client, read_only):
+    unused = {"Authorization": new_token(cluster)}
+
+    wait_until(lambda: requests.get(f"{read_only.url}/suggestions", headers=unused, timeout=15).ok)
 
 
 def test_lists_figures_and_pages_open(client, main, read_only):
