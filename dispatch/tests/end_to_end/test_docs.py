@@ -63,3 +63,14 @@ def test_database_reference_lists_every_kind_of_event():
 
     for kind in services.events.EventKind.values:
         assert re.search(rf"^\|.*\b{kind}\b.*\|", table, re.MULTILINE), kind
+
+
+def test_deploy_restarts_every_service_that_keeps_running():
+    units = ROOT / "deploy" / "systemd"
+    timed = {f"{timer.stem}.service" for timer in units.glob("*.timer")}
+    services = {path.name for path in units.glob("*.service")} - timed - {"dispatch-web@.service"}
+    operations = (ROOT / "docs" / "operations.md").read_text()
+
+    [restart] = re.findall(r"^ *systemctl restart (dispatch-sweep .+)$", operations, re.MULTILINE)
+
+    assert {f"{name}.service" for name in restart.split()} == services

@@ -69,7 +69,11 @@ class Server:
 
 @contextmanager
 def serve(
-    workers: int = 1, port: int | None = None, probe: str = "/readyz", **environment: str
+    workers: int = 1,
+    port: int | None = None,
+    probe: str = "/readyz",
+    folder: Path = ROOT,
+    **environment: str,
 ) -> Iterator[Server]:
     """Run gunicorn as production does. Needs `transactional_db`: it sees only committed rows.
 
@@ -80,7 +84,7 @@ def serve(
     with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "baywheels.wsgi", "--bind", f"127.0.0.1:{port}"],
-            cwd=ROOT,
+            cwd=folder,
             env=server_environment(WEB_CONCURRENCY=str(workers), **environment),
             stderr=log,
         )

@@ -34,6 +34,13 @@ CHECKED = (
 VALIDATED = 'ValidateConstraint("task", "task_bikes_checked_are_not_negative")'
 
 
+def version_of(folder):
+    """Return the version that a server in this folder shows in its API schema."""
+    text = (folder / "pyproject.toml").read_text()
+    [version] = re.findall('^version = "(.+)"$', text, re.M)
+    return version
+
+
 def next_version(folder):
     """Copy the present code; add migrations of `tasks` with a column, an index and a check."""
     without = shutil.ignore_patterns("tests", "__pycache__")
@@ -46,6 +53,9 @@ def next_version(folder):
         text = MIGRATION.format(atomic=operation != INDEXED, after=after, operation=operation)
         after = f"{number}_bikes_checked"
         (migrations / f"{after}.py").write_text(text)
+    settings = folder / "pyproject.toml"
+    ours = f'version = "{version_of(ROOT)}"'
+    settings.write_text(settings.read_text().replace(ours, 'version = "999.0.0"'))
     return folder
 
 
@@ -58,9 +68,8 @@ def git(*arguments):
 
 def previous_version(folder):
     """Write the last commit of the version before this one. Skips without history; fails in CI."""
-    [version] = re.findall('^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)
     if git("rev-parse", "--is-shallow-repository").strip() == b"false":
-        search = f'-Sversion = "{version}"'
+        search = f'-Sversion = "{version_of(ROOT)}"'
         changes = git("log", "--reverse", "--format=%H", search, "--", "pyproject.toml").split()
         if archive := changes and git("archive", f"{changes[0].decode()}^"):
             with tarfile.open(fileobj=io.BytesIO(archive)) as files:
