@@ -9,10 +9,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 
 import pytest
 
-from dispatch.gbfs import BadFeed, FeedName, Validators, fetch, find_feed
+from dispatch.gbfs import BadFeed, FeedName, Validators, fetch, find_feed, find_listed
 from dispatch.gbfs.access import Access, is_public
 from dispatch.gbfs.deadline import Deadline
 from dispatch.gbfs.fetch import LARGEST
@@ -409,6 +410,31 @@ def test_discovery_leads_to_an_internal_host_only_if_a_source_names_it(site, hos
 )
 def test_loopback_link_local_and_private_addresses_are_internal(address, public):
     assert is_public(address) == public
+
+
+def test_network_of_a_listed_system_must_be_allowed(site):
+    """Accounts of the console need not be trusted with the network."""
+    status = site.serves("/status", with_body(FEED))
+    url = site.serves("/gbfs.json", with_body(discovery(station_status=status)))
+
+    for networks in ([], [ip_network("10.0.0.0/8")]):
+        with pytest.raises(BadFeed, match=r"internal host 127.0.0.1. FEED_ALLOW_NETWORKS can"):
+            find_listed(url, FeedName.STATUS, {}, Access([url], {}, networks))
+    assert site.requests == []
+    access = Access([url], {}, [ip_network("127.0.0.0/8")])
+    assert find_listed(url, FeedName.STATUS, {}, access).document.stations
+
+
+def test_listed_address_is_read_without_its_discovery_document(site, other_site):
+    """It gets no headers: they are for the origin of the discovery document."""
+    url = site.serves("/gbfs.json", with_body(b""))
+    there = other_site.serves("/status", with_body(FEED))
+    access = Access([url], KEY, [ip_network("127.0.0.0/8")])
+
+    found = find_listed(url, FeedName.STATUS, {}, access, listed=there)
+
+    assert (found.address, len(found.document.stations)) == (there, 1)
+    assert (keys_sent(other_site), site.requests) == ([None], [])
 
 
 KEY = {"X-Api-Key": "secret"}
