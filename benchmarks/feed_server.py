@@ -16,6 +16,7 @@ from typing import Any
 
 ANSWERS = count()
 TTL = 0
+STARTED = int(time.time())
 
 
 def discovery(base: str, _: int) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def status(base: str, stations: int) -> dict[str, Any]:
             "is_installed": True,
             "is_renting": True,
             "is_returning": True,
-            "last_reported": 1_700_000_000,
+            "last_reported": STARTED,
         }
         for n in range(stations)
     ]
