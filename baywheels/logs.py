@@ -1,8 +1,15 @@
 """The configuration of logs: to stderr, each line with the id of its request."""
 
 import logging
+import re
 import sys
+from contextvars import ContextVar
 from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+NO_REQUEST = "-"
+request_id: ContextVar[str] = ContextVar("request_id", default=NO_REQUEST)
 
 LOGGERS: dict[str, dict[str, Any]] = {
     # baywheels.request already logs each 4xx and 5xx.
@@ -21,16 +28,40 @@ logging.logThreads = logging.logMultiprocessing = False
 logging._srcfile = None
 
 
+class RequestIdFilter(logging.Filter):
+    """Add the id of the current request to every log record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id.get()
+        return True
+
+
+class WithoutRows(logging.Formatter):
+    """Leaves out the values of a row that PostgreSQL refused, which may be secret."""
+
+    ROW = re.compile(r"(Failing row contains) \(.*?\)\.$", re.DOTALL | re.MULTILINE)
+
+    def formatException(self, ei: Any) -> str:
+        return self.ROW.sub(r"\1 (...).", super().formatException(ei))
+
+
+class JsonWithoutRows(WithoutRows, JsonFormatter):
+    """The same in JSON."""
+
+
 def configuration(level: str, line_format: str) -> dict[str, Any]:
     """Return the argument of `logging.config.dictConfig`. `line_format`: "text" or "json"."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": "baywheels.middleware.RequestIdFilter"}},
+        "filters": {"request_id": {"()": RequestIdFilter}},
         "formatters": {
-            "text": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+            "text": {
+                "()": WithoutRows,
+                "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
+            },
             "json": {
-                "()": "pythonjsonlogger.json.JsonFormatter",
+                "()": JsonWithoutRows,
                 "format": "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s",
             },
         },

@@ -2,12 +2,12 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from io import BytesIO
 from secrets import token_hex
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -23,27 +23,21 @@ from gunicorn.http.errors import ParseException
 
 from .database.unavailable import means_damage
 from .errors import database_failure, error_response
+from .logs import request_id
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
-request_id: ContextVar[str] = ContextVar("request_id", default="-")
 request_log = logging.getLogger("baywheels.request")
-
-
-class RequestIdFilter(logging.Filter):
-    """Add the id of the current request to every log record."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
-        return True
 
 
 class RequestLogMiddleware:
     """Log one line per request, with the `X-Request-ID` of the response.
 
-    The id is the client's own if it is well-formed.
+    The id is the client's own if it is well-formed. The line of a slow request names its process
+    of PostgreSQL, whose log has no request id in prepared statements.
     """
 
+    SLOW_MS = 1000
     WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -59,16 +53,22 @@ class RequestLogMiddleware:
             milliseconds = round((time.monotonic() - started) * 1000, 1)
             request_log.log(
                 logging.WARNING if response.status_code >= 500 else logging.INFO,
-                "%s %s %s %sms",
+                "%s %s %s %sms%s",
                 request.method,
                 # repr escapes line breaks, so that a path cannot forge a log line.
                 repr(request.path)[1:-1],
                 response.status_code,
                 milliseconds,
+                database_process() if milliseconds >= self.SLOW_MS else "",
             )
             return response
         finally:
             request_id.reset(token)
+
+
+def database_process() -> str:
+    driver = connection.connection
+    return "" if driver is None or driver.closed else f" PostgreSQL pid {driver.info.backend_pid}"
 
 
 class BrowserHeadersMiddleware:

@@ -17,6 +17,7 @@ from psycopg import IsolationLevel
 
 from .batch import BatchClient, Row, Statement, numbered
 from .connection import Connection
+from .cursor import RequestCursor
 from .unavailable import UnavailableErrors
 
 LONGEST_WAIT = 2.0
@@ -62,6 +63,9 @@ shortage = Shortage()
 class DatabaseWrapper(base.DatabaseWrapper):
     connection: Any
     batch_client: BatchClient
+
+    def get_connection_params(self) -> dict[str, Any]:
+        return {**super().get_connection_params(), "cursor_factory": RequestCursor}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Wait up to LONGEST_WAIT seconds for a connection if others hold all of them."""

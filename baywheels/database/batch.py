@@ -15,6 +15,8 @@ from psycopg.generators import fetch_many, send
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
+from .cursor import comment
+
 Row = tuple[Any, ...]
 # The text, and a parameter for each %s in it.
 Statement = tuple[str, Sequence[Any]]
@@ -85,7 +87,8 @@ class BatchClient:
     ) -> list[Command]:
         pgconn = self.connection.pgconn
         if not self.prepares:
-            return [partial(pgconn.send_query_params, numbered(text), values)]
+            text_of_request = comment().encode() + numbered(text)
+            return [partial(pgconn.send_query_params, text_of_request, values)]
         name = self.names.get(text) or new.get(text)
         if name:
             return [partial(pgconn.send_query_prepared, name, values)]
