@@ -84,6 +84,22 @@ def test_share_without_polls_is_unknown():
     assert out.total == "unknown"
 
 
+def test_goal_is_a_line_with_a_label():
+    chart, *_ = charts_over_time(["a"], [Share(10, 2.0, 1.0, 3.0)], [WorkDone(1, 1)], goal=8)
+
+    page = render_to_string("admin/dispatch/chart.html", {"chart": chart})
+
+    assert (chart.top, chart.goal.y) == ("10 %", 20)
+    assert ElementTree.fromstring(page).find(".//line").get("y1") == "20.0"
+    assert "goal 8 %" in page
+
+
+def test_chart_without_a_goal_has_no_line():
+    chart, *_ = charts_over_time(["a"], [Share(10, 2.0, 1.0, 3.0)], [WorkDone(1, 1)])
+
+    assert "<line" not in render_to_string("admin/dispatch/chart.html", {"chart": chart})
+
+
 @pytest.mark.parametrize(
     ("value", "top"),
     [

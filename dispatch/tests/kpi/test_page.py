@@ -57,6 +57,12 @@ def test_page_shows_the_figures_of_the_chosen_days(dispatcher, day):
     assert "09:00: empty 100 %, full 0 %" in page
 
 
+def test_page_draws_the_goal(dispatcher, day, settings):
+    settings.STOCKOUT_GOAL_PERCENT = 5
+
+    assert dispatcher.get(PAGE, THE_DAY).content.decode().count("goal 5 %") == 1
+
+
 def test_names_are_escaped_and_nothing_is_inline(dispatcher, day):
     page = dispatcher.get(PAGE, THE_DAY).content.decode()
 

@@ -24,6 +24,7 @@ from dispatch.models import (
     TaskEvent,
 )
 
+from ..support.concurrency import background, open_transaction, wait_until_blocked
 from ..support.kpi_days import CLOSED, FULL, at, morning_of_work, outage, small_city
 from ..support.kpi_shift import happened, shift
 
@@ -49,16 +50,17 @@ def days():
     StationOutage.objects.filter(ended_at=None).update(ended_at=at(12) + timedelta(days=2))
 
 
+# From Sunday to Thursday.
+PERIODS = [(3, 3), (4, 4), (5, 6), (4, 7), (3, 7)]
+
+
 def reports(zone=UTC):
-    """Return the documents of each period from Sunday to Thursday."""
-    numbers = range(3, 8)
+    """Return the document of each period under its first and last day."""
     return {
         (first, last): to_document(
             build_report(Period(date(2015, 5, first), date(2015, 5, last), zone), THURSDAY)
         )
-        for first in numbers
-        for last in numbers
-        if first <= last
+        for first, last in PERIODS
     }
 
 
@@ -215,3 +217,21 @@ def test_command_has_nothing_to_do_without_data():
 def test_wrong_arguments_are_refused(arguments, why):
     with pytest.raises(CommandError, match=why):
         rollup(*arguments)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_second_of_two_runs_reads_what_the_first_one_saw():
+    """Without the lock, a run that read earlier could write later."""
+    happened("claimed", at(9), 1, "van-1", 1)
+
+    with background() as call:
+        with open_transaction():
+            services.roll_up(MONDAY, UTC)
+            second = call(services.roll_up, MONDAY, UTC)
+            wait_until_blocked(second)
+            happened("claimed", at(10), 2, "van-1", 1)
+        assert second.result(timeout=20)
+
+    [found] = Rollup.objects.all()
+    assert found.rows == 2
+    assert found.last_event_id == TaskEvent.objects.latest("id").pk

@@ -2,14 +2,17 @@ import io
 import json
 import os
 import signal
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from dispatch.maintenance.archive import Archive
-from dispatch.models import Task
+from dispatch.models import Rollup, Task
 from dispatch.services import prune
 
+from ..support.kpi_shift import happened
 from ..support.pruning import archived, archived_ids, kept, old_tasks
 
 pytestmark = pytest.mark.django_db
@@ -154,3 +157,14 @@ def test_a_signal_ends_it_after_the_current_batch(tmp_path, small_batches, monke
     assert kept() == ids[2:]
     assert archived_ids(tmp_path) == ids[:2]
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == handlers
+
+
+def test_figures_are_stored_before_their_rows_are_pruned():
+    yesterday = timezone.now() - timedelta(days=1)
+    happened("completed", yesterday, 1, "van-1", 1, moved_qty=2)
+
+    run_command("--dry-run")
+    assert not Rollup.objects.exists()
+    run_command()
+
+    assert [rollup.day for rollup in Rollup.objects.all()] == [timezone.localdate(yesterday)]
