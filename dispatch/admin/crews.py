@@ -60,7 +60,7 @@ class CrewForm(forms.ModelForm):
         return forms.ChoiceField(
             required=False,
             choices=[("", "Every system"), *((system, system) for system in systems)],
-            help_text=Crew._meta.get_field("system").help_text,
+            help_text="The crew gets only tasks of this system.",
         )
 
     def clean(self) -> dict[str, Any]:
