@@ -498,7 +498,7 @@ class Model(Suggestions):
     # Time passes
 
     def sweep(self) -> tuple[int, ...]:
-        """Ageing is off, and there are no sessions, sign-ins, codes, reports or deliveries."""
+        """Ageing is off, and there are no sessions, sign-ins, codes, reports, deliveries or mail."""
         due = [each.id for each in self.tasks.values() if each.lease == "out"]
         expired = [each for each in self.suggestions.values() if each.expires_at == PAST]
         old = [name for name, key in self.keys.items() if key.expired]
@@ -508,7 +508,7 @@ class Model(Suggestions):
             self.remove("expired", suggestion)
         for name in old:
             del self.keys[name]
-        return len(due), 0, len(expired), len(old), 0, 0, 0, 0, 0
+        return len(due), 0, len(expired), len(old), 0, 0, 0, 0, 0, 0
 
     def decisions_grow_old(self) -> None:
         self.rejections = dict.fromkeys(self.rejections)
