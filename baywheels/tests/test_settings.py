@@ -64,6 +64,15 @@ WRONG = [
     ),
     ({"MAP_TILES": "https://t.example;/{z}/{x}/{y}"}, "MAP_TILES must be like https://tiles"),
     ({"MAP_TILES": "https://tiles.example/{z}/{x}/{y}.png"}, "MAP_TILES needs MAP_ATTRIBUTION"),
+    ({"EMAIL_HOST": "smtp.example"}, "EMAIL_HOST needs DEFAULT_FROM_EMAIL and PUBLIC_URL"),
+    ({"EMAIL_USE_SSL": "true", "EMAIL_USE_TLS": "true"}, "exclude each other"),
+    (
+        {"EMAIL_HOST_PASSWORD": "secret", "EMAIL_USE_TLS": "false"},
+        "EMAIL_HOST_PASSWORD is sent only with EMAIL_USE_TLS or EMAIL_USE_SSL",
+    ),
+    ({"DEFAULT_FROM_EMAIL": "a@b.example\nBcc: c@d"}, "DEFAULT_FROM_EMAIL must be one line"),
+    ({"DEFAULT_FROM_EMAIL": "Dispatch <a@b.example"}, "DEFAULT_FROM_EMAIL must be like"),
+    ({"PUBLIC_URL": "https://a.example/bikes"}, "PUBLIC_URL must be like https://dispatch"),
     ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be DEBUG or INFO"),
     ({}, "The database is not available: "),
 ]

@@ -47,7 +47,7 @@ class MailSender:
     def run(self) -> None:
         """Notice states, enqueue alerts and reports, and send what is due.
 
-        Refusal: the mail server fails. What is left is sent later.
+        Refusal: the mail server fails. The rest is sent later.
         """
         services.note_mail_states(read_states)
         services.bundle_alerts()

@@ -23,7 +23,7 @@ def date_argument(text: str) -> date:
 class Command(DispatchCommand):
     help = (
         "Enqueues a day's report for everyone who wants the daily report and has not had it; "
-        "send_mail sends it. It does so each day by itself."
+        "send_mail sends it. Each day, send_mail does both for the day before."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -122,7 +122,7 @@ def dead(maria):
     return message
 
 
-def test_superuser_sees_who_gets_what_and_what_failed(maria, dead):
+def test_superuser_sees_all_subscriptions_and_failures(maria, dead):
     lists = "/admin/dispatch/mail{}/"
     subscriptions = maria.get(lists.format("subscription")).content.decode()
     messages = maria.get(lists.format("message") + "?state__exact=dead").content.decode()

@@ -68,7 +68,7 @@ def test_html_needs_nothing_from_elsewhere_and_runs_nothing():
         assert part not in html
 
 
-def test_report_of_many_crews_and_long_names_stays_below_the_size_that_is_cut(subscribe):
+def test_report_of_many_crews_is_too_small_to_be_cut(subscribe):
     for number in range(ROWS + 20):
         happened("completed", at(9), 1, f"{'名' * 60}-{number}", 1, moved_qty=number)
     subscribe(daily_report=True)
@@ -145,7 +145,7 @@ def test_report_is_sent_to_one_address_now(capsys):
 
 
 @pytest.mark.parametrize("address", ["boss", "a@b.example, c@d.example", "a@b\nBcc: c@d.example"])
-def test_address_that_is_none_is_refused(address):
+def test_invalid_address_is_refused(address):
     with pytest.raises(CommandError, match="is not an e-mail address"):
         call_command("daily_report", "--to", address)
 

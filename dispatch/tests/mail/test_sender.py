@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.db.models.functions import Now
 
 from dispatch import services
 from dispatch.exceptions import Conflict, Refusal
 from dispatch.mail import MailSender
-from dispatch.models import MailMessage, MailState, TaskEvent
+from dispatch.models import MailMessage, MailState, MailSubscription, TaskEvent
 from dispatch.services.mail_queue import BACK_OFF, MOST_TRIES, MailOutcome, claim_mail, record_mail
 
+from ..support.concurrency import background
 from ..support.mail_servers import ACCEPTED, mail_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,7 +115,7 @@ def test_recipient_who_is_refused_for_now_is_tried_again_later(subscribe, smtp):
 
 
 @pytest.mark.parametrize(("answer", "state"), [("554 Spam", "dead"), ("451 Full", "pending")])
-def test_text_that_the_server_refuses(subscribe, smtp, answer, state):
+def test_refused_text_is_dead_or_tried_again_by_its_code(subscribe, smtp, answer, state):
     subscribe()
     smtp.answer_data = lambda _: answer
     problem()
@@ -171,13 +173,35 @@ def test_message_dies_after_the_last_attempt(subscribe):
 # Several senders
 
 
-def test_claimed_message_is_in_one_sender_s_hands(subscribe):
+def test_claimed_message_is_not_claimed_again(subscribe):
     subscribe()
     problem()
     services.bundle_alerts()
 
     assert claim_mail() is not None
     assert claim_mail() is None
+
+
+def test_two_senders_bundle_each_alert_once(subscribe):
+    subscription = subscribe()
+    problem()
+
+    with background() as run, transaction.atomic():
+        MailSubscription.objects.select_for_update().get(pk=subscription.pk)
+        assert run(services.bundle_alerts).result(timeout=20) == 0
+
+    assert services.bundle_alerts() == 1
+    assert MailMessage.objects.get().alerts.count() == 1
+
+
+def test_message_that_another_sender_locks_is_passed_over(subscribe):
+    subscribe()
+    problem()
+    services.bundle_alerts()
+
+    with background() as run, transaction.atomic():
+        MailMessage.objects.select_for_update().get()
+        assert run(claim_mail).result(timeout=20) is None
 
 
 def test_late_outcome_of_a_former_attempt_changes_nothing(subscribe):
@@ -215,7 +239,7 @@ def test_dead_message_is_sent_again_with_its_id(subscribe, smtp):
 # The connection
 
 
-def test_password_is_sent_over_tls_only_and_appears_in_no_answer(subscribe, set_up, settings):
+def test_password_does_not_appear_in_the_error(subscribe, set_up, settings):
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "dispatch", "open-sesame"
     subscribe()
     problem()
@@ -227,9 +251,7 @@ def test_password_is_sent_over_tls_only_and_appears_in_no_answer(subscribe, set_
     assert "open-sesame" not in str(refused.value)
 
 
-def test_server_whose_certificate_no_one_vouches_for_is_refused(
-    subscribe, set_up, settings, certificate
-):
+def test_untrusted_certificate_is_refused(subscribe, set_up, settings, certificate):
     settings.EMAIL_USE_TLS = True
     subscribe()
     problem()
@@ -241,7 +263,7 @@ def test_server_whose_certificate_no_one_vouches_for_is_refused(
     assert server.mails == []
 
 
-def test_server_with_a_certificate_gets_the_mail_over_tls(
+def test_trusted_server_gets_the_mail_over_tls(
     subscribe, set_up, settings, certificate, monkeypatch
 ):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
@@ -267,7 +289,7 @@ def test_commands_refuse_to_run_without_a_mail_server(db, settings):
             call_command(command)
 
 
-def test_test_is_sent_to_its_reader_and_waits_for_no_second_one(subscribe, smtp):
+def test_reader_has_at_most_one_pending_test(subscribe, smtp):
     user = subscribe(types=[]).user
     services.request_test_mail(user)
     with pytest.raises(Conflict):
