@@ -8,7 +8,7 @@ from dispatch.models import MailAlert, MailMessage, MailSubscription, User
 
 from ..support.factories import UserFactory
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 PAGE = reverse("my-mail")
 

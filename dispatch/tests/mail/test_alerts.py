@@ -34,7 +34,7 @@ from ..support.factories import (
     claimed,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)

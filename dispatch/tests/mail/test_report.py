@@ -16,7 +16,7 @@ from dispatch.models import MailMessage
 from ..support.kpi_days import HOSTILE, at, small_city
 from ..support.kpi_shift import happened, shift
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 DAY = date(2015, 5, 4)
 # Gmail cuts an e-mail above 102 kB.

@@ -16,7 +16,7 @@ from dispatch.services.mail_queue import BACK_OFF, MOST_TRIES, MailOutcome, clai
 from ..support.concurrency import background
 from ..support.mail_servers import ACCEPTED, mail_server
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 FAILURE = MailOutcome(MailState.PENDING, "451 Later")
 
@@ -182,6 +182,7 @@ def test_claimed_message_is_not_claimed_again(subscribe):
     assert claim_mail() is None
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_senders_bundle_each_alert_once(subscribe):
     subscription = subscribe()
     problem()
@@ -194,6 +195,7 @@ def test_two_senders_bundle_each_alert_once(subscribe):
     assert MailMessage.objects.get().alerts.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_message_that_another_sender_locks_is_passed_over(subscribe):
     subscribe()
     problem()
