@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from dispatch import services
 from dispatch.admin.my_mail import LABELS
+from dispatch.exceptions import Refusal
 from dispatch.mail import MailSender
 from dispatch.mail.alerts import TITLES
 from dispatch.models import (
@@ -40,6 +41,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def in_memory(set_up, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+
+REPORT_ONLY = {"types": [], "daily_report": True}
 
 
 def problem(**fields):
@@ -173,6 +177,15 @@ def test_reader_gets_only_the_alerts_that_they_may_see(subscribe):
     [(subject, _)] = send()
 
     assert subject.endswith("was rejected")
+    assert MailMessage.objects.get().alerts.count() == 1
+
+
+def test_user_cannot_subscribe_to_more_than_they_may_see(subscribe):
+    user = subscribe(types=[], is_superuser=False).user
+
+    for choice in ({"types": ["task.problem"], "daily_report": False}, REPORT_ONLY):
+        with pytest.raises(Refusal):
+            services.subscribe_to_mail(user, **choice)
 
 
 @pytest.mark.parametrize(
