@@ -19,6 +19,7 @@ from dispatch.models import (
     Station,
     StationFeed,
     StatusPoll,
+    System,
     Task,
     TaskEvent,
     WebhookEndpoint,
@@ -241,3 +242,25 @@ def test_e_mails_are_counted_by_state(read):
     assert oldest == pytest.approx(created.timestamp())
     assert value("mail_finished", state="dead") == 1
     assert value("mail_finished", state="sent") == 0
+
+
+def test_poller_is_late_from_the_time_when_the_first_active_system_is_due(read):
+    now = timezone.now()
+    assert read()("poll_due_timestamp_seconds") is None
+    for name, minutes, active in (("bay", 1, True), ("oslo", 5, True), ("paris", 9, False)):
+        due_at = now - timedelta(minutes=minutes)
+        System.objects.create(name=name, address="https://a", active=active, due_at=due_at)
+
+    value = read()
+
+    assert value("poll_due_timestamp_seconds") == (now - timedelta(minutes=5)).timestamp()
+    assert value("polled_systems") == 2
+
+
+def test_feeds_of_inactive_systems_have_no_figures(read):
+    StationFeed.objects.create(system="bay", kind="status", source="https://a", trouble="Down.")
+    assert read()("feed_failing", system="bay", kind="status") == 1
+
+    System.objects.create(name="bay", address="https://a", active=False)
+
+    assert read()("feed_failing", system="bay", kind="status") is None
