@@ -228,6 +228,16 @@ def local_secret_key() -> str:
         raise refuse(f"{path}: {error.strerror}; set DATABASE_URL for production.") from None
 
 
+def check_mail(host: str, *, is_addressed: bool, encryptions: int, has_password: bool) -> None:
+    """ImproperlyConfigured: the settings of e-mail contradict each other."""
+    if host and not is_addressed:
+        raise refuse("EMAIL_HOST needs DEFAULT_FROM_EMAIL and PUBLIC_URL.")
+    if encryptions > 1:
+        raise refuse("EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other.")
+    if has_password and not encryptions:
+        raise refuse("EMAIL_HOST_PASSWORD is sent only with EMAIL_USE_TLS or EMAIL_USE_SSL.")
+
+
 def database(url: str) -> dict[str, Any]:
     if not url:
         return {
@@ -247,3 +257,25 @@ def database(url: str) -> dict[str, Any]:
     if not config["NAME"]:
         raise form
     return config
+
+
+def connection_options(*, read_only: bool) -> dict[str, Any]:
+    return {
+        "connect_timeout": 2,
+        # Detect a vanished database host within 10 s.
+        "keepalives_idle": 4,
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 8000,
+        # During a failover, connect to no server that refuses writes.
+        "target_session_attrs": "prefer-standby" if read_only else "read-write",
+    }
+
+
+def session_options(*, read_only: bool, generic_plans: bool) -> str:
+    """PostgreSQL's settings for each session, as libpq's `options`."""
+    plans = f"-c plan_cache_mode=force_{'generic' if generic_plans else 'custom'}_plan"
+    # Statements outside of transactions too.
+    isolation = r"-c default_transaction_isolation=read\ committed"
+    writing = " -c default_transaction_read_only=on" if read_only else ""
+    return f"{plans} {isolation}{writing}"

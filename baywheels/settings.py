@@ -11,6 +11,8 @@ from baywheels import logs, openapi
 from baywheels.environment import (
     BASE_DIR,
     base_path,
+    check_mail,
+    connection_options,
     database,
     env,
     header_fields,
@@ -25,6 +27,7 @@ from baywheels.environment import (
     production_secret_key,
     refuse,
     required,
+    session_options,
     tile_address,
     time_zone,
     token,
@@ -97,12 +100,12 @@ EMAIL_TIMEOUT = 15
 EMAIL_SUBJECT_PREFIX = one_line("EMAIL_SUBJECT_PREFIX", "[Bay Wheels] ")
 DEFAULT_FROM_EMAIL = mail_address("DEFAULT_FROM_EMAIL")
 PUBLIC_URL = host_address("PUBLIC_URL")
-if EMAIL_HOST and not (DEFAULT_FROM_EMAIL and PUBLIC_URL):
-    raise refuse("EMAIL_HOST needs DEFAULT_FROM_EMAIL and PUBLIC_URL.")
-if EMAIL_USE_SSL and EMAIL_USE_TLS:
-    raise refuse("EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other.")
-if EMAIL_HOST_PASSWORD and not (EMAIL_USE_SSL or EMAIL_USE_TLS):
-    raise refuse("EMAIL_HOST_PASSWORD is sent only with EMAIL_USE_TLS or EMAIL_USE_SSL.")
+check_mail(
+    EMAIL_HOST,
+    is_addressed=bool(DEFAULT_FROM_EMAIL and PUBLIC_URL),
+    encryptions=EMAIL_USE_SSL + EMAIL_USE_TLS,
+    has_password=bool(EMAIL_HOST_PASSWORD),
+)
 MAIL_ALERT_MINUTES = whole_number("MAIL_ALERT_MINUTES", 15)
 DAILY_REPORT_HOUR = whole_number("DAILY_REPORT_HOUR", 6, most=23)
 MAP_TILES = tile_address("MAP_TILES")
@@ -199,30 +202,16 @@ PREPARE_STATEMENTS = not BEHIND_PGBOUNCER
 GENERIC_PLANS = yes_or_no("GENERIC_PLANS", True)
 # Parameters in the query of DATABASE_URL take precedence.
 DATABASES["default"]["OPTIONS"] = {
-    "connect_timeout": 2,
-    # Detect a vanished database host within 10 s.
-    "keepalives_idle": 4,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-    "tcp_user_timeout": 8000,
-    # During a failover, connect to no server that refuses writes.
-    "target_session_attrs": "prefer-standby" if READ_ONLY else "read-write",
+    **connection_options(read_only=READ_ONLY),
     **DATABASES["default"].get("OPTIONS", {}),
 }
 # None: wsgi.py adds the server's timeouts, and management commands have none.
 DB_OPTIONS = env.str("DB_OPTIONS", default=None)
 DB_ANSWER_SECONDS = whole_number("DB_ANSWER_SECONDS", 9)
 if not BEHIND_PGBOUNCER:
-    DATABASES["default"]["OPTIONS"]["options"] = " ".join(
-        [
-            f"-c plan_cache_mode=force_{'generic' if GENERIC_PLANS else 'custom'}_plan",
-            # Statements outside of transactions too.
-            r"-c default_transaction_isolation=read\ committed",
-            "-c default_transaction_read_only=on" if READ_ONLY else "",
-            DATABASES["default"]["OPTIONS"].get("options", ""),
-            DB_OPTIONS or "",
-        ]
-    )
+    ours = session_options(read_only=READ_ONLY, generic_plans=GENERIC_PLANS)
+    given = DATABASES["default"]["OPTIONS"].get("options", "")
+    DATABASES["default"]["OPTIONS"]["options"] = f"{ours} {given} {DB_OPTIONS or ''}"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
