@@ -30,7 +30,7 @@ OWN_SYSTEM = """
 
 
 class Scope(Enum):
-    """A condition on tasks. {worker} and {area} are its parameters, {limits} are the two above."""
+    """A condition on tasks. {worker} and {area} are its parameters, the other names are above."""
 
     EVERYTHING = """
         NOT EXISTS (
@@ -44,14 +44,14 @@ class Scope(Enum):
             SELECT areas[1] FROM crews
             WHERE worker_id = {worker} AND active AND cardinality(areas) = 1
         )
-        AND {limits}
+        AND {room} AND {own_system}
     """
     AREAS = """
         area = ANY ((
             SELECT areas FROM crews
             WHERE worker_id = {worker} AND active AND cardinality(areas) > 1
         )::text[])
-        AND {limits}
+        AND {room} AND {own_system}
     """
     CAPACITY = """
         qty <= (
@@ -64,7 +64,7 @@ class Scope(Enum):
             SELECT system FROM crews
             WHERE worker_id = {worker} AND active AND areas = '{{}}' AND system <> ''
         )
-        AND {limits}
+        AND {room}
     """
     NAMED_AREA = """
         area = {area}
@@ -73,12 +73,12 @@ class Scope(Enum):
             WHERE worker_id = {worker}
               AND (NOT active OR areas <> '{{}}' AND {area} <> ALL (areas))
         )
-        AND {limits}
+        AND {room} AND {own_system}
     """
 
     @property
     def with_limits(self) -> str:
-        return self.value.replace("{limits}", f"{ROOM} AND {OWN_SYSTEM}")
+        return self.value.replace("{room}", ROOM).replace("{own_system}", OWN_SYSTEM)
 
     def tasks(self) -> TaskQuerySet:
         """The tasks of this scope, as a query to compile with `mogrify`: that leaves its %s."""

@@ -498,7 +498,7 @@ class Model(Suggestions):
     # Time passes
 
     def sweep(self) -> tuple[int, ...]:
-        """Ageing is off, and there are no sessions, sign-ins, codes, reports, deliveries or mail."""
+        """Ageing is off; there are no sessions, sign-ins, codes, reports, deliveries or mail."""
         due = [each.id for each in self.tasks.values() if each.lease == "out"]
         expired = [each for each in self.suggestions.values() if each.expires_at == PAST]
         old = [name for name, key in self.keys.items() if key.expired]
