@@ -37,6 +37,16 @@ def quick_tests() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def secrets_stay_out_of_logs() -> Iterator[None]:
+    """Fail at the end of the run if any test logged a secret; the message names the test."""
+    # Its imports need settings.
+    from dispatch.tests.support.log_secrets import watching_logs  # noqa: PLC0415
+
+    with watching_logs():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def quick_flush() -> Iterator[None]:
     """After a test with its own transactions, truncate only the tables that have rows.
 

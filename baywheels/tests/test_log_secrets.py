@@ -1,0 +1,85 @@
+"""The watch over everything that the tests log (conftest.py) sees each kind of secret."""
+
+import logging
+import secrets
+
+import pytest
+from django.contrib.sessions.backends.db import SessionStore
+
+from dispatch import services
+from dispatch.services import enrolment
+from dispatch.services.webhook_endpoints import new_secret
+from dispatch.tests.support.factories import UserFactory
+from dispatch.tests.support.log_secrets import watch
+
+pytestmark = pytest.mark.django_db
+
+
+def api_token():
+    return services.create_token(UserFactory(), actor="maria", label="van")[1]
+
+
+def session_key():
+    session = SessionStore()
+    session.create()
+    return session.session_key
+
+
+def crew_cookie():
+    return enrolment.secret_of("BCDFGHJK", "nonce")
+
+
+def database_address():
+    return "postgresql://web:12345678@db/baywheels"
+
+
+def code():
+    return enrolment.create_text()
+
+
+KINDS = [
+    api_token,
+    session_key,
+    crew_cookie,
+    database_address,
+    new_secret,
+    code,
+    lambda: enrolment.grouped("BCDFGHJK"),
+    lambda: secrets.token_urlsafe(9),
+    lambda: "a long enough password",
+]
+
+
+@pytest.fixture
+def found():
+    """What the watch has found; the planted secrets are taken out again."""
+    before = watch.found
+    watch.found = []
+    yield watch.found
+    watch.found = before
+
+
+@pytest.mark.parametrize("create", KINDS)
+def test_logged_secret_is_found_with_its_logger_and_test(found, create, request):
+    secret = create()
+
+    logging.getLogger("planted").warning("Refused %s.", secret)
+
+    [sentence] = found
+    assert sentence.startswith("planted logged ")
+    assert request.node.name in sentence
+
+
+def test_secret_in_a_traceback_is_found(found):
+    secret = api_token()
+    try:
+        int(secret)
+    except ValueError:
+        logging.getLogger("planted").exception("It failed.")
+    assert len(found) == 1
+
+
+def test_prefix_of_a_token_and_ordinary_lines_are_not_secrets(found):
+    prefix = api_token()[:9]
+    logging.getLogger("planted").warning("Token %s… was revoked by maria, POST /tasks 200.", prefix)
+    assert found == []
