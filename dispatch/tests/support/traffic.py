@@ -33,7 +33,7 @@ class Traffic:
         self.claims, self.completions, self.approvals = [], [], []
         self.suggested, self.decided_in_console = set(), set()
         self.statuses, self.lost_claims = Counter(), Counter()
-        self.served_at, self.slowest = [], 0
+        self.served_at, self.slowest, self.rolled_back = [], 0, 0
         self.enough, self.calls = threading.Event(), []
 
     def post(self, session, path, sent, key=None, **options):
@@ -115,7 +115,11 @@ class Traffic:
     def suggest(self):
         with psycopg.connect(self.database, autocommit=True) as job:
             while not self.enough.wait(0.2):
-                self.suggested.update(id for (id,) in job.execute(INSERT, [BATCH]))
+                # A migration that locks two tables may meet an insert that reads the second.
+                try:
+                    self.suggested.update(id for (id,) in job.execute(INSERT, [BATCH]))
+                except psycopg.errors.DeadlockDetected:
+                    self.rolled_back += 1
 
     def clients(self):
         """Return a function for each client."""
@@ -153,6 +157,7 @@ class Traffic:
 
     def check(self):
         """Compare the books with the database: no acknowledged change is lost, or made twice."""
+        assert 500 not in {status for _, status in self.statuses}
         with psycopg.connect(self.database) as connection:
             rows = connection.execute(
                 "SELECT id, suggestion_id, status, worker_id, attempt FROM tasks"
