@@ -71,7 +71,8 @@ def test_claim_in_one_place_touches_few_buffers_among_a_million_tasks():
 
     held = Task.objects.assigned().order_by("worker_id")
     assert [task.id for task in held] == wanted
-    assert max(map(buffers, searches)) < 20
+    # Three look-ups in the roster, and one task. Reading past the others would take thousands.
+    assert max(map(buffers, searches)) < 30
 
 
 def search(scope, worker_id):
