@@ -124,7 +124,7 @@ def clock(text: Any) -> str:
     events may come through SQL."""
     try:
         return date_format(localtime(datetime.fromisoformat(text)), "DATETIME_FORMAT")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return str(text)
 
 

@@ -113,16 +113,17 @@ def shown(value: Any) -> str:
         return str(Problem(value).label)
     text = printable(str(value), " ")
     if moment := moment_of(text):
-        return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
+        return f"{moment:%Y-%m-%d %H:%M}"
     return text if len(text) <= TEXT_SHOWN else f"{text[: TEXT_SHOWN - 1]}…"
 
 
 def moment_of(text: str) -> datetime | None:
+    """Return the local time. None: the text is no time with a zone, or no local time is the same."""
     try:
         moment = parse_datetime(text)
-    except ValueError:
+        return timezone.localtime(moment) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment and moment.tzinfo else None
 
 
 def move_of(data: Mapping[str, Any], names: Mapping[int, str]) -> str:

@@ -1,7 +1,7 @@
 import html
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib import admin
@@ -433,6 +433,17 @@ def test_task_page_shows_reported_and_corrected_values(dispatcher):
     assert "Bikes by the crew&#x27;s count: 5000" in page
     time = f"{timezone.localtime(report.completed_at):%Y-%m-%d %H:%M:%S %Z}"
     assert f"Time by the crew&#x27;s clock: {time}" in page
+
+
+def test_crew_clock_at_the_start_of_time_does_not_break_the_page(dispatcher):
+    task = TaskFactory(assigned=True)
+    report = services.Report(completed_at=datetime(1, 1, 1, tzinfo=UTC))
+    services.complete_task(task.pk, actor="api", report=report)
+
+    with timezone.override("America/Los_Angeles"):
+        page = dispatcher.get(f"{TASKS}{task.pk}/change/").content.decode()
+
+    assert "Time by the crew&#x27;s clock: 0001-01-01T00:00:00+00:00" in page
 
 
 @pytest.mark.parametrize("time", ["yesterday", 5, "2015-05-03T01:00:00"])

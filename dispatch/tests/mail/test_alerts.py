@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission
 from django.core import mail as outbox
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from dispatch import services
 from dispatch.admin.my_mail import LABELS
@@ -242,6 +243,20 @@ def test_any_details_can_be_shown(subscribe, details):
 
     assert "\nBcc" not in subject + text
     assert len(text) < 2000
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment"),
+    [("America/Los_Angeles", "0001-01-01T00:00:00Z"), ("Asia/Tokyo", "9999-12-31T23:59:59Z")],
+)
+def test_moment_that_the_time_zone_lacks_is_shown_as_it_is(subscribe, zone, moment):
+    subscribe()
+    problem(details={"note": moment})
+
+    with timezone.override(zone):
+        [(_, text)] = send()
+
+    assert f"Note: {moment}" in text
 
 
 @pytest.mark.parametrize("each", WebhookType)
