@@ -27,6 +27,7 @@ from dispatch.models import (
     ApiToken,
     Crew,
     Suggestion,
+    System,
     Task,
     TaskEvent,
     User,
@@ -143,6 +144,7 @@ def everything():
         list(WebhookEndpoint.objects.values()),
         list(WebhookDelivery.objects.values()),
         list(Crew.objects.values()),
+        list(System.objects.values()),
         User.objects.count(),
         Group.objects.count(),
     ]
@@ -346,6 +348,8 @@ STAFF = {
     ("webhookendpoint", "add"): set(),
     ("webhookdelivery", "view"): set(),
     ("webhookdelivery", "add"): None,
+    ("system", "view"): set(),
+    ("system", "add"): set(),
     ("mailsubscription", "view"): set(),
     ("mailsubscription", "add"): None,
     ("mailmessage", "view"): set(),
@@ -377,6 +381,7 @@ def filled_in(kind):
         "apitoken": {"user": User.objects.first().pk, "label": "A job", "worker_id": ""},
         "webhookendpoint": {"url": "https://example.org/hooks"},
         "webhookdelivery": {},
+        "system": {"name": "bay", "address": "https://example.org/gbfs.json", "active": "on"},
         "mailsubscription": {},
         "mailmessage": {},
         "user": {
