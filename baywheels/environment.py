@@ -159,7 +159,9 @@ def mail_address(name: str) -> str:
     """Return an address, with or without a name: Dispatch <dispatch@example.org>. Empty: none."""
     value = one_line(name, "").strip()
     address = r"[^\s<>@,;]+@[A-Za-z0-9.-]+"
-    if value and not re.fullmatch(f"{address}|[^<>@,;]+ <{address}>", value, re.ASCII):
+    # Without quotation marks, these characters have a meaning of their own in a name.
+    display_name = r'"[^"\\<>]+"|[^"\\<>()\[\]@,;:]+'
+    if value and not re.fullmatch(f"{address}|(?:{display_name}) <{address}>", value, re.ASCII):
         raise refuse(f"{name} must be like dispatch@example.org or Dispatch <d@example.org>.")
     return value
 

@@ -72,6 +72,8 @@ WRONG = [
     ),
     ({"DEFAULT_FROM_EMAIL": "a@b.example\nBcc: c@d"}, "DEFAULT_FROM_EMAIL must be one line"),
     ({"DEFAULT_FROM_EMAIL": "Dispatch <a@b.example"}, "DEFAULT_FROM_EMAIL must be like"),
+    ({"DEFAULT_FROM_EMAIL": "[Bay] <a@b.example>"}, "DEFAULT_FROM_EMAIL must be like"),
+    ({"DEFAULT_FROM_EMAIL": "Bay: Wheels <a@b.example>"}, "DEFAULT_FROM_EMAIL must be like"),
     ({"PUBLIC_URL": "https://a.example/bikes"}, "PUBLIC_URL must be like https://dispatch"),
     ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be DEBUG or INFO"),
     ({}, "The database is not available: "),

@@ -38,6 +38,7 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
     try:
         period = requested_period(request)
         area = request.GET.get("area")
+        check_length(period, request.GET.get("as"))
         found = build_report(period, timezone.now(), area, most_read=MOST_DAYS_READ)
     except Refusal as error:
         context["error"] = str(error)
@@ -66,6 +67,12 @@ def requested_period(request: HttpRequest) -> Period:
     )
     zone = timezone.get_default_timezone()
     return period_of(first, last, timezone.localdate(), zone)
+
+
+def check_length(period: Period, table: str | None) -> None:
+    """Refusal: the table is read from too many days' outages, which no rollup has."""
+    if table == "outages" and (period.last - period.first).days >= MOST_DAYS_READ:
+        raise Refusal(f"The outages of at most {MOST_DAYS_READ} days can be downloaded here.")
 
 
 def as_file(found: KpiReport, subject: str, text: str) -> HttpResponse:

@@ -118,7 +118,7 @@ def shown(value: Any) -> str:
 
 
 def moment_of(text: str) -> datetime | None:
-    """Return the local time. None: the text is no time with a zone, or no local time is the same."""
+    """Return the local time. None: the text is no time with a zone, or too far off."""
     try:
         moment = parse_datetime(text)
         return timezone.localtime(moment) if moment and moment.tzinfo else None

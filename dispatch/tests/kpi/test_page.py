@@ -96,6 +96,10 @@ def test_page_without_data_says_so(dispatcher):
             "32 of these days have no rollup. Run `rollup`, or ask for at most 31 days.",
         ),
         ({"from": "2014-05-01", "to": "2015-06-01"}, "is more than 366 days."),
+        (
+            {"from": "2015-05-01", "to": "2015-06-01", "as": "outages"},
+            "The outages of at most 31 days can be downloaded here.",
+        ),
         ({"to": "0001-01-01"}, "The days must be between"),
         ({"from": "<script>"}, "&#x27;&lt;script&gt;&#x27; is not a date"),
         ({"from": "\0"}, "is not a date"),
