@@ -138,6 +138,7 @@ SCREENS = {
     "done-more-than-one": Screen({"tasks": [task(qty=1)]}, DONE, (".step >> nth=1", "#save")),
     "give-back": Screen(path="/crew/#give_back/4812"),
     "give-back-chosen": Screen(path="/crew/#give_back/4812", taps=(".chip",)),
+    "problem-empty": Screen(path="/crew/#problem/4812"),
     "problem": Screen(path="/crew/#problem/4812", taps=(".chip >> nth=3",)),
     "outbox": Screen(
         {
@@ -155,7 +156,7 @@ SCREENS = {
     "outbox-no-copy": Screen(
         {"outbox": WAITING}, "/crew/#outbox", ("#copy-text",), script=NO_CLIPBOARD
     ),
-    "outbox-remove": Screen({"outbox": [REFUSED]}, "/crew/#outbox", (".entry .button",)),
+    "outbox-remove": Screen({"outbox": [REFUSED]}, "/crew/#outbox", (".entry .button >> nth=1",)),
     "outbox-empty": Screen(path="/crew/#outbox"),
     "help": Screen(path="/crew/#help", script=PERSISTENT),
     "help-online": Screen(
