@@ -52,7 +52,7 @@ KINDS = [
 
 @pytest.fixture
 def found():
-    """What the watch has found; the planted secrets are taken out again."""
+    """The watch's findings; the planted secrets are taken out again."""
     before = watch.found
     watch.found = []
     yield watch.found

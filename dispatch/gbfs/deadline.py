@@ -1,4 +1,4 @@
-"""The end of an exchange with a server, in whichever thread it runs."""
+"""The deadline of an exchange with a server, in any thread."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""What a report needs to know of one day. Days add up to periods. No database."""
+"""The figures of one day, which add up to those of a period. No database."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What became of each source's suggestions. No database."""
+"""The outcome of each source's suggestions. No database."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping

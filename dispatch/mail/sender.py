@@ -127,13 +127,13 @@ def code_of(error: OSError) -> int:
 
 
 def is_final(error: OSError) -> bool:
-    """Whether the server refuses this recipient or this text for ever (RFC 5321, 5yz)."""
+    """True if the server refuses this recipient or this text for good (RFC 5321, 5yz)."""
     about_e_mail = isinstance(error, SMTPRecipientsRefused | SMTPDataError)
     return about_e_mail and 500 <= code_of(error) < 600
 
 
 def is_of_server(error: OSError) -> bool:
-    """Whether the next e-mail would fail as well."""
+    """True if the next e-mail would fail as well."""
     about_e_mail = isinstance(error, SMTPRecipientsRefused | SMTPDataError)
     return not about_e_mail or code_of(error) == SERVICE_NOT_AVAILABLE
 

@@ -21,7 +21,7 @@ from ..models.crews import LAST_SEEN_IS_OLD
 from ..models.tasks import TaskQuerySet
 from .rows import run
 
-# What else limits the crew of a scope. Written so that no index serves them: the scope's own
+# Other limits of the crew of a scope. Written so that no index serves them: the scope's own
 # condition chooses the index. A van whose capacity is unknown takes any number.
 ROOM = "qty <= coalesce((SELECT capacity FROM crews WHERE worker_id = {worker}), 2147483647)"
 OWN_SYSTEM = """

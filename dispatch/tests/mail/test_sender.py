@@ -37,7 +37,7 @@ def answers(*, to, answer):
     return lambda address: answer if address == to else ACCEPTED
 
 
-# What is sent
+# Contents
 
 
 def test_e_mail_has_both_forms_and_the_headers_of_a_machine(subscribe, smtp):

@@ -81,7 +81,7 @@ def test_killed_poller_is_replaced_without_asking_too_soon(sites):
         wait_until(lambda: refusing.name in troubles())
         process.kill()
         process.wait()
-    # What the killed poller was reading stays leased for three minutes.
+    # The feeds that the killed poller was reading stay leased for three minutes.
     System.objects.exclude(name=refusing.name).update(due_at=Now())
     before = {site.name: len(site.polls()) for site in others}
 
