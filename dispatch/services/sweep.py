@@ -28,7 +28,7 @@ from ..models import (
     WrongCode,
 )
 from ..models.events import LEASE_EXPIRED
-from .areas import update_areas_of_open_tasks
+from .areas import update_areas
 from .claims import UNASSIGNED
 from .enrolment import OF_ADDRESS
 from .events import suggestion_event, task_event
@@ -72,7 +72,8 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
             total += done
         return total
 
-    update_areas()
+    # Of tasks that were created while a sync changed their stations.
+    exhaust(update_areas)
     return SweepResult(
         released=exhaust(partial(release_expired_tasks, actor=actor)),
         raised=exhaust(partial(raise_waiting_tasks, actor=actor)),
@@ -85,12 +86,6 @@ def sweep(*, actor: str, stopped: Callable[[], bool] = lambda: False) -> SweepRe
         deliveries=exhaust(forget_deliveries),
         mail=exhaust(forget_mail),
     )
-
-
-@transaction.atomic(durable=True)
-def update_areas() -> None:
-    """Correct the areas of tasks that were created while a sync changed them."""
-    update_areas_of_open_tasks()
 
 
 @transaction.atomic(durable=True)

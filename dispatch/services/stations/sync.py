@@ -35,7 +35,6 @@ class SyncResult:
     remarks: str = ""
 
 
-@transaction.atomic(durable=True)
 def sync_stations(
     information: Information, *, system: str, reading: FeedReading, allow_shrink: bool = False
 ) -> SyncResult | None:
@@ -46,6 +45,15 @@ def sync_stations(
     of the stations (unless `allow_shrink`), or puts known ids in other places. None: the feed is
     an older copy from a cache, and nothing was changed.
     """
+    result = enter_document(information, system, reading, allow_shrink)
+    update_areas_of_open_tasks()
+    return result
+
+
+@transaction.atomic(durable=True)
+def enter_document(
+    information: Information, system: str, reading: FeedReading, allow_shrink: bool
+) -> SyncResult | None:
     # One lock for all systems: they share the numbers.
     advisory_lock("stations")
     feed = StationFeed.objects.filter(system=system, kind=FeedKind.INFORMATION).first()
@@ -124,7 +132,6 @@ def write_stations(
     Station.objects.bulk_create(
         stations, update_conflicts=True, unique_fields=["id"], update_fields=[*FIELDS, "gone_at"]
     )
-    update_areas_of_open_tasks()
     before = not_gone(stored)
     gone = before - present
     if gone:

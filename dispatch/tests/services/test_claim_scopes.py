@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from dispatch import services
 from dispatch.exceptions import Conflict, IdempotencyKeyReused
-from dispatch.models import Crew, EventKind, Task
+from dispatch.models import Crew, EventKind, Station, Task
 from dispatch.services import claim_scopes
+from dispatch.services.areas import update_areas
 from dispatch.services.claim_scopes import Scope
 from dispatch.services.claims import Claim, assigning, claim_in_scope, claim_statement
 
@@ -216,6 +217,15 @@ def test_areas_of_open_tasks_follow_their_stations():
     for task in tasks:
         task.refresh_from_db()
     assert [task.area for task in tasks] == ["New", "New", "Old"]
+
+
+def test_areas_are_updated_in_batches():
+    StationFactory(id=1, area="Old")
+    TaskFactory.create_batch(3, from_station_id=1)
+    Station.objects.update(area="New")
+
+    assert [update_areas(limit=2) for _ in range(3)] == [2, 1, 0]
+    assert set(Task.objects.values_list("area", flat=True)) == {"New"}
 
 
 moves = st.tuples(st.sampled_from([*AREAS, 99]), st.integers(1, 12), st.integers(-1, 1))
