@@ -1,8 +1,11 @@
 """Records what was read of a system, and sets its next reading."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+from django.db import InterfaceError, OperationalError
 
 from .. import services
 from ..exceptions import Refusal
@@ -10,6 +13,8 @@ from ..models import FeedKind, StationFeed
 from ..services import SystemLease
 from .reading import Reading, Result
 from .schedule import LONGEST_PAUSE, STATIONS_AGAIN, STATIONS_EVERY, after_failure, after_success
+
+logger = logging.getLogger(__name__)
 
 MOST_FAILURES = 1000
 
@@ -54,7 +59,14 @@ def enter(system: str, reading: Reading) -> Result:
     if reading.enter is None:
         services.note_unmodified(system, reading.kind)
         return None
-    return reading.enter()
+    try:
+        return reading.enter()
+    except (Refusal, OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        # One feed must not stop all others.
+        logger.exception("Could not record a feed of %s", system)
+        raise Refusal(f"It could not be recorded: {error!r}") from error
 
 
 def set_next(recorded: Recorded, readings: Sequence[Reading], every: float, ttl: timedelta) -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import DataError
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -202,6 +203,25 @@ def test_fault_in_the_reader_is_one_systems_trouble(web, monkeypatch):
 
     assert trouble("bay") == "It could not be read: ZeroDivisionError()"
     assert trouble("oslo") == ""
+
+
+@pytest.mark.parametrize("fault", [ZeroDivisionError, DataError])
+def test_fault_in_recording_is_one_systems_trouble(web, monkeypatch, fault):
+    web.add("bay")
+    web.add("oslo")
+    record_status = services.record_status
+
+    def faulty(status, *, system, **options):
+        if system == "bay":
+            raise fault
+        return record_status(status, system=system, **options)
+
+    monkeypatch.setattr(services, "record_status", faulty)
+
+    assert set(poll()) == {"bay", "oslo"}
+    assert trouble("bay") == f"It could not be recorded: {fault.__name__}()"
+    assert trouble("oslo") == ""
+    assert seconds_to_next("bay") > 100
 
 
 def test_inactive_systems_are_not_read(web):
