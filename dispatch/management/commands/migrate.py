@@ -27,6 +27,8 @@ LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 NO_LOCK_TIMEOUT = "SET lock_timeout = 0"
 PAUSES = [min(2**number, 30) for number in range(10)]
 LOCK_NOT_AVAILABLE = "55P03"
+# Options with which Django only shows or records migrations.
+CHANGE_NO_SCHEMA = ("plan", "check_unapplied", "fake")
 
 
 def refuse_foreign_tables(connection: BaseDatabaseWrapper) -> None:
@@ -98,7 +100,8 @@ class Command(migrate.Command):
             try:
                 refuse_foreign_tables(connection)
                 cursor.execute(LOCK_TIMEOUT)
-                drop_unrecorded_indexes(connection)
+                if not any(options[name] for name in CHANGE_NO_SCHEMA):
+                    drop_unrecorded_indexes(connection)
                 self.migrate(*args, **options)
                 # Objects that a migration made may have been removed since.
                 if not is_outdated() and (damage := find_damage()):

@@ -144,3 +144,15 @@ def test_interrupted_build_of_an_index_is_repeated(cluster, tmp_path, interrupte
         assert (f"REINDEX INDEX CONCURRENTLY {INDEX};" in warning) is not left_valid
         assert (again.returncode, errors) == (0, "")
         assert queries.execute(IS_VALID, [INDEX]).fetchone() == (True,)
+
+
+@pytest.mark.parametrize("option", ["--plan", "--check", "--fake"])
+def test_index_built_by_hand_stays_while_no_migration_runs(cluster, tmp_path, option):
+    migration(cluster).communicate()
+    folder = next_version(tmp_path)
+    with psycopg.connect(cluster.url, autocommit=True) as queries:
+        queries.execute(f"CREATE INDEX {INDEX} ON tasks (id)")
+
+        migration(cluster, option, folder=folder).communicate()
+
+        assert queries.execute(IS_VALID, [INDEX]).fetchone() == (True,)
