@@ -94,8 +94,9 @@ HEADLINES: dict[str, Callable[[KpiReport], str]] = {
 
 def charts(report: KpiReport, before: KpiReport) -> Iterator[Chart]:
     """`before`: the same day a week earlier."""
-    yield chart_of("Bikes moved by area", bikes_by(area_name, report.areas, before.areas))
-    yield chart_of("Bikes moved by crew", bikes_by(crew_name, report.crews, before.crews))
+    areas, crews = (report.areas, before.areas), (report.crews, before.crews)
+    yield chart_of("Bikes moved by area", bikes_by(lambda of: of.area, area_name, *areas))
+    yield chart_of("Bikes moved by crew", bikes_by(lambda of: of.worker_id, crew_name, *crews))
     hours = [f"{hour:02}:00" for hour in range(24)]
     yield chart_of(
         "Bikes moved by hour",
@@ -138,10 +139,16 @@ def chart_of(
     return Chart(title, bars, len(rows) - len(bars), is_of_work=text is number)
 
 
-def bikes_by(name: Callable[[Any], str], now: Sequence[Any], before: Sequence[Any]) -> list[Row]:
-    """Areas or crews with work on one of both days."""
-    bikes, then = ({name(of): of.work.bikes for of in group} for group in (now, before))
-    return [(each, bikes.get(each, 0), then.get(each, 0)) for each in {**bikes, **then}]
+def bikes_by(
+    key: Callable[[Any], str],
+    name: Callable[[Any], str],
+    now: Sequence[Any],
+    before: Sequence[Any],
+) -> list[Row]:
+    """Areas or crews with work on one of both days. Two crews may have the same name."""
+    bikes, then = ({key(of): of.work.bikes for of in group} for group in (now, before))
+    names = {key(of): name(of) for of in (*now, *before)}
+    return [(label, bikes.get(each, 0), then.get(each, 0)) for each, label in names.items()]
 
 
 def tenths(share: float | None) -> str:

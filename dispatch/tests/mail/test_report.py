@@ -13,6 +13,7 @@ from dispatch.mail.content import render
 from dispatch.mail.report import ROWS, chart_of, report_content
 from dispatch.models import MailMessage
 
+from ..support.factories import CrewFactory
 from ..support.kpi_days import HOSTILE, at, small_city
 from ..support.kpi_shift import happened, shift
 
@@ -48,6 +49,16 @@ def test_report_shows_the_day_beside_the_same_day_of_the_week_before():
     assert "  Mon 4 May: 14 (40)" in lines
     assert "  09:00: 100.0 %" in lines
     assert "https://dispatch.example.org/admin/kpi/?from=2015-05-04&to=2015-05-04" in content.text
+
+
+def test_crews_of_the_same_name_are_shown_apart():
+    for number, worker_id in enumerate(("van-1", "van-2"), 1):
+        CrewFactory(worker_id=worker_id, name="North")
+        happened("completed", at(9), number, worker_id, 1, moved_qty=number)
+
+    lines = report_content(DAY).text.splitlines()
+
+    assert [line for line in lines if "North" in line] == ["  North: 1 (0)", "  North: 2 (0)"]
 
 
 def test_report_of_a_day_without_data_says_so():
