@@ -39,10 +39,23 @@ class RequestIdFilter(logging.Filter):
 class WithoutRows(logging.Formatter):
     """Leaves out the values of a row that PostgreSQL refused, which may be secret."""
 
-    ROW = re.compile(r"(Failing row contains) \(.*?\)\.$", re.DOTALL | re.MULTILINE)
+    # Values may contain any text: only the end of the message is certain.
+    ROW = re.compile(r"(Failing row contains) \(.*\)\.", re.DOTALL)
 
     def formatException(self, ei: Any) -> str:
-        return self.ROW.sub(r"\1 (...).", super().formatException(ei))
+        text = super().formatException(ei)
+        for message in map(str, chain_of(ei[1])):
+            text = text.replace(message, self.ROW.sub(r"\1 (...).", message))
+        return text
+
+
+def chain_of(error: BaseException | None) -> list[BaseException]:
+    """Return the error and those that led to it."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
 
 
 class JsonWithoutRows(WithoutRows, JsonFormatter):

@@ -66,8 +66,8 @@ def test_the_line_of_a_slow_request_names_the_process_of_postgresql(client, capl
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", [logs.WithoutRows, logs.JsonWithoutRows])
-def test_logs_leave_out_the_values_of_a_refused_row(kind):
-    reason = "a secret)\nof two lines"
+@pytest.mark.parametrize("reason", ["a secret)\nof two lines", "(Key).\n\na secret"])
+def test_logs_leave_out_the_values_of_a_refused_row(kind, reason):
     with pytest.raises(DatabaseError) as refused, transaction.atomic():
         TaskFactory(qty=0, reason=reason)
     assert "a secret" in str(refused.value)
@@ -77,7 +77,7 @@ def test_logs_leave_out_the_values_of_a_refused_row(kind):
     text = kind().format(record)
 
     assert "a secret" not in text
-    assert "Failing row contains (...)." in text
+    assert text.count("Failing row contains (...).") == 2, "the driver's error and Django's"
 
 
 @pytest.mark.django_db
