@@ -31,7 +31,9 @@ class SystemForm(forms.ModelForm):
     class Meta:
         model = System
         fields = ["name", "address", "headers", "active"]
-        widgets = {"address": forms.TextInput(attrs={"class": "vLargeTextField"})}
+        # Its query may hold a key, too.
+        attributes = {"class": "vLargeTextField", "autocomplete": "off"}
+        widgets = {"address": forms.TextInput(attrs=attributes)}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -65,10 +65,11 @@
     if (!dialog.open && Date.now() - renewedAt >= RENEWAL * 1000) renew();
   };
 
-  /* Unsaved text returns after the same user has signed in to the same page in this tab. */
+  /* Unsaved text returns after the same user has signed in to the same page in this tab. Fields that
+     browsers must not remember may hold a key: theirs is lost. */
   const DRAFT = `draft ${location.pathname}`;
   const texts = () =>
-    [...document.querySelectorAll(".change-form #content form :is(input, textarea)")].filter(
+    [...document.querySelectorAll(".change-form #content form :is(input, textarea):not([autocomplete=off])")].filter(
       (field) => field.name && (field.matches("textarea") || /^(text|number|email|url)$/.test(field.type)),
     );
 

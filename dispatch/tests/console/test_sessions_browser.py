@@ -138,3 +138,19 @@ def test_another_user_does_not_get_the_unsaved_text(desk):
     assert desk.page.url.endswith(ADD)
     assert desk.page.input_value("#id_reason") == ""
     assert desk.page.evaluate("sessionStorage.length") == 0
+
+
+def test_fields_that_may_hold_a_key_are_not_kept(desk):
+    desk.open("/admin/dispatch/system/add/")
+    desk.page.fill("#id_name", "oslo")
+    desk.page.fill("#id_address", "https://oslo.example/gbfs.json?key=0123456789")
+    desk.page.fill("#id_headers", "x-api-key: 0123456789")
+    warn(desk)
+    end_session()
+    with desk.page.expect_navigation():
+        desk.page.clock.fast_forward(56_000)
+
+    kept = desk.page.evaluate("JSON.stringify({ ...sessionStorage })")
+
+    assert "oslo" in kept
+    assert "0123456789" not in kept
