@@ -80,7 +80,7 @@ def failing(feeds: list[Feed]) -> Iterator[Call]:
 
 
 def out_together(stations: StationViews) -> Iterator[Call]:
-    outages = ClusterOutage.objects.filter(ended_at=None).order_by("-id")[:CALLS_SHOWN]
+    outages = ClusterOutage.objects.ongoing().order_by("-id")[:CALLS_SHOWN]
     for outage in outages:
         count, name = len(outage.station_ids), isolated(stations[outage.station_id].name)
         text = f"All {count} stations around {name} are {outage.kind}."

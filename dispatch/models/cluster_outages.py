@@ -1,3 +1,5 @@
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -5,8 +7,16 @@ from django.db.models import F, Q
 from .moves import is_a_date
 from .outbox import enqueue_cluster_outage
 from .stations import OutageKind, Station
+from .systems import System
 
 KINDS = [OutageKind.EMPTY, OutageKind.FULL]
+
+
+class ClusterOutageQuerySet(models.QuerySet["ClusterOutage"]):
+    def ongoing(self) -> Self:
+        """Those that continue. A system that is no longer polled has none: no poll would end it."""
+        inactive = System.objects.filter(active=False).values("name")
+        return self.filter(ended_at=None).exclude(system__in=inactive)
 
 
 class ClusterOutage(models.Model):
@@ -24,6 +34,8 @@ class ClusterOutage(models.Model):
     # The poll that saw the last of the stations become empty or full.
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+
+    objects = ClusterOutageQuerySet.as_manager()
 
     class Meta:
         db_table = "cluster_outages"

@@ -191,7 +191,7 @@ def stations() -> Iterator[Metric]:
 
 
 def cluster_outages(systems: Iterable[str]) -> Metric:
-    ongoing = ClusterOutage.objects.filter(ended_at=None).order_by()
+    ongoing = ClusterOutage.objects.ongoing().order_by()
     counts = {(s, kind): n for s, kind, n in ongoing.values_list("system", "kind", Count("id"))}
     return gauge(
         "dispatch_cluster_outages",

@@ -12,7 +12,7 @@ from dispatch.board.feeds import read_feeds
 from dispatch.board.filters import BoardFilters
 from dispatch.board.version import version_of
 from dispatch.exceptions import Conflict
-from dispatch.models import ClusterOutage, EventKind, StationFeed, Task, TaskEvent
+from dispatch.models import ClusterOutage, EventKind, StationFeed, System, Task, TaskEvent
 from dispatch.overview.roster import read_roster
 from dispatch.overview.station_views import read_stations
 from dispatch.services import Report
@@ -91,6 +91,16 @@ def test_cluster_outage_calls_while_it_lasts():
     assert call.address == "?station=4"
 
     ClusterOutage.objects.filter(pk=outage.pk).update(ended_at=Now() + timedelta(minutes=1))
+    assert calls() == []
+
+
+def test_cluster_outage_of_a_system_that_is_no_longer_polled_does_not_call():
+    station(4)
+    System.objects.create(name="test", address="https://test.example/gbfs.json", active=False)
+    ClusterOutage.objects.create(
+        system="test", station_id=4, station_ids=[4, 5, 6], kind="empty", started_at=timezone.now()
+    )
+
     assert calls() == []
 
 
