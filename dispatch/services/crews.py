@@ -63,15 +63,17 @@ def import_crews(rows: Sequence[CrewRow], *, user_id: int | None) -> RosterChang
     # Other ids, such as one with a NUL, would break the query; they are reported below.
     ids = [row.worker_id for row in rows if is_printable(row.worker_id)]
     crews = Crew.objects.in_bulk(ids, field_name="worker_id")
-    systems_of = Station.objects.systems_of_areas()
+    systems, systems_of = Station.objects.systems(), Station.objects.systems_of_areas()
     change = RosterChange()
     problems: list[str] = []
     seen: set[str] = set()
     for row in rows:
         crew = crews.get(row.worker_id) or Crew(worker_id=row.worker_id)
-        former = list(crew.areas)
+        former, known_systems = list(crew.areas), {"", crew.system, *systems}
         change.add(crew, row.values)
         faults = [*faults_of(crew)]
+        if systems and crew.system not in known_systems:
+            faults.append(f"system: no station belongs to {isolated(crew.system)}")
         faults += [f"areas: {each}" for each in faults_of_areas(crew, systems_of, former)]
         if row.worker_id in seen:
             faults.append("appears twice")

@@ -150,6 +150,16 @@ def test_import_refuses_other_files(text, complaint):
     assert not Crew.objects.exists()
 
 
+def test_import_refuses_a_system_without_stations():
+    CrewFactory(worker_id="van-2", system="former")
+    enter("worker_id,system\nvan-1,bay\n")
+    StationFactory(system="bay")
+
+    complaint = "van-1: system: no station belongs to bya"
+    assert refusal_of("worker_id,system\nvan-1,bya\n") == ["Nothing was changed.", complaint]
+    enter("worker_id,system\nvan-1,bay\nvan-2,former\nvan-3,\n")
+
+
 def test_import_from_the_console_is_in_the_history():
     CrewFactory(worker_id="van-1", name="Old")
     enter("worker_id,name\nvan-1,New\nvan-2,Newer\n", UserFactory().pk)
