@@ -82,6 +82,9 @@ class SystemAdmin(ConsoleAdmin):
     ordering = ["name"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Those who may only view a system see nothing that may hold a key."""
+        if obj is not None and not self.has_change_permission(request, obj):
+            return ["name", "host", "active"]
         removal = ["remove_headers"] if obj is not None and obj.headers else []
         return ["name", "address", "headers", *removal, "active"]
 

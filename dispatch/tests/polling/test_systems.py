@@ -4,7 +4,7 @@ from io import BytesIO, StringIO
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 from django.db.models.functions import Now
@@ -56,6 +56,18 @@ def test_kept_headers_and_keys_in_addresses_are_not_shown(admin_client, bay):
 
     assert KEY not in page
     assert "secret" not in admin_client.get(PAGE).content.decode()
+
+
+def test_viewer_of_a_system_sees_no_key(client, bay):
+    eve = UserFactory(username="eve", is_superuser=False)
+    eve.user_permissions.add(Permission.objects.get(codename="view_system"))
+    client.force_login(eve)
+
+    answer = client.get(f"{PAGE}{bay.pk}/change/")
+
+    assert answer.status_code == 200
+    assert "feeds.example" in answer.content.decode()
+    assert "secret" not in answer.content.decode()
 
 
 @pytest.mark.parametrize(
