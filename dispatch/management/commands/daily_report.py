@@ -1,23 +1,15 @@
-from argparse import ArgumentTypeError
 from datetime import date, timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from ... import services
-from ...exceptions import Refusal
-from ...kpi.periods import to_date
 from ...mail import compose_report
 from ...mail.sender import mail_server
 from ..base import DispatchCommand
-
-
-def date_argument(text: str) -> date:
-    try:
-        return to_date(text)
-    except Refusal as error:
-        raise ArgumentTypeError(str(error)) from None
+from ..dates import date_argument
 
 
 class Command(DispatchCommand):
@@ -35,7 +27,7 @@ class Command(DispatchCommand):
         day = date or timezone.localdate() - timedelta(days=1)
         if to is None:
             number = services.enqueue_daily_reports(day)
-            self.report(f"Enqueued {number:,} reports of {day}.")
+            self.report(f"Enqueued {number:,} report{pluralize(number)} of {day}.")
             return
         mail = compose_report(day, to)
         with mail_server() as server:

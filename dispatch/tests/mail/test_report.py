@@ -111,7 +111,7 @@ def test_report_is_enqueued_once_for_each_subscriber(subscribe, capsys):
         call_command("daily_report", "--date", "2015-05-04")
 
     assert capsys.readouterr().out == (
-        "Enqueued 1 reports of 2015-05-04.\nEnqueued 0 reports of 2015-05-04.\n"
+        "Enqueued 1 report of 2015-05-04.\nEnqueued 0 reports of 2015-05-04.\n"
     )
     assert MailMessage.objects.get().day == DAY
 
