@@ -60,7 +60,9 @@ def test_no_service_connects_as_superuser():
     }
 
     users = {name: urlsplit(url.partition("${")[0]).netloc for name, url in urls.items()}
-    others = dict.fromkeys(["web", "sweep", "rollup", "webhooks", "mail", "poll"], "web:")
+    others = dict.fromkeys(
+        ["web", "sweep", "rollup", "webhooks", "mail", "poll", "poll-systems"], "web:"
+    )
     assert users == {"migrate": "baywheels:", **others}
 
 
