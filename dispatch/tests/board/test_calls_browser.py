@@ -1,6 +1,7 @@
 """The board calls dispatchers who look elsewhere."""
 
 import re
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -70,8 +71,16 @@ def choose(page, **settings):
 
 
 def notified(page, count):
-    page.wait_for_function(f"window.shown.length === {count}")
+    # The page's policy forbids Playwright's own waiting.
+    wait_until(page, lambda: page.evaluate("window.shown.length") == count)
     return page.evaluate("window.shown")
+
+
+def wait_until(page, condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"Not within {seconds} s."
+        page.wait_for_timeout(30)
 
 
 def toasts(page):

@@ -39,7 +39,7 @@ def answered_later(page, address):
     def hold(route):
         sent.append(route)
 
-    page.clock.pause_at(page.evaluate("Date.now() + 100"))
+    page.clock.pause_at(page.evaluate("Date.now() + 1000") / 1000)
     page.route(address, hold)
     with page.expect_request(address):
         yield
@@ -99,7 +99,7 @@ def test_three_taps_on_one_spot_decide_one_suggestion(browse, board):
 
     with browse(UserFactory(), **phone) as tab:
         page = board(tab)
-        page.clock.pause_at(page.evaluate("Date.now() + 100"))
+        page.clock.pause_at(page.evaluate("Date.now() + 1000") / 1000)
         spot = middle(button(page, "Approve", suggestions[0]))
         for _ in range(3):
             page.touchscreen.tap(*spot)

@@ -191,6 +191,7 @@ MAY_BE_ABSENT = {
     "dispatch_decided_suggestions_total",
     "dispatch_refusals_total",
     "dispatch_command_last_success_timestamp_seconds",
+    "dispatch_poll_due_timestamp_seconds",
     "dispatch_webhook_failing_since_timestamp_seconds",
     "dispatch_webhook_oldest_pending_timestamp_seconds",
     "dispatch_mail_oldest_pending_timestamp_seconds",
