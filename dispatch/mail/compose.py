@@ -1,7 +1,7 @@
 """Writes one e-mail for its reader: only what the reader may see at this moment."""
 
 from datetime import date
-from email.utils import parseaddr
+from email.utils import make_msgid, parseaddr
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -26,17 +26,22 @@ class NotForReader(Exception):
 def compose(message: MailMessage) -> EmailMultiAlternatives:
     """NotForReader: nothing is left to say. Refusal: the address is not one."""
     content = content_of(message)
-    sent_from = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].partition("@")[2]
     number = int(message.created_at.timestamp() * 1_000_000)
     mail = e_mail(content, message.subscription.user.email)
     # The same for each attempt: a reader's program can recognise a repeat.
-    mail.extra_headers["Message-ID"] = f"<{message.kind}.{message.pk}.{number}@{sent_from}>"
+    mail.extra_headers["Message-ID"] = f"<{message.kind}.{message.pk}.{number}@{sending_domain()}>"
     return mail
 
 
 def compose_report(day: date, address: str) -> EmailMultiAlternatives:
     """Refusal: the address is not one."""
-    return e_mail(report_content(day), address)
+    mail = e_mail(report_content(day), address)
+    mail.extra_headers["Message-ID"] = make_msgid(domain=sending_domain())
+    return mail
+
+
+def sending_domain() -> str:
+    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].partition("@")[2]
 
 
 def content_of(message: MailMessage) -> Content:

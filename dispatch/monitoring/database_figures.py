@@ -20,9 +20,11 @@ TABLES = """
     WHERE relname IN ('tasks', 'suggestions', 'task_events', 'claim_keys')
       AND pg_table_is_visible(relid)
 """
-# 0 for a standby that is up to date: replay_lag is null when there is nothing to replay.
+# 0 for a standby that is up to date: replay_lag is null when there is nothing to replay. A role
+# without pg_read_all_stats sees nulls only, which say nothing.
 STANDBYS = """
     SELECT application_name, coalesce(extract(epoch FROM replay_lag), 0) FROM pg_stat_replication
+    WHERE state IS NOT NULL
 """
 
 

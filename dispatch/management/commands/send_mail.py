@@ -21,4 +21,4 @@ class Command(PeriodicCommand):
             sender.run()
         finally:
             if sender.sent or sender.failed:
-                self.report(f"{sender.sent:,} e-mails sent, {sender.failed:,} attempts failed.")
+                self.report(f"E-mails sent: {sender.sent:,}. Failed attempts: {sender.failed:,}.")

@@ -151,6 +151,7 @@ def test_report_is_sent_to_one_address_now(capsys):
 
     [mail] = outbox.outbox
     assert mail.to == ["boss@example.org"]
+    assert mail.message()["Message-ID"].endswith("@example.org>")
     assert not MailMessage.objects.exists()
     assert capsys.readouterr().out == "Sent the report of 2015-05-04 to boss@example.org.\n"
 

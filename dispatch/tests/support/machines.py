@@ -156,22 +156,23 @@ class Machines(list):
     """The three machines, with `url`: the database behind HAProxy."""
 
     url = ""
+    are_synchronous = True
 
     def leader(self):
         return next((each for each in self if each.role() == "primary"), None)
 
     def streaming(self):
-        """The number of standbys that stream. Where commits wait for one, only those count."""
+        """The number of standbys that stream. Where commits wait for one, Patroni promotes only
+        those that it has noted for that, so only they count."""
         leader = self.leader()
         if leader is None:
             return 0
-        with suppress(psycopg.OperationalError), connected(leader) as connection:
-            statement = (
-                "SELECT count(*) FROM pg_stat_replication"
-                " WHERE state = 'streaming' AND (sync_state IN ('quorum', 'sync')"
-                " OR current_setting('synchronous_standby_names') = '')"
+        role = "quorum_standby" if self.are_synchronous else "replica"
+        with suppress(requests.RequestException, ValueError):
+            cluster = requests.get(f"http://127.0.0.1:{leader.rest_port}/cluster", timeout=2).json()
+            return sum(
+                (each["role"], each["state"]) == (role, "streaming") for each in cluster["members"]
             )
-            return connection.execute(statement).fetchone()[0]
         return 0
 
     def wait_until_whole(self):
@@ -207,6 +208,7 @@ def haproxy(folder, machines):
 def three_machines(folder, **dcs):
     """Start them and an empty database `baywheels`. All is killed at the end."""
     machines = Machines(Machine(name, folder) for name in NAMES)
+    machines.are_synchronous = bool(dcs.get("synchronous_mode", True))
     try:
         for machine in machines:
             machine.start_etcd(machines)
