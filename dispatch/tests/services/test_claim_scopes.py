@@ -162,7 +162,6 @@ def test_statement_of_a_scope_that_is_not_the_crews_takes_and_locks_nothing(scop
         assert cursor.fetchone() == (0,)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scope", "crew", "index"),
     [
