@@ -201,17 +201,15 @@ PREPARE_STATEMENTS = not BEHIND_PGBOUNCER
 # planners, as Citus', need the parameters.
 GENERIC_PLANS = yes_or_no("GENERIC_PLANS", True)
 # Parameters in the query of DATABASE_URL take precedence.
-DATABASES["default"]["OPTIONS"] = {
-    **connection_options(read_only=READ_ONLY),
-    **DATABASES["default"].get("OPTIONS", {}),
-}
+given = DATABASES["default"].get("OPTIONS", {})
+DATABASES["default"]["OPTIONS"] = connection_options(read_only=READ_ONLY) | given
 # None: wsgi.py adds the server's timeouts, and management commands have none.
 DB_OPTIONS = env.str("DB_OPTIONS", default=None)
 DB_ANSWER_SECONDS = whole_number("DB_ANSWER_SECONDS", 9)
 if not BEHIND_PGBOUNCER:
     ours = session_options(read_only=READ_ONLY, generic_plans=GENERIC_PLANS)
-    given = DATABASES["default"]["OPTIONS"].get("options", "")
-    DATABASES["default"]["OPTIONS"]["options"] = f"{ours} {given} {DB_OPTIONS or ''}"
+    options = f"{ours} {given.get('options', '')} {DB_OPTIONS or ''}"
+    DATABASES["default"]["OPTIONS"]["options"] = options
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -250,8 +248,7 @@ SECURE_REDIRECT_EXEMPT = [
     rf"^{BASE_PATH.lstrip('/')}/?{name}$" for name in ("healthz", "readyz", "metrics")
 ]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
-SECURE_HSTS_PRELOAD = HTTPS_ONLY
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 60 * whole_number("SESSION_IDLE_MINUTES", 720, least=3, most=525_600)
