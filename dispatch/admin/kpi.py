@@ -48,17 +48,21 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
             return as_file(found, "figures", to_csv(found))
         case name if name in TABLES:
             return as_file(found, name, table_to_csv(found, name))
-    context |= {
-        "first": str(period.first),
-        "last": str(period.last),
-        "report": found,
-        "charts": charts_over_time(HOURS, found.stockouts.by_hour, found.work.by_hour, goal()),
+    return TemplateResponse(request, "admin/dispatch/kpi.html", context | shown(found))
+
+
+def shown(report: KpiReport) -> dict[str, Any]:
+    stockouts, work = report.stockouts.by_hour, report.work.by_hour
+    return {
+        "first": str(report.period.first),
+        "last": str(report.period.last),
+        "report": report,
+        "charts": charts_over_time(HOURS, stockouts, work, goal()),
         "hit_rate_hours": settings.HIT_RATE_HOURS,
-        "charts_by_day": charts_of_days(found),
-        "cluster_outages": worst_clusters(found),
-        "hours": zip(HOURS, found.stockouts.by_hour, found.work.by_hour, strict=True),
+        "charts_by_day": charts_of_days(report),
+        "cluster_outages": worst_clusters(report),
+        "hours": zip(HOURS, stockouts, work, strict=True),
     }
-    return TemplateResponse(request, "admin/dispatch/kpi.html", context)
 
 
 def requested_period(request: HttpRequest) -> Period:

@@ -1,4 +1,4 @@
-"""Reads a CSV file of which all rows are entered, or none."""
+"""Reads a CSV file. All of its rows are entered, or none."""
 
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar

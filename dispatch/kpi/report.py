@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 
-from ..models import Station
+from ..models import OutageKind, Station
 from ..stations import LONGEST_GAP, Poll
 from . import queries
 from .breakdown import AreaFigures, CrewFigures, WorkFigures, by_area, by_crew, summarize
@@ -16,7 +16,7 @@ from .days import WEEK, DaysFigures, Diary, by_day, by_week
 from .episodes import Episode
 from .intervals import minutes
 from .live_days import clusters_at
-from .outage_parts import joined
+from .outage_parts import Outages, joined
 from .periods import ONE_DAY, Period
 from .rollups import all_days, stored_days
 from .sources import SourceFigures, by_source
@@ -69,10 +69,7 @@ def build_report(
     stations = [s for s in queries.stations_after(period.start) if s.system in systems]
     names = {station.pk: station.name for station in stations}
     out = [out for of in systems.values() for day in of for out in day.cluster_outages]
-    outages = joined(
-        [parts for of in day.systems if of.system in systems for parts in of.outages]
-        for day in days
-    )
+    outages = outages_of(days, systems)
     polls = [poll for of in systems.values() for day in of for poll in day.hours]
     diary = read_diary(period, stored | {day.day: day for day in days})
     return KpiReport(
@@ -104,6 +101,13 @@ def polled_systems(days: Iterable[Day]) -> dict[str, list[SystemDay]]:
         for of in day.systems:
             found[of.system].append(of)
     return {name: of for name, of in sorted(found.items()) if any(day.polls for day in of)}
+
+
+def outages_of(days: Iterable[Day], systems: Collection[str]) -> Mapping[OutageKind, Outages]:
+    return joined(
+        [parts for of in day.systems if of.system in systems for parts in of.outages]
+        for day in days
+    )
 
 
 def read_diary(period: Period, known: Mapping[date, Day]) -> Diary:

@@ -168,24 +168,28 @@ def stations() -> Iterator[Metric]:
             ["system"],
         )
     yield cluster_outages(poll.system for poll in latest)
-    feeds = list(StationFeed.objects.watched())
+    yield from feeds()
+
+
+def feeds() -> Iterator[Metric]:
+    watched = list(StationFeed.objects.watched())
     labels = ["system", "kind"]
     yield gauge(
         "dispatch_feed_last_success_timestamp_seconds",
         "The last good reading of a station feed.",
-        (([feed.system, feed.kind], feed.read_at) for feed in feeds),
+        (([feed.system, feed.kind], feed.read_at) for feed in watched),
         labels,
     )
     yield gauge(
         "dispatch_feed_data_timestamp_seconds",
         "The feed's own time in its last good reading.",
-        (([feed.system, feed.kind], feed.made_at) for feed in feeds),
+        (([feed.system, feed.kind], feed.made_at) for feed in watched),
         labels,
     )
     yield gauge(
         "dispatch_feed_failing",
         "1 if the last reading of a station feed failed.",
-        (([feed.system, feed.kind], bool(feed.trouble)) for feed in feeds),
+        (([feed.system, feed.kind], bool(feed.trouble)) for feed in watched),
         labels,
     )
 
@@ -206,7 +210,7 @@ def systems() -> Iterator[Metric]:
     yield gauge("dispatch_polled_systems", "Active systems of the console.", [((), active["n"])])
     yield gauge(
         "dispatch_poll_due_timestamp_seconds",
-        "When the first of them is to be polled. In the past: the poller is late.",
+        "The time of the next poll of any system. In the past: the poller is late.",
         [((), active["due_at"])],
     )
 

@@ -14,7 +14,7 @@ from .reading import Reading, read_system
 from .recording import Recorded, record
 from .schedule import pick
 
-# Seconds. While nothing is read, what has become due is looked for as often.
+# Seconds between two looks for due systems while no feed is being read.
 NAP = 0.5
 # Readings recorded in a row. Then the threads that are free get the next systems.
 BATCH = 8

@@ -14,7 +14,7 @@ from .signature import signed_headers
 from .states import read_states
 
 THREADS = 16
-# Seconds. While requests are under way, what has become due is claimed as often.
+# Seconds between two looks for due deliveries while requests are under way.
 NAP = 1.0
 # A round ends in time for the command to record its success, even if there is always more to send.
 ROUND = 30.0

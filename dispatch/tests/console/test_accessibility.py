@@ -220,7 +220,7 @@ OPENED = {
 
 
 def check(page):
-    # For less than a second, a control that just got the focus by itself is faint and inactive.
+    # A control that the page has just focused is faint and inactive for less than a second.
     expect(page.locator("[data-settling]")).to_have_count(0)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
