@@ -7,11 +7,11 @@ from django.http import HttpRequest
 from .. import services
 from ..models import MailKind, MailMessage, MailState, MailSubscription
 from .base import ReadOnlyAdmin
-from .webhook_actions import WebhookAction
+from .webhook_actions import RowAction
 from .webhooks import ActionsAdmin
 
 MAIL_ACTIONS = (
-    WebhookAction(
+    RowAction(
         name="repeat",
         label="Send again",
         explains="The e-mail is sent again, with what its reader may see now.",
@@ -50,7 +50,7 @@ class MailMessageAdmin(ActionsAdmin, ReadOnlyAdmin):
         "kind__exact": "|".join(MailKind.values),
     }
 
-    webhook_actions = MAIL_ACTIONS
+    row_actions = MAIL_ACTIONS
     list_display = ["id", "created_at", "reader", "kind", "state", "tries", "last_answer"]
     list_filter = ["state", "kind"]
     list_select_related = ["subscription__user"]

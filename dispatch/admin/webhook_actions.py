@@ -25,7 +25,7 @@ class SinceForm(ActionForm):
 
 
 @dataclass(frozen=True)
-class WebhookAction:
+class RowAction:
     """`run(pk, actor, **answers)` calls the service. `done` names its result in a sentence.
     `explains` stands above the button that confirms."""
 
@@ -44,7 +44,7 @@ def is_enabled(endpoint: Any) -> bool:
 
 
 ENDPOINT_ACTIONS = (
-    WebhookAction(
+    RowAction(
         name="ping",
         label="Send a test",
         explains="A delivery of the type ping is sent.",
@@ -52,7 +52,7 @@ ENDPOINT_ACTIONS = (
         done=lambda _: "Enqueued a test.",
         possible=is_enabled,
     ),
-    WebhookAction(
+    RowAction(
         name="rotate",
         label="Rotate the secret",
         explains="A new secret is shown once. For a day, the present one signs as well.",
@@ -60,7 +60,7 @@ ENDPOINT_ACTIONS = (
         done=lambda _: "Rotated the secret.",
         shows_secret=True,
     ),
-    WebhookAction(
+    RowAction(
         name="repeat_failed",
         label="Repeat failed deliveries",
         explains="They are sent again, with the ids that they had.",
@@ -69,7 +69,7 @@ ENDPOINT_ACTIONS = (
         possible=is_enabled,
         form=SinceForm,
     ),
-    WebhookAction(
+    RowAction(
         name="disable",
         label="Disable",
         explains="Nothing more is sent. Pending deliveries are given up, and new ones not written.",
@@ -77,7 +77,7 @@ ENDPOINT_ACTIONS = (
         done=lambda _: "Disabled.",
         possible=lambda endpoint: endpoint.state != EndpointState.DISABLED,
     ),
-    WebhookAction(
+    RowAction(
         name="enable",
         label="Enable",
         explains="New deliveries are sent from now on. Those that were given up can be repeated.",
@@ -88,7 +88,7 @@ ENDPOINT_ACTIONS = (
 )
 
 DELIVERY_ACTIONS = (
-    WebhookAction(
+    RowAction(
         name="repeat",
         label="Repeat",
         explains="The delivery is sent again, with the id that it had.",

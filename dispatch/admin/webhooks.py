@@ -20,7 +20,7 @@ from ..exceptions import Refusal
 from ..models import DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookType
 from ..texts import isolated, validate_single_line
 from .base import ConsoleAdmin, ReadOnlyAdmin
-from .webhook_actions import DELIVERY_ACTIONS, ENDPOINT_ACTIONS, ActionForm, WebhookAction
+from .webhook_actions import DELIVERY_ACTIONS, ENDPOINT_ACTIONS, ActionForm, RowAction
 
 
 class EndpointForm(forms.ModelForm):
@@ -49,7 +49,7 @@ class EndpointForm(forms.ModelForm):
 class ActionsAdmin(ConsoleAdmin):
     """A page of one row with buttons. Each shows a page to confirm, and is logged."""
 
-    webhook_actions: tuple[WebhookAction, ...] = ()
+    row_actions: tuple[RowAction, ...] = ()
     change_form_template = "admin/dispatch/webhook_page.html"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -63,7 +63,7 @@ class ActionsAdmin(ConsoleAdmin):
                 {"action": action},
                 name=f"{self.opts.model_name}_{action.name}",
             )
-            for action in self.webhook_actions
+            for action in self.row_actions
         ]
         return views + super().get_urls()
 
@@ -77,7 +77,7 @@ class ActionsAdmin(ConsoleAdmin):
                     action.label,
                     reverse(f"admin:{self.opts.model_name}_{action.name}", args=[row.pk]),
                 )
-                for action in self.webhook_actions
+                for action in self.row_actions
                 if action.possible(row)
             ]
         }
@@ -87,7 +87,7 @@ class ActionsAdmin(ConsoleAdmin):
             ["dispatch.view_webhookendpoint", "dispatch.change_webhookendpoint"]
         )
 
-    def action_view(self, request: HttpRequest, pk: int, action: WebhookAction) -> HttpResponse:
+    def action_view(self, request: HttpRequest, pk: int, action: RowAction) -> HttpResponse:
         if not self.may_act(request):
             raise PermissionDenied
         row = self.get_object(request, str(pk))
@@ -101,7 +101,7 @@ class ActionsAdmin(ConsoleAdmin):
         return self.act(request, row, action, form)
 
     def act(
-        self, request: HttpRequest, row: Any, action: WebhookAction, form: ActionForm
+        self, request: HttpRequest, row: Any, action: RowAction, form: ActionForm
     ) -> HttpResponse:
         try:
             result = action.run(row.pk, request.user.get_username(), **form.cleaned_data)
@@ -131,7 +131,7 @@ class ActionsAdmin(ConsoleAdmin):
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ActionsAdmin):
     form = EndpointForm
-    webhook_actions = ENDPOINT_ACTIONS
+    row_actions = ENDPOINT_ACTIONS
     actions = None
     list_display = ["id", "name", "host", "wanted", "health", "queue"]
     sortable_by = ("id",)
@@ -227,7 +227,7 @@ class WebhookDeliveryAdmin(ActionsAdmin, ReadOnlyAdmin):
         "endpoint__id__exact": r"[0-9]{1,18}",
     }
 
-    webhook_actions = DELIVERY_ACTIONS
+    row_actions = DELIVERY_ACTIONS
     list_display = ["id", "created_at", "type", "endpoint", "state", "attempts", "answer"]
     list_filter = ["state"]
     list_select_related = ["endpoint"]

@@ -498,7 +498,7 @@ def test_each_role_at_each_page_of_the_roster(roles, method, path, role):
 WEBHOOK_DOORS = [
     (model._meta.model_name, action.name)
     for model in (WebhookEndpoint, WebhookDelivery)
-    for action in admin.site.get_model_admin(model).webhook_actions
+    for action in admin.site.get_model_admin(model).row_actions
 ]
 
 

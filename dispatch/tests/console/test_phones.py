@@ -30,7 +30,8 @@ SHOWN = re.compile(r'<p class="text">([A-Z]{4}-[A-Z]{4})</p>')
 
 @pytest.fixture
 def crew(db):
-    return CrewFactory(id=1, worker_id="van-3", name="Night van")
+    # Far above the ids of crews that a test adds.
+    return CrewFactory(id=1000, worker_id="van-3", name="Night van")
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_code_is_shown_once_with_its_link_and_qr_code(dispatcher, crew):
     # Not in the history, the session, or any page that is opened later.
     assert log() == ["Created a code for a phone."]
     assert code not in str(dict(dispatcher.session))
-    for path in (f"{ROSTER}1/phone/", f"{ROSTER}1/change/", f"{ROSTER}1/history/", ROSTER):
+    for path in (f"{ROSTER}1000/phone/", f"{ROSTER}1000/change/", f"{ROSTER}1000/history/", ROSTER):
         assert code not in dispatcher.get(path, follow=True).content.decode()
 
 
@@ -119,27 +120,27 @@ def test_page_of_a_code_reports_its_end(dispatcher, crew):
     assert progress(dispatcher, crew)["state"] == "expired"
 
     add_phone(dispatcher, crew)
-    answer = dispatcher.get(f"{ROSTER}1/codes/{first.pk}/").json()
+    answer = dispatcher.get(f"{ROSTER}1000/codes/{first.pk}/").json()
     assert answer == {"state": "replaced", "text": "A newer code has replaced this one."}
 
 
 def test_code_of_another_crew_is_not_reported(dispatcher, crew):
     code, _ = services.create_code(CrewFactory().pk, actor="maria")
 
-    assert dispatcher.get(f"{ROSTER}1/codes/{code.pk}/").json()["state"] == "replaced"
+    assert dispatcher.get(f"{ROSTER}1000/codes/{code.pk}/").json()["state"] == "replaced"
 
 
 def test_inactive_crew_gets_no_code(dispatcher, crew):
     Crew.objects.update(active=False)
 
-    assert "Add phone" not in dispatcher.get(f"{ROSTER}1/change/").content.decode()
-    answer = dispatcher.post(f"{ROSTER}1/phone/", follow=True)
+    assert "Add phone" not in dispatcher.get(f"{ROSTER}1000/change/").content.decode()
+    answer = dispatcher.post(f"{ROSTER}1000/phone/", follow=True)
 
     assert "Crew van-3 is not active." in answer.content.decode()
     assert not CrewCode.objects.exists()
 
 
-@pytest.mark.parametrize("path", ["7/phone/", "7/phones/7/revoke/", "1/phones/7/revoke/"])
+@pytest.mark.parametrize("path", ["7/phone/", "7/phones/7/revoke/", "1000/phones/7/revoke/"])
 def test_phones_of_unknown_crews_lead_to_the_roster_or_are_not_found(dispatcher, crew, path):
     answer = dispatcher.post(f"{ROSTER}{path}", {"confirmed": "1"}, follow=True)
 
@@ -151,26 +152,26 @@ def test_crew_page_lists_its_phones_and_the_roster_counts_them(dispatcher, crew,
     other = join(services.create_code(crew.pk, actor="maria")[1], "Android phone, Chrome")
     join(services.create_code(CrewFactory(worker_id="van-4").pk, actor="maria")[1], "Mac")
 
-    page = dispatcher.get(f"{ROSTER}1/change/").content.decode()
+    page = dispatcher.get(f"{ROSTER}1000/change/").content.decode()
     assert page.index("Android phone, Chrome") < page.index("iPhone, Safari")
     assert ">Mac<" not in page
     assert "2 phones" in dispatcher.get(ROSTER).content.decode()
 
     services.revoke_device(other.pk, actor="maria")
-    assert "Android phone" not in dispatcher.get(f"{ROSTER}1/change/").content.decode()
-    Crew.objects.filter(pk=1).update(active=False)
-    page = dispatcher.get(f"{ROSTER}1/change/").content.decode()
+    assert "Android phone" not in dispatcher.get(f"{ROSTER}1000/change/").content.decode()
+    Crew.objects.filter(pk=crew.pk).update(active=False)
+    page = dispatcher.get(f"{ROSTER}1000/change/").content.decode()
     assert "While the crew is inactive, its phones are signed out." in page
 
 
 def test_lost_phone_is_signed_out_after_a_confirmation(dispatcher, crew, phone):
-    address = f"{ROSTER}1/phones/{phone.pk}/revoke/"
-    assert f'formaction="{address}"' in dispatcher.get(f"{ROSTER}1/change/").content.decode()
-    assert dispatcher.get(address)["Location"] == f"{ROSTER}1/change/"
+    address = f"{ROSTER}1000/phones/{phone.pk}/revoke/"
+    assert f'formaction="{address}"' in dispatcher.get(f"{ROSTER}1000/change/").content.decode()
+    assert dispatcher.get(address)["Location"] == f"{ROSTER}1000/change/"
 
     question = dispatcher.post(address).content.decode()
     assert "Sign out iPhone, Safari?" in question
-    assert f'&rsaquo; <a href="{ROSTER}1/change/"><bdi>{crew}</bdi></a>' in question
+    assert f'&rsaquo; <a href="{ROSTER}1000/change/"><bdi>{crew}</bdi></a>' in question
     phone.refresh_from_db()
     assert phone.revoked_at is None
 
@@ -183,9 +184,9 @@ def test_lost_phone_is_signed_out_after_a_confirmation(dispatcher, crew, phone):
 
 
 def test_phone_is_signed_out_on_the_page_of_its_own_crew_only(dispatcher, crew, phone):
-    CrewFactory(id=2)
+    CrewFactory(id=2000)
 
-    address = f"{ROSTER}2/phones/{phone.pk}/revoke/"
+    address = f"{ROSTER}2000/phones/{phone.pk}/revoke/"
     assert dispatcher.post(address, {"confirmed": "1"}).status_code == 404
     phone.refresh_from_db()
     assert phone.revoked_at is None
@@ -193,7 +194,7 @@ def test_phone_is_signed_out_on_the_page_of_its_own_crew_only(dispatcher, crew, 
 
 def test_enter_in_a_field_saves_the_crew_and_adds_no_phone(dispatcher, crew, phone):
     """Browsers press the first button of a field's own form."""
-    page = dispatcher.get(f"{ROSTER}1/change/").content.decode()
+    page = dispatcher.get(f"{ROSTER}1000/change/").content.decode()
 
     buttons = re.findall(r"<button[^>]*formaction[^>]*>", page)
     assert len(buttons) == 2
@@ -207,7 +208,7 @@ def test_crew_is_deleted_although_a_phone_joins_meanwhile(dispatcher, crew):
     with background() as run:
         with open_transaction():
             join(code)
-            deletion = run(dispatcher.post, f"{ROSTER}1/delete/", {"post": "yes"})
+            deletion = run(dispatcher.post, f"{ROSTER}1000/delete/", {"post": "yes"})
             wait_until_blocked(deletion)
         assert deletion.result(timeout=20).status_code == 302
 
@@ -244,7 +245,7 @@ def test_only_leads_add_and_sign_out_phones(roles, crew, phone, path, role):
         user = UserFactory(is_superuser=False)
         user.groups.set(Group.objects.filter(name=role))
         browser.force_login(user)
-    address = ROSTER + "1/" + path.format(code=phone.code_id, phone=phone.pk)
+    address = ROSTER + "1000/" + path.format(code=phone.code_id, phone=phone.pk)
 
     answer = browser.get(address) if "code" in path else browser.post(address, {"confirmed": "1"})
 
@@ -253,13 +254,13 @@ def test_only_leads_add_and_sign_out_phones(roles, crew, phone, path, role):
     phone.refresh_from_db()
     assert (phone.revoked_at is not None) == (allowed and "revoke" in path)
     assert CrewCode.objects.count() == (2 if allowed and path == "phone/" else 1)
-    page = browser.get(f"{ROSTER}1/change/").content.decode()
+    page = browser.get(f"{ROSTER}1000/change/").content.decode()
     assert ("Add phone" in page) == allowed
     assert ("Sign out" in page) == (allowed and "revoke" not in path)
 
 
 def test_roster_shows_phones_to_viewers_without_buttons(viewer, crew, phone):
-    page = viewer.get(f"{ROSTER}1/change/").content.decode()
+    page = viewer.get(f"{ROSTER}1000/change/").content.decode()
 
     assert "iPhone, Safari" in page
     assert "Add phone" not in page
@@ -310,7 +311,7 @@ def test_command_refuses_in_one_line(crew, arguments, complaint):
 @pytest.mark.django_db(transaction=True)
 def test_lead_sees_the_phone_join_on_the_page_with_the_code(browse, crew):
     with browse(UserFactory(username="maria")) as tab:
-        tab.open(f"{ROSTER}1/change/")
+        tab.open(f"{ROSTER}1000/change/")
         tab.press("text=Add phone")
         code = tab.page.locator("#phone-code .text").inner_text()
         assert too_wide(tab.page) == {}
