@@ -222,6 +222,7 @@ def test_options_of_the_url_come_after_ours(module):
     assert given.endswith("-c search_path=bikes -c lock_timeout=3s")
 
 
+@pytest.mark.slow
 def test_generic_plans_can_be_switched_off():
     assert "plan_cache_mode=force_custom_plan" in options(GENERIC_PLANS="false")
 

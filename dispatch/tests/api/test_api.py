@@ -440,7 +440,7 @@ def test_invalid_event_filter_is_400(client, query):
 
 
 def test_link_header_leads_through_all_pages(client):
-    Task.objects.bulk_create(TaskFactory.build_batch(5))
+    TaskFactory.insert_batch(5)
     expected = list(Task.objects.order_by("-id").values_list("id", flat=True))
 
     seen, url = [], "/tasks?limit=2&status=ready"
@@ -452,7 +452,7 @@ def test_link_header_leads_through_all_pages(client):
 
 
 def test_growing_lists_return_100_rows_by_default(client):
-    Task.objects.bulk_create(TaskFactory.build_batch(101))
+    TaskFactory.insert_batch(101)
     TaskEvent.objects.bulk_create(TaskEvent(kind="created", actor="a") for _ in range(101))
 
     for path in ("/tasks", "/events"):
@@ -519,7 +519,7 @@ def enter_history(count):
 @pytest.mark.parametrize(("path", "index"), FLAT.items(), ids=FLAT.keys())
 def test_growing_lists_use_an_index(client, path, index):
     enter_history(3000)
-    Task.objects.bulk_create(TaskFactory.build_batch(9, assigned=True, worker_id="van-1"))
+    TaskFactory.insert_batch(9, assigned=True, worker_id="van-1")
     path = path.format(Task.objects.first().id)
     TaskEvent.objects.create(kind="created", actor="a", task_id=Task.objects.first().id)
     with connection.cursor() as cursor:
@@ -539,9 +539,7 @@ def test_growing_lists_use_an_index(client, path, index):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1, 2000, 2001])
 def test_any_number_of_suggestions_is_one_array(client, number):
-    Suggestion.objects.bulk_create(
-        SuggestionFactory.build_batch(number, reason="Größe “5”, \u2028")
-    )
+    SuggestionFactory.insert_batch(number, reason="Größe “5”, \u2028")
 
     answer = client.get("/suggestions")
 
@@ -555,7 +553,7 @@ def test_any_number_of_suggestions_is_one_array(client, number):
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_long_list_is_sent_through_a_file(server):
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(1500, reason="x" * 2000))
+    SuggestionFactory.insert_batch(1500, reason="x" * 2000)
 
     for _ in range(2):
         answer = requests.get(f"{server.url}/suggestions", timeout=20)

@@ -114,7 +114,7 @@ def test_head_returns_headers_of_get_without_body(server):
 
 
 def test_link_header_leads_to_every_suggestion(server):
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(25))
+    SuggestionFactory.insert_batch(25)
     expected = list(Suggestion.objects.order_by("id").values_list("id", flat=True))
 
     seen, url = [], server.url + "/suggestions?limit=10"

@@ -417,6 +417,7 @@ def test_every_console_page_is_in_the_access_table():
     assert doors == STAFF.keys()
 
 
+@pytest.mark.slow
 @EACH_ROLE
 def test_each_role_at_each_console_page(console_rows, role, subtests):
     browser = signed_in(role)
@@ -530,6 +531,7 @@ BOARD_DOORS = (
 )
 
 
+@pytest.mark.slow
 @EACH_ROLE
 @pytest.mark.parametrize("address", BOARD_DOORS)
 def test_each_role_at_each_board_page(console_rows, address, role):

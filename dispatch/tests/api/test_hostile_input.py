@@ -31,7 +31,7 @@ from ..support.hostile_corpus import (
 from ..support.hostile_wide import GOOD, wide_cases
 from ..support.server import serve
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 CASES = list(cases())
 

@@ -190,7 +190,7 @@ def test_assigned_tasks_come_first_then_ready_in_dispatch_order(dispatcher, monk
 
 @pytest.mark.slow
 def test_long_queue_is_read_through_its_index():
-    Task.objects.bulk_create(TaskFactory.build_batch(3000))
+    TaskFactory.insert_batch(3000)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE tasks")
 
@@ -422,6 +422,7 @@ def test_completing_asks_for_the_count(dispatcher):
 # Cost
 
 
+@pytest.mark.slow
 def test_page_and_state_are_compressed(dispatcher):
     fill(500)
 
@@ -432,6 +433,7 @@ def test_page_and_state_are_compressed(dispatcher):
         assert len(small.content) < min(40_000, len(plain.content) / 3), address
 
 
+@pytest.mark.slow
 def test_state_is_sent_again_only_after_a_change(dispatcher):
     city(5)
     suggestion, task = SuggestionFactory(), TaskFactory()

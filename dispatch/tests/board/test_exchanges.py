@@ -397,7 +397,7 @@ def test_filter_for_tasks_without_a_crew_finds_exactly_those(dispatcher, crews):
 
 @pytest.mark.slow
 def test_tasks_with_a_problem_are_found_without_reading_all_events(task):
-    Task.objects.bulk_create(TaskFactory.build_batch(1000))
+    TaskFactory.insert_batch(1000)
     event = {"task_id": 9, "kind": EventKind.COMPLETED, "actor": "van-1"}
     TaskEvent.objects.bulk_create(TaskEvent(**event) for _ in range(3000))
     problem(task, "blocked")

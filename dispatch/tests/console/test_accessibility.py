@@ -77,6 +77,14 @@ def press(selector):
     return lambda page: page.locator(selector).first.click()
 
 
+def press_and_leave(selector):
+    def leave(page):
+        with page.expect_navigation():
+            page.locator(selector).first.click()
+
+    return leave
+
+
 def open_dialog(page):
     page.locator("#p1 .reject").click()
     page.locator("#confirm form").wait_for()
@@ -207,9 +215,9 @@ OPENED = {
         judge_move,
     ),
     "account": (BOARD, press("#user-tools [popovertarget]")),
-    "rejection": ("/admin/dispatch/suggestion/", press(".row-action.reject")),
-    "cancellation": ("/admin/dispatch/task/1/change/", press(".row-action.cancel")),
-    "assignment": ("/admin/dispatch/task/1/change/", press(".row-action.assign")),
+    "rejection": ("/admin/dispatch/suggestion/", press_and_leave(".row-action.reject")),
+    "cancellation": ("/admin/dispatch/task/1/change/", press_and_leave(".row-action.cancel")),
+    "assignment": ("/admin/dispatch/task/1/change/", press_and_leave(".row-action.assign")),
     "code for a phone": ("/admin/dispatch/crew/1/change/", add_phone),
     "phone that has joined": ("/admin/dispatch/crew/1/change/", see_phone_join),
     "phone to sign out": ("/admin/dispatch/crew/1/change/", sign_out_phone),

@@ -73,7 +73,7 @@ def test_long_bulk_result_is_cut_off(dispatcher, monkeypatch):
 
 
 def test_all_filtered_rows_can_be_approved_across_pages(dispatcher):
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(60, source="ml-v2"))
+    SuggestionFactory.insert_batch(60, source="ml-v2")
     SuggestionFactory(source="other")
 
     answer = post_action(
@@ -89,7 +89,7 @@ def test_all_filtered_rows_can_be_approved_across_pages(dispatcher):
 
 
 def test_selecting_more_than_1000_rows_changes_nothing(dispatcher):
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(1001))
+    SuggestionFactory.insert_batch(1001)
 
     answer = post_action(
         dispatcher,
@@ -384,8 +384,8 @@ def test_list_query_count_does_not_grow_with_rows(dispatcher):
     SuggestionFactory(source="ml-v2")
     TaskFactory(assigned=True)
     few = [queries(SUGGESTIONS), queries(TASKS)]
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(50, source="ml-v2"))
-    Task.objects.bulk_create(TaskFactory.build_batch(50, assigned=True))
+    SuggestionFactory.insert_batch(50, source="ml-v2")
+    TaskFactory.insert_batch(50, assigned=True)
     many = [queries(SUGGESTIONS), queries(TASKS)]
 
     assert [len(each) for each in few] == [len(each) for each in many]

@@ -153,7 +153,7 @@ def test_user_input_is_shown_verbatim_and_never_executed(browse, server):
 
 
 def test_approving_keeps_the_scroll_position_and_reports_the_task(browse):
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(40))
+    SuggestionFactory.insert_batch(40)
     chosen = Suggestion.objects.order_by("id")[25]
 
     with browse(UserFactory(username="maria")) as tab:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dispatch.admin.csv_lists import CsvList
-from dispatch.models import Station, Suggestion, Task
+from dispatch.models import Station, Task
 
 from ..support.cities import station
 from ..support.factories import StationStatusFactory, SuggestionFactory, TaskFactory
@@ -199,7 +199,7 @@ def test_csv_is_bounded(dispatcher, monkeypatch):
 
 
 def test_csv_follows_filters_search_and_order_and_has_all_pages(dispatcher):
-    Task.objects.bulk_create(TaskFactory.build_batch(120))
+    TaskFactory.insert_batch(120)
     TaskFactory(assigned=True, worker_id="van-7", qty=9)
 
     assert len(csv_rows(dispatcher, f"{TASKS}list.csv?p=2")) == 121
@@ -251,6 +251,6 @@ def test_csv_costs_the_same_number_of_queries_for_many_rows(dispatcher):
     suggestion()
     few = cost()
     StationStatusFactory.create_batch(20)
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(300))
+    SuggestionFactory.insert_batch(300)
 
     assert cost() == few

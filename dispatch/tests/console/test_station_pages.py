@@ -17,8 +17,6 @@ from dispatch.models import (
     StationAlias,
     StationFeed,
     StationOutage,
-    Suggestion,
-    Task,
 )
 
 from ..support.factories import (
@@ -277,8 +275,8 @@ def test_station_page_omits_fields_without_a_value(dispatcher, market):
 
 
 def test_station_page_query_count_is_bounded(dispatcher, market):
-    Task.objects.bulk_create(TaskFactory.build_batch(30))
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(30))
+    TaskFactory.insert_batch(30)
+    SuggestionFactory.insert_batch(30)
 
     with CaptureQueriesContext(connection) as captured:
         page = html(dispatcher, f"{STATIONS}100/change/")

@@ -13,7 +13,7 @@ from ..support.factories import claimed
 from ..support.hostile_corpus import BODIES, CONTENT_TYPES, LIMITS, SUGGESTION_IDS
 from ..support.hostile_wide import BROKEN_BYTES, NO_INTEGERS, NO_TEXTS, with_value
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 REPORT = {
     "v": 1,

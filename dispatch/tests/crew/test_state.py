@@ -299,11 +299,12 @@ def test_day_counts_what_the_crew_completed_today(settings):
 @pytest.mark.parametrize("roster", [{}, {"capacity": 5}, {"areas": [""]}, {"areas": ["", "SF"]}])
 def test_waiting_tasks_are_counted_up_to_100(roster):
     phone = Phone(**roster)
-    Task.objects.bulk_create(TaskFactory.build_batch(101))
+    TaskFactory.insert_batch(101)
 
     assert phone.state()["waiting"] == 100
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @hypothesis_settings(
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]

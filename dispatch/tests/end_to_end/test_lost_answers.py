@@ -30,7 +30,7 @@ KILLS = 4
 
 
 def enter_ready_tasks(count):
-    tasks = Task.objects.bulk_create(TaskFactory.build_batch(count))
+    tasks = TaskFactory.create_batch(count)
     TaskEvent.objects.bulk_create(
         TaskEvent(kind="created", task_id=task.id, attempt=0, actor="maria") for task in tasks
     )

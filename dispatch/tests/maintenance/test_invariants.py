@@ -322,6 +322,7 @@ VIOLATIONS = {
 }
 
 
+@pytest.mark.slow
 def test_each_violation_is_found_by_its_own_invariant_only(subtests):
     run_every_operation()
     drop_every_guard()

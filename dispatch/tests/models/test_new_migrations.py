@@ -81,10 +81,12 @@ def findings(check):
     return {name: rules for name, rules in found.items() if rules}
 
 
+@pytest.mark.slow
 def test_new_migrations_hold_no_lock_for_long():
     assert findings(locks_held_long) == {}
 
 
+@pytest.mark.slow
 def test_previous_code_works_on_the_schema_of_new_migrations():
     assert findings(breaks_previous_code) == {}
 

@@ -99,7 +99,7 @@ def test_only_ready_tasks_below_the_highest_priority_rise():
 
 
 def test_one_sweep_raises_more_than_one_batch():
-    Task.objects.bulk_create(TaskFactory.build_batch(AGEING_BATCH + 1, created_at=MORNING))
+    TaskFactory.insert_batch(AGEING_BATCH + 1, created_at=MORNING)
 
     assert sweep() == AGEING_BATCH + 1
 

@@ -177,8 +177,8 @@ def test_statement_of_a_scope_that_is_not_the_crews_takes_and_locks_nothing(scop
 )
 @pytest.mark.usefixtures("stations")
 def test_each_scope_reads_its_head_from_an_index(scope, crew, index):
-    Task.objects.bulk_create(TaskFactory.build_batch(5000, from_station_id=1))
-    Task.objects.bulk_create(TaskFactory.build_batch(50, from_station_id=4))
+    TaskFactory.insert_batch(5000, from_station_id=1)
+    TaskFactory.insert_batch(50, from_station_id=4)
     if crew:
         CrewFactory(worker_id="van-1", **crew)
     statement, parameters = assigning(
@@ -241,6 +241,7 @@ crews = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(queue=st.lists(moves, max_size=12), roster=st.lists(crews, max_size=3), data=st.data())
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -129,8 +129,8 @@ def test_begin_and_commit_count_as_round_trips():
 
 @pytest.mark.parametrize("path", LISTS)
 def test_list_takes_the_same_number_of_statements_at_any_length(client, path):
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(30))
-    Task.objects.bulk_create(TaskFactory.build_batch(30))
+    SuggestionFactory.insert_batch(30)
+    TaskFactory.insert_batch(30)
 
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(path)
@@ -167,7 +167,7 @@ def test_console_approves_200_suggestions_at_a_time(client, number, batches, sav
 @pytest.mark.slow
 @pytest.mark.parametrize("behind", [0, 20_000])
 def test_claim_reads_one_row_however_many_tasks_are_completed(behind):
-    Task.objects.bulk_create(TaskFactory.build_batch(1000))
+    TaskFactory.insert_batch(1000)
     with connection.cursor() as cursor:
         cursor.execute(FILL, {"behind": behind, "stations": 500, "apart": timedelta(seconds=1)})
         statement, parameters = assigning(
@@ -186,6 +186,7 @@ def test_claim_reads_one_row_however_many_tasks_are_completed(behind):
     assert buffers(plan) <= CLAIM_BUFFERS
 
 
+@pytest.mark.slow
 def test_guard_reads_only_tasks_completed_since_a_fresh_status():
     for number in (1, 501):
         StationStatusFactory(station=StationFactory(id=number), as_of=timezone.now())
@@ -200,7 +201,7 @@ def texts(captured):
 
 
 def suggestion_ids(number):
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(number))
+    SuggestionFactory.insert_batch(number)
     return list(Suggestion.objects.values_list("id", flat=True))
 
 

@@ -113,9 +113,7 @@ def test_reports_of_phones_are_forgotten_after_90_days():
 
 
 def test_one_run_sweeps_more_than_one_batch():
-    Task.objects.bulk_create(
-        TaskFactory.build_batch(BATCH + 1, assigned=True, lease_expires_at=MORNING)
-    )
+    TaskFactory.insert_batch(BATCH + 1, assigned=True, lease_expires_at=MORNING)
 
     assert f"{BATCH + 1} tasks released" in swept()
     assert TaskEvent.objects.count() == BATCH + 1
@@ -139,8 +137,8 @@ def test_sweep_skips_a_task_that_a_request_has_locked():
 
 @pytest.mark.slow
 def test_search_for_expired_leases_uses_an_index():
-    Task.objects.bulk_create(TaskFactory.build_batch(2000, completed=True))
-    Task.objects.bulk_create(TaskFactory.build_batch(20, assigned=True, lease_expires_at=MORNING))
+    TaskFactory.insert_batch(2000, completed=True)
+    TaskFactory.insert_batch(20, assigned=True, lease_expires_at=MORNING)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE tasks")
 

@@ -20,6 +20,8 @@ from dispatch.gbfs.fetch import LARGEST
 
 from ..support.feeds import a_status, document
 
+pytestmark = pytest.mark.slow
+
 FEED = document([a_status("1")])
 REFUSED = "http://127.0.0.1:1/feed"
 

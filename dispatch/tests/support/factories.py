@@ -1,7 +1,7 @@
-from copy import copy
 from datetime import UTC, datetime
 
 import factory
+from django.db import connection
 
 from dispatch import services
 from dispatch.models import Crew, Station, StationStatus, Suggestion, Task, TaskStatus, User
@@ -16,11 +16,17 @@ class MoveFactory(factory.django.DjangoModelFactory):
         abstract = True
 
     @classmethod
-    def build_batch(cls, size, **fields):
-        # Copies are thirty times as fast as building each row, and some tests enter thousands.
-        # All rows of a batch are equal: no sequence or lazy attribute runs again.
-        first = cls.build(**fields)
-        return [copy(first) for _ in range(size)]
+    def insert_batch(cls, size, **fields):
+        """Insert rows that differ only in their ids. Fast: some tests need thousands."""
+        first = cls(**fields)
+        table = cls._meta.model._meta
+        columns = ", ".join(field.column for field in table.concrete_fields if field.column != "id")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table.db_table} ({columns}) SELECT {columns}"
+                f" FROM {table.db_table}, generate_series(2, %s) WHERE id = %s",
+                [size, first.pk],
+            )
 
 
 class SuggestionFactory(MoveFactory):

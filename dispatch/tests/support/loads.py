@@ -67,7 +67,7 @@ def claim_until_empty(url, worker_id, unanswered):
 
 
 def make_tasks(count):
-    Task.objects.bulk_create(TaskFactory.build_batch(count))
+    TaskFactory.insert_batch(count)
 
 
 def claim_all(url, unanswered=()):
@@ -123,7 +123,7 @@ def approve_in_the_console(url, ids, cookie):
 
 def make_suggestions(count):
     """Return the ids of that many new suggestions."""
-    Suggestion.objects.bulk_create(SuggestionFactory.build_batch(count))
+    SuggestionFactory.insert_batch(count)
     return list(Suggestion.objects.values_list("id", flat=True))
 
 

@@ -30,7 +30,7 @@ from dispatch.webhooks import Sender
 from ..support.concurrency import background, wait_until_blocked
 from ..support.receivers import answering, receive, respond
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 FAILURE = Answer(500, "down")
 
