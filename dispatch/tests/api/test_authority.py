@@ -480,6 +480,7 @@ ROSTER_DOORS = {
 }
 
 
+@pytest.mark.slow
 @EACH_ROLE
 @pytest.mark.parametrize(("method", "path"), ROSTER_DOORS)
 def test_each_role_at_each_page_of_the_roster(roles, method, path, role):
@@ -503,6 +504,7 @@ WEBHOOK_DOORS = [
 ]
 
 
+@pytest.mark.slow
 @EACH_ROLE
 @pytest.mark.parametrize(("kind", "name"), WEBHOOK_DOORS)
 def test_each_role_at_each_operation_on_webhooks(roles, kind, name, role):
@@ -574,6 +576,7 @@ PAGE_DOORS = {
 QUERIES = {"crew-day/": {"crew": OWN}}
 
 
+@pytest.mark.slow
 @EACH_ROLE
 @pytest.mark.parametrize("address", PAGE_DOORS)
 def test_each_role_at_each_other_page(console_rows, address, role):

@@ -16,7 +16,7 @@ from ..support.cities import city, station
 from ..support.factories import SuggestionFactory, TaskFactory
 from ..support.pages import words
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 BOARD, STATE = "/admin/board/", "/admin/board/state.json"
 SUGGESTIONS = "/admin/dispatch/suggestion/"

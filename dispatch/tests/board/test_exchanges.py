@@ -17,7 +17,7 @@ from ..support.factories import CrewFactory, StationFactory, TaskFactory
 from ..support.pages import words
 from .test_board import BOARD, parts, row
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 TASKS = "/admin/dispatch/task/"
 
@@ -395,7 +395,6 @@ def test_filter_for_tasks_without_a_crew_finds_exactly_those(dispatcher, crews):
     assert fine.pk not in expected
 
 
-@pytest.mark.slow
 def test_tasks_with_a_problem_are_found_without_reading_all_events(task):
     TaskFactory.insert_batch(1000)
     event = {"task_id": 9, "kind": EventKind.COMPLETED, "actor": "van-1"}

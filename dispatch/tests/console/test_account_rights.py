@@ -10,7 +10,7 @@ from dispatch.roles import create_missing_roles
 
 from ..support.factories import UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 USERS, GROUPS, TOKENS = (
     "/admin/dispatch/user/",
     "/admin/auth/group/",

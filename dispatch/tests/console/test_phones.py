@@ -237,6 +237,7 @@ DOORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", [*ROLES, "permission alone", None])
 @pytest.mark.parametrize("path", DOORS)
 def test_only_leads_add_and_sign_out_phones(roles, crew, phone, path, role):

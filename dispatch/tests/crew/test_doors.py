@@ -15,7 +15,7 @@ from dispatch.models import Crew, CrewReport, Task, TaskEvent
 from ..support.crew_phone import OWN_PAGE, Phone
 from ..support.factories import TaskFactory, UserFactory, claimed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 KEY = {"Idempotency-Key": "k-1"}
 

@@ -240,6 +240,7 @@ def test_tries_count_for_the_address_that_the_proxy_reports(client, code, settin
 # Hostile requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

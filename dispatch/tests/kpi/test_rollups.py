@@ -28,7 +28,7 @@ from ..support.concurrency import background, open_transaction, wait_until_block
 from ..support.kpi_days import CLOSED, FULL, at, morning_of_work, outage, small_city
 from ..support.kpi_shift import happened, shift
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 SUNDAY, MONDAY, TUESDAY = (date(2015, 5, number) for number in (3, 4, 5))

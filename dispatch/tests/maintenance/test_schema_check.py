@@ -13,7 +13,7 @@ from dispatch.management.base import NOT_MIGRATED
 
 from ..support.factories import TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 # Pandas does this with if_exists="replace"; without CASCADE, PostgreSQL refuses it.
 REPLACE = """

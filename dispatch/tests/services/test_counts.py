@@ -25,7 +25,7 @@ from ..support.factories import (
 )
 from ..support.round_trips import round_trips_counted
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 CONSOLE = "/admin/dispatch/suggestion/"
 # The indexes still hold the rows that other tests rolled back: rebuild them.
@@ -164,7 +164,6 @@ def test_console_approves_200_suggestions_at_a_time(client, number, batches, sav
     assert len(captured) == expected, texts(captured)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("behind", [0, 20_000])
 def test_claim_reads_one_row_however_many_tasks_are_completed(behind):
     TaskFactory.insert_batch(1000)
@@ -186,7 +185,6 @@ def test_claim_reads_one_row_however_many_tasks_are_completed(behind):
     assert buffers(plan) <= CLAIM_BUFFERS
 
 
-@pytest.mark.slow
 def test_guard_reads_only_tasks_completed_since_a_fresh_status():
     for number in (1, 501):
         StationStatusFactory(station=StationFactory(id=number), as_of=timezone.now())
