@@ -68,7 +68,7 @@ def layers() -> dict[str, tuple[Any, str]]:
     from baywheels.database.batch import BatchClient
     from baywheels.middleware import RequestLogMiddleware
     from dispatch import services
-    from dispatch.api.renderers import MsgspecRenderer
+    from dispatch.api import renderers
     from dispatch.api.serializers.responses import TaskSerializer
     from dispatch.api.views import dispatch as view
 
@@ -86,7 +86,7 @@ def layers() -> dict[str, tuple[Any, str]]:
         "the round trips": (psycopg.Connection, "wait"),
         "the row is read": (BatchClient, "rows"),
         "serialization": (TaskSerializer, "to_representation"),
-        "JSON": (MsgspecRenderer, "render"),
+        "JSON": (renderers, "encode"),
         "the end of the request": (HttpResponseBase, "close"),
     }
 

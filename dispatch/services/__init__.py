@@ -27,7 +27,15 @@ from .mail_subscriptions import (
     subscribe_to_mail,
 )
 from .messages import message_crew, note_seen
-from .old_rows import OUTAGES, POLLS, SUGGESTION_EVENTS, OldRows, count_old, prune_rows
+from .old_rows import (
+    CLUSTER_OUTAGES,
+    OUTAGES,
+    POLLS,
+    SUGGESTION_EVENTS,
+    OldRows,
+    count_old,
+    prune_rows,
+)
 from .proposals import Outcome, Proposal, ProposalResult, propose_suggestions
 from .prune import Pruned, count_prunable, prune_tasks
 from .reported import Report
@@ -66,6 +74,7 @@ from .webhook_queue import Answer, Attempt, claim_deliveries, record_attempt
 from .webhook_states import State, enqueue_states
 
 __all__ = [
+    "CLUSTER_OUTAGES",
     "OUTAGES",
     "POLLS",
     "SUGGESTION_EVENTS",

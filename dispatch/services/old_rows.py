@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from ..exceptions import Refusal
 from ..maintenance.archive import Archive
-from ..models import StationOutage, StatusPoll, Suggestion, TaskEvent
+from ..models import ClusterOutage, StationOutage, StatusPoll, Suggestion, TaskEvent
 from .prune import delete_events
 
 BATCH = 1000
@@ -57,6 +57,14 @@ def delete_outages(ids: list[int]) -> None:
     StationOutage.objects.filter(pk__in=ids).delete()
 
 
+def due_cluster_outages(age: timedelta) -> QuerySet[ClusterOutage]:
+    return ClusterOutage.objects.filter(ended_at__lt=Now() - age)
+
+
+def delete_cluster_outages(ids: list[int]) -> None:
+    ClusterOutage.objects.filter(pk__in=ids).delete()
+
+
 def due_polls(age: timedelta) -> QuerySet[StatusPoll]:
     return StatusPoll.objects.filter(at__lt=Now() - age)
 
@@ -67,6 +75,9 @@ def delete_polls(ids: list[int]) -> None:
 
 SUGGESTION_EVENTS = OldRows("suggestion-events", due_suggestion_events, "id", delete_events)
 OUTAGES = OldRows("outages", due_outages, "ended_at", delete_outages)
+CLUSTER_OUTAGES = OldRows(
+    "cluster-outages", due_cluster_outages, "ended_at", delete_cluster_outages
+)
 POLLS = OldRows("polls", due_polls, "at", delete_polls)
 
 

@@ -2,6 +2,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import chain
 from typing import Any, NoReturn
 
 from django.core.management.base import CommandParser
@@ -10,6 +11,7 @@ from django.utils import timezone
 from ...exceptions import Refusal
 from ...maintenance.archive import Archive
 from ...services import (
+    CLUSTER_OUTAGES,
     OUTAGES,
     POLLS,
     SUGGESTION_EVENTS,
@@ -26,9 +28,9 @@ from ..base import DispatchCommand
 from ..periodic import StopFlag, handle_signals
 
 AGES = {
-    "suggestions_older_than": SUGGESTION_EVENTS,
-    "outages_older_than": OUTAGES,
-    "polls_older_than": POLLS,
+    "suggestions_older_than": [SUGGESTION_EVENTS],
+    "outages_older_than": [OUTAGES, CLUSTER_OUTAGES],
+    "polls_older_than": [POLLS],
 }
 
 
@@ -39,7 +41,7 @@ def name_of(rows: OldRows) -> str:
 class Command(DispatchCommand):
     help = "Removes old tasks and history. You may kill it at any time and run it again."
     options: Mapping[str, Any] = {"dry_run": False}
-    counts = dict.fromkeys(["tasks", "events", *map(name_of, AGES.values())], 0)
+    counts = dict.fromkeys(["tasks", "events", *map(name_of, chain(*AGES.values()))], 0)
 
     def add_arguments(self, parser: CommandParser) -> None:
         ages = parser.add_argument_group("ages like 90d or 36h; give at least one")
@@ -52,7 +54,10 @@ class Command(DispatchCommand):
             "--suggestions-older-than",
             "events of ingests and of closed suggestions without a task; at least 15d",
         )
-        add_age("--outages-older-than", "station outages that ended before that; at least 15d")
+        add_age(
+            "--outages-older-than",
+            "outages of stations and of clusters that ended before that; at least 15d",
+        )
         add_age("--polls-older-than", "polls of station feeds; at least 15d")
         add = parser.add_argument
         add("--archive", metavar="FOLDER", help="first write them to files in this folder")
@@ -78,8 +83,8 @@ class Command(DispatchCommand):
             roll_up(day, zone)
 
     def ages(self) -> list[tuple[OldRows, timedelta]]:
-        given = [(rows, self.options[option]) for option, rows in AGES.items()]
-        return [(rows, age) for rows, age in given if age is not None]
+        given = [(kinds, self.options[option]) for option, kinds in AGES.items()]
+        return [(rows, age) for kinds, age in given if age is not None for rows in kinds]
 
     def count(self) -> None:
         if (age := self.options["older_than"]) is not None:

@@ -11,8 +11,8 @@ from dispatch import services
 from dispatch.exceptions import Refusal
 from dispatch.maintenance.archive import Archive
 from dispatch.maintenance.invariants import violations
-from dispatch.models import StationOutage, StatusPoll, TaskEvent
-from dispatch.services import OUTAGES, POLLS, SUGGESTION_EVENTS, old_rows
+from dispatch.models import ClusterOutage, StationOutage, StatusPoll, TaskEvent
+from dispatch.services import CLUSTER_OUTAGES, OUTAGES, POLLS, SUGGESTION_EVENTS, old_rows
 
 from ..support.factories import StationFactory, SuggestionFactory
 from ..support.pruning import AGE, OLD, YOUNG, archived, completed, prune_all
@@ -40,6 +40,18 @@ def outages(*ends):
         ).id
         for end in ends
     ]
+
+
+def cluster_outage(ended_at):
+    station = StationFactory()
+    return ClusterOutage.objects.create(
+        system="bay",
+        station=station,
+        station_ids=[station.pk],
+        kind="empty",
+        started_at=timezone.now() - timedelta(days=99),
+        ended_at=ended_at,
+    ).id
 
 
 def polls(*ages):
@@ -107,6 +119,16 @@ def test_outages_that_ended_long_ago_are_removed_and_open_ones_stay(tmp_path):
     assert StationOutage.objects.count() == 2
 
 
+def test_outages_of_clusters_that_ended_long_ago_are_removed_and_open_ones_stay(tmp_path):
+    ended = cluster_outage(timezone.now() - timedelta(days=91))
+    kept = [cluster_outage(timezone.now() - timedelta(days=89)), cluster_outage(None)]
+
+    assert prune(CLUSTER_OUTAGES, tmp_path) == 1
+    [line] = archived(tmp_path)
+    assert (line["id"], len(line["station_ids"])) == (ended, 1)
+    assert sorted(ClusterOutage.objects.values_list("id", flat=True)) == kept
+
+
 def test_old_polls_are_removed_oldest_first(tmp_path, small_batches):
     ids = polls(92, 95, 93, 94, 91, 89)
 
@@ -143,7 +165,9 @@ def test_a_killed_run_loses_no_row(tmp_path, small_batches, monkeypatch):
     assert not StationOutage.objects.exists()
 
 
-@pytest.mark.parametrize("rows", [SUGGESTION_EVENTS, OUTAGES, POLLS], ids=lambda rows: rows.name)
+@pytest.mark.parametrize(
+    "rows", [SUGGESTION_EVENTS, OUTAGES, CLUSTER_OUTAGES, POLLS], ids=lambda rows: rows.name
+)
 def test_rows_that_reports_compare_are_kept(rows):
     with pytest.raises(Refusal, match="of the last 15 days"):
         prune(rows, age=old_rows.LEAST_AGE - timedelta(minutes=1))
@@ -151,14 +175,15 @@ def test_rows_that_reports_compare_are_kept(rows):
 
 def test_the_command_prunes_each_kind_by_its_own_age(run_prune, tmp_path):
     outages(41, 39)
+    cluster_outage(timezone.now() - timedelta(days=41))
     polls(31, 29)
     event("ingested", Now() - timedelta(days=21))
     ages = ["--outages-older-than=40d", "--polls-older-than=30d", "--suggestions-older-than=20d"]
 
     dry = run_prune(*ages, "--dry-run")
     assert dry == (
-        "Dry run, nothing was changed: 1 suggestion events, 1 outages and 1 polls would be"
-        " removed.\n"
+        "Dry run, nothing was changed: 1 suggestion events, 1 outages, 1 cluster outages and"
+        " 1 polls would be removed.\n"
     )
     counts = json.loads(run_prune(*ages, "--json", f"--archive={tmp_path}"))
     assert counts == {
@@ -168,6 +193,7 @@ def test_the_command_prunes_each_kind_by_its_own_age(run_prune, tmp_path):
         "events": 0,
         "suggestion_events": 1,
         "outages": 1,
+        "cluster_outages": 1,
         "polls": 1,
     }
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
