@@ -21,10 +21,10 @@ TABLES = """
       AND pg_table_is_visible(relid)
 """
 # 0 for a standby that is up to date: replay_lag is null when there is nothing to replay. A role
-# without pg_read_all_stats sees nulls only, which say nothing.
+# without pg_read_all_stats sees nulls only, which say nothing. A base backup is no standby.
 STANDBYS = """
     SELECT application_name, coalesce(extract(epoch FROM replay_lag), 0) FROM pg_stat_replication
-    WHERE state IS NOT NULL
+    WHERE state IS NOT NULL AND application_name <> 'pg_basebackup'
 """
 
 
@@ -71,9 +71,11 @@ def rows_of_tables() -> Iterator[Metric]:
 
 
 def standbys() -> Iterator[Metric]:
+    lags = fetch(STANDBYS)
+    yield gauge("dispatch_database_standbys", "Standbys that are connected.", [((), len(lags))])
     yield gauge(
         "dispatch_database_replication_lag_seconds",
         "How far each standby lags behind.",
-        (([name], lag) for name, lag in fetch(STANDBYS)),
+        (([name], lag) for name, lag in lags),
         ["standby"],
     )

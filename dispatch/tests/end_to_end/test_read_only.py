@@ -24,6 +24,10 @@ RECORDS = ["suggestion", "task", "crew", "station"]
 CHANGES = ["/suggestions", "/task/approve", "/dispatch/next", "/task/1/complete"]
 REFUSAL = {"detail": "This server is read-only. Use the main server for changes."}
 PATIENCE_SECONDS = 60
+STANDBYS = """
+from dispatch.monitoring.database_figures import standbys
+print([sample.value for sample in next(standbys()).samples])
+"""
 
 
 def environment(url):
@@ -158,6 +162,14 @@ def test_commands_that_only_read_work_on_a_standby(standby, command):
     done = manage(standby.url, *command, READ_ONLY="true")
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_exporter_counts_the_standbys_of_the_server_that_it_reads(cluster, standby):
+    def counted(url):
+        shell = "shell", "--no-imports", "--command", STANDBYS
+        return manage(url, *shell, READ_ONLY="true").stdout.strip()
+
+    assert (counted(cluster.url), counted(standby.url)) == ("[1.0]", "[0.0]")
 
 
 def test_sweep_on_a_standby_fails_in_one_line(standby):
