@@ -16,6 +16,7 @@ from ..kpi.charts import Chart, charts_over_time
 from ..kpi.document import table_to_csv, to_csv
 from ..kpi.episodes import Episode
 from ..kpi.periods import to_date
+from ..kpi.stockouts import stockout_goal
 from ..kpi.tables import TABLES
 
 REQUIRED_PERMISSIONS = ["dispatch.view_task", "dispatch.view_station"]
@@ -57,7 +58,7 @@ def shown(report: KpiReport) -> dict[str, Any]:
         "first": str(report.period.first),
         "last": str(report.period.last),
         "report": report,
-        "charts": charts_over_time(HOURS, stockouts, work, goal()),
+        "charts": charts_over_time(HOURS, stockouts, work, stockout_goal()),
         "hit_rate_hours": settings.HIT_RATE_HOURS,
         "charts_by_day": charts_of_days(report),
         "cluster_outages": worst_clusters(report),
@@ -94,11 +95,7 @@ def charts_of_days(found: KpiReport) -> list[Chart]:
         return []
     labels = [f"{day.first:%m-%d}" for day in found.days]
     shares, work = [day.share for day in found.days], [day.work for day in found.days]
-    return charts_over_time(labels, shares, work, goal())
-
-
-def goal() -> int | None:
-    return settings.STOCKOUT_GOAL_PERCENT or None
+    return charts_over_time(labels, shares, work, stockout_goal())
 
 
 def worst_clusters(found: KpiReport) -> list[tuple[str, Episode]]:

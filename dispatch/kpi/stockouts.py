@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from ..models import OutageKind
 from ..stations import Poll
 from .durations import median_minutes, minutes_of
@@ -12,6 +14,11 @@ from .periods import PEAK_HOURS, Period
 
 LONG_MINUTES = 60
 WORST_SHOWN = 10
+
+
+def stockout_goal() -> int | None:
+    """The percent of stations that should not be exceeded. None: there is no goal."""
+    return settings.STOCKOUT_GOAL_PERCENT or None
 
 
 @dataclass(frozen=True)

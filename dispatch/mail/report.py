@@ -10,6 +10,7 @@ from django.utils import timezone
 from ..kpi import KpiReport, build_report, period_of
 from ..kpi.breakdown import AreaFigures, CrewFigures
 from ..kpi.days import DaysFigures
+from ..kpi.stockouts import stockout_goal
 from ..kpi.text import NONE, number, percent, shown
 from .content import Content, link, render
 
@@ -40,12 +41,16 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """`more`: the number of bars left out. `is_of_work`: of work done, not of stockouts."""
+    """`more`: the number of bars left out. `is_of_work`: of work done, not of stockouts.
+
+    `goal`: the bar that the others should not exceed. None: there is none.
+    """
 
     title: str
     bars: Sequence[Bar]
     more: int
     is_of_work: bool
+    goal: Bar | None
 
     @property
     def has_before(self) -> bool:
@@ -109,6 +114,7 @@ def charts(report: KpiReport, before: KpiReport) -> Iterator[Chart]:
             for hour, share in zip(hours, report.stockouts.by_hour, strict=True)
         ],
         tenths,
+        stockout_goal(),
     )
     week = report_of(report.period.last - WEEK + timedelta(days=1), report.period.last).days
     yield chart_of(
@@ -118,25 +124,30 @@ def charts(report: KpiReport, before: KpiReport) -> Iterator[Chart]:
         "Stations empty or full by day",
         [(day_name(of), of.share.either, of.share_before.either) for of in week],
         tenths,
+        stockout_goal(),
     )
 
 
 def chart_of(
-    title: str, rows: Sequence[Row], text: Callable[[float | None], str] = number
+    title: str,
+    rows: Sequence[Row],
+    text: Callable[[float | None], str] = number,
+    goal: int | None = None,
 ) -> Chart:
     """With too many rows, the longest bars first."""
     longest = sorted(rows, key=lambda row: -(row[1] or 0))[:ROWS]
-    highest = max((value or 0 for _, value, _ in rows), default=0) or 1
+    highest = max(goal or 0, *(value or 0 for _, value, _ in rows), 0) or 1
+
+    def bar(label: str, value: float | None, before: float | None) -> Bar:
+        width = round(100 * (value or 0) / highest)
+        return Bar(label, text(value), width, None if before is None else text(before))
+
     bars = [
-        Bar(
-            shown(label, NAME_LENGTH),
-            text(value),
-            round(100 * (value or 0) / highest),
-            None if before is None else text(before),
-        )
+        bar(shown(label, NAME_LENGTH), value, before)
         for label, value, before in (rows if len(rows) <= ROWS else longest)
     ]
-    return Chart(title, bars, len(rows) - len(bars), is_of_work=text is number)
+    goal_bar = None if goal is None else bar("Goal: at most", goal, None)
+    return Chart(title, bars, len(rows) - len(bars), is_of_work=text is number, goal=goal_bar)
 
 
 def bikes_by(

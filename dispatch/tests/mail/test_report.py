@@ -51,6 +51,25 @@ def test_report_shows_the_day_beside_the_same_day_of_the_week_before():
     assert "https://dispatch.example.org/admin/kpi/?from=2015-05-04&to=2015-05-04" in content.text
 
 
+def test_charts_of_stockouts_show_the_goal(settings):
+    small_city()
+    without = report_content(DAY)
+    settings.STOCKOUT_GOAL_PERCENT = 5
+    content = report_content(DAY)
+
+    assert "Goal" not in without.text + without.html
+    lines = content.text.splitlines()
+    for title in ("Stations empty or full by hour", "Stations empty or full by day"):
+        assert lines[lines.index(title) + 1] == "  Goal: at most 5.0 %"
+    assert content.html.count("Goal: at most") == 2
+
+
+def test_goal_above_all_bars_has_the_longest_bar():
+    chart = chart_of("Stations", [("09:00", 5.0, None)], goal=10)
+
+    assert (chart.goal.width, chart.bars[0].width) == (100, 50)
+
+
 def test_crews_of_the_same_name_are_shown_apart():
     for number, worker_id in enumerate(("van-1", "van-2"), 1):
         CrewFactory(worker_id=worker_id, name="North")
