@@ -10,7 +10,7 @@ from dispatch import services
 from dispatch.services import enrolment
 from dispatch.services.webhook_endpoints import new_secret
 from dispatch.tests.support.factories import UserFactory
-from dispatch.tests.support.log_secrets import watch
+from dispatch.tests.support.log_secrets import watch, watching_file
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +76,18 @@ def test_secret_in_a_traceback_is_found(found):
         int(secret)
     except ValueError:
         logging.getLogger("planted").exception("It failed.")
+    assert len(found) == 1
+
+
+def test_secret_that_a_program_appends_to_its_log_is_found(found, tmp_path):
+    log, key = tmp_path / "log", session_key()
+    log.write_text(f"before: {key}\n")
+
+    with watching_file(log), log.open("a") as file:
+        file.write("STATEMENT: SELECT 1\n")
+    assert found == []
+    with watching_file(log), log.open("a") as file:
+        file.write(f"STATEMENT: UPDATE django_session WHERE session_key = '{key}'\n")
     assert len(found) == 1
 
 

@@ -9,12 +9,14 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 
+from baywheels.embedded import cluster
 from baywheels.logs import RequestIdFilter
 from dispatch.services import enrolment
 
@@ -68,8 +70,19 @@ watch = SecretsInLogs()
 
 
 @contextmanager
+def watching_file(log: Path) -> Iterator[None]:
+    """Watch what a program appends to its log until the block ends."""
+    size = log.stat().st_size if log.exists() else 0
+    yield
+    if log.exists():
+        with log.open("rb") as file:
+            file.seek(size)
+            watch.check(file.read().decode(errors="replace"), str(log))
+
+
+@contextmanager
 def watching_logs() -> Iterator[None]:
-    """Watch until the block ends, and fail if a secret was logged.
+    """Watch until the block ends, and fail if a secret was logged, by PostgreSQL too if embedded.
 
     Lines are read as the service's own handler writes them.
     """
@@ -83,5 +96,6 @@ def watching_logs() -> Iterator[None]:
             stack.enter_context(patch.object(owner, name, recording))
         root.addHandler(watch)
         stack.callback(root.removeHandler, watch)
-        yield
+        with watching_file(cluster.DEFAULT.log):
+            yield
     assert not watch.found, "\n".join(watch.found)
