@@ -35,7 +35,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
     # Failed statements and refused rows contain values, such as keys of sessions.
-    "log_min_error_statement": "fatal",
+    "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     # Claimed tasks stay at the head of the queue's index until a vacuum (docs/operations.md).
     "autovacuum_naptime": "10s",
