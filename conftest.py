@@ -38,7 +38,7 @@ def quick_tests() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def secrets_stay_out_of_logs() -> Iterator[None]:
-    """Fail at the end of the run if any test logged a secret; the message names the test."""
+    """Fail at the end of the run if any test or PostgreSQL logged a secret."""
     # Its imports need settings.
     from dispatch.tests.support.log_secrets import watching_logs  # noqa: PLC0415
 

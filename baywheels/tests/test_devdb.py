@@ -154,6 +154,25 @@ def kill_server(cluster: Cluster) -> None:
     wait_until(lambda: cluster.status().pid is None)
 
 
+def test_log_shows_no_failed_statement_and_no_value_of_a_refused_row(cluster: Cluster) -> None:
+    cluster.start()
+    database = connect(cluster)
+    database.execute("CREATE TABLE sessions (key text UNIQUE CHECK (key <> 'planted'))")
+    database.execute("INSERT INTO sessions VALUES ('twice planted')")
+    for statement in (
+        "SELECT 1 / 0 AS planted",
+        "INSERT INTO sessions VALUES ('twice planted')",
+        "INSERT INTO sessions VALUES ('planted')",
+    ):
+        with pytest.raises(psycopg.Error):
+            database.execute(statement)
+
+    log = cluster.log.read_text()
+    for error in ("division by zero", "sessions_key_key", "sessions_key_check"):
+        assert error in log
+    assert "planted" not in log
+
+
 def test_processes_that_start_at_once_share_one_server(new_cluster):
     cluster = new_cluster()
     code = START.replace("print(", "print(flush=True); input(); print(")

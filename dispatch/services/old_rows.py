@@ -124,6 +124,6 @@ def count_old(rows: OldRows, age: timedelta) -> int:
 def old_enough(rows: OldRows, age: timedelta) -> QuerySet[Any]:
     if age < LEAST_AGE:
         raise Refusal(
-            f"Reports need {rows.name.replace('-', ' ')} of the last {LEAST_AGE.days} days."
+            f"The {rows.name.replace('-', ' ')} of the last {LEAST_AGE.days} days are kept."
         )
     return rows.due(age)

@@ -546,6 +546,7 @@ def test_any_number_of_suggestions_is_one_array(client, number):
     rows = Suggestion.objects.order_by("id").values(
         "id", "from_station_id", "to_station_id", "qty", "reason"
     )
+    assert len(answer.json()) == number
     assert answer.json() == list(rows)
     assert answer["Content-Type"] == "application/json"
 

@@ -1,5 +1,6 @@
 """A phone that is signed in as a crew, as the page on it sends requests."""
 
+import secrets
 from uuid import uuid4
 
 from django.db.models.functions import Now
@@ -18,7 +19,7 @@ class Phone:
             worker_id=worker_id, defaults={"last_seen_at": Now(), **fields}
         )
         # Joining with a code takes longer than most tests.
-        secret = uuid4().hex
+        secret = secrets.token_urlsafe(32)
         self.device = CrewDevice.objects.create(
             crew=self.crew, label="iPhone, Safari", digest=digest_of(secret), last_seen_at=Now()
         )

@@ -48,10 +48,11 @@ class SecretsInLogs(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.check(self.format(record), record.name)
 
-    def check(self, text: str, logger: str) -> None:
+    def check(self, text: str, logger: str, when: str | None = None) -> None:
+        """`when`: None for the present test."""
         if leaked := self.secrets_in(text):
-            test = os.environ.get("PYTEST_CURRENT_TEST", "outside of a test")
-            self.found.append(f"{logger} logged {', '.join(leaked)} in {test}.")
+            when = when or "in " + os.environ.get("PYTEST_CURRENT_TEST", "no test")
+            self.found.append(f"{logger} logged {', '.join(leaked)} {when}.")
 
     def secrets_in(self, text: str) -> list[str]:
         phrases = [phrase for phrase in (*PHRASES, settings.SECRET_KEY) if phrase in text]
@@ -77,7 +78,7 @@ def watching_file(log: Path) -> Iterator[None]:
     if log.exists():
         with log.open("rb") as file:
             file.seek(size)
-            watch.check(file.read().decode(errors="replace"), str(log))
+            watch.check(file.read().decode(errors="replace"), str(log), "at some time")
 
 
 @contextmanager

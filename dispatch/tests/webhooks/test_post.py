@@ -14,8 +14,6 @@ from dispatch.webhooks.post import post, retry_after
 
 from ..support.receivers import LOOPBACK
 
-pytestmark = pytest.mark.slow
-
 FORBIDDEN = [
     "127.0.0.1",
     "2130706433",
