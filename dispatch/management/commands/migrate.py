@@ -26,7 +26,8 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('migrate', 0))"
 LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 NO_LOCK_TIMEOUT = "SET lock_timeout = 0"
 PAUSES = [min(2**number, 30) for number in range(10)]
-LOCK_NOT_AVAILABLE = "55P03"
+# Of two transactions that wait for each other, PostgreSQL may end the migration instead.
+LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED = "55P03", "40P01"
 # Options with which Django only shows or records migrations.
 CHANGE_NO_SCHEMA = ("plan", "check_unapplied", "fake")
 
@@ -51,8 +52,8 @@ def is_locked(cursor: CursorWrapper) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def is_lock_timeout(error: OperationalError) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
+def is_table_in_use(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)
 
 
 def build_patiently(
@@ -115,7 +116,7 @@ class Command(migrate.Command):
             try:
                 super().handle(*args, **options)
             except OperationalError as error:
-                if not is_lock_timeout(error):
+                if not is_table_in_use(error):
                     raise
                 self.stderr.write(f"A table is in use. Trying again in {pause} s.")
                 time.sleep(pause)

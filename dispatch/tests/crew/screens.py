@@ -16,7 +16,8 @@ ANDROID = "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/140.0.0.0 M
 @dataclass
 class Screen:
     """`view` changes the usual view, `script` runs before the page's own, `later` is a change that
-    arrives when the page is open, and `taps` are tapped one after the other."""
+    arrives when the page is open, `taps` are tapped one after the other, and `shows` appears
+    last."""
 
     view: dict[str, Any] = field(default_factory=dict)
     path: str = "/crew/"
@@ -24,6 +25,7 @@ class Screen:
     user_agent: str = ANDROID
     script: str = ""
     later: dict[str, Any] = field(default_factory=dict)
+    shows: str = "#title"
 
 
 FREE: dict[str, Any] = {"tasks": []}
@@ -31,6 +33,7 @@ NO_TASK = FREE | {"claim": "none", "waiting": 0}
 STRANGER = FREE | {"signedIn": False, "crew": None, "device": None, "day": None, "waiting": None}
 JOIN = "/crew/join#BCDF-GHJK"
 DONE = "/crew/#done/4812"
+SAID = "#said:not(:empty)"
 NO_WORKER = "delete Navigator.prototype.serviceWorker;"
 NO_CLIPBOARD = "Clipboard.prototype.writeText = () => Promise.reject();"
 PERSISTENT = "StorageManager.prototype.persisted = async () => true;"
@@ -152,9 +155,9 @@ SCREENS = {
         },
         "/crew/#outbox",
     ),
-    "outbox-copy": Screen({"outbox": WAITING}, "/crew/#outbox", ("#copy-text",)),
+    "outbox-copy": Screen({"outbox": WAITING}, "/crew/#outbox", ("#copy-text",), shows=SAID),
     "outbox-no-copy": Screen(
-        {"outbox": WAITING}, "/crew/#outbox", ("#copy-text",), script=NO_CLIPBOARD
+        {"outbox": WAITING}, "/crew/#outbox", ("#copy-text",), script=NO_CLIPBOARD, shows=SAID
     ),
     "outbox-remove": Screen({"outbox": [REFUSED]}, "/crew/#outbox", (".entry .button >> nth=1",)),
     "outbox-empty": Screen(path="/crew/#outbox"),
@@ -204,3 +207,4 @@ def open_screen(page: Any, url: str, name: str, language: str) -> None:
         page.evaluate(f"fake.show({change})")
     for selector in screen.taps:
         page.locator(selector).first.click()
+    page.locator(screen.shows).wait_for(state="attached")

@@ -23,6 +23,9 @@ READ = "SELECT count(*) FROM tasks"
 # The two seconds of a migration, and what a busy machine adds.
 LONGEST_READ_SECONDS = 5
 PATIENCE_SECONDS = 60
+# This migration alters `tasks`, and then `crews`.
+BEFORE_TWO_TABLES, TWO_TABLES = "0026", "0027"
+WAITING = "SELECT pid FROM pg_locks WHERE relation = 'crews'::regclass AND NOT granted"
 
 
 @pytest.fixture
@@ -70,6 +73,26 @@ def test_migration_waits_for_a_long_transaction_without_holding_up_others(cluste
     assert "Trying again in 1 s." in line
     assert seconds < LONGEST_READ_SECONDS
     assert running.returncode == 0, errors
+
+
+def test_migration_that_a_deadlock_ends_is_tried_again(cluster):
+    migration(cluster, "dispatch", BEFORE_TWO_TABLES).communicate()
+    with (
+        psycopg.connect(cluster.url) as job,
+        psycopg.connect(cluster.url, autocommit=True) as queries,
+    ):
+        # The migration notices the deadlock before its wait ends, and the job never does.
+        queries.execute("ALTER DATABASE baywheels SET deadlock_timeout = '1800ms'")
+        job.execute("SET deadlock_timeout = '1min'")
+        job.execute("LOCK TABLE crews IN ROW EXCLUSIVE MODE")
+        running = migration(cluster, "dispatch", TWO_TABLES)
+        until(queries, WAITING, 1)
+        job.execute("LOCK TABLE tasks IN ROW EXCLUSIVE MODE")
+    _, errors = running.communicate()
+
+    assert "Trying again in 1 s." in errors
+    assert running.returncode == 0, errors
+    assert "deadlock detected" in cluster.log.read_text()
 
 
 def test_two_migrations_at_once_both_succeed(cluster):
