@@ -10,6 +10,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import override_settings
 
 from baywheels.embedded import cluster
+from dispatch.tests.support.log_secrets import watching_logs
 
 started_here = False
 
@@ -39,9 +40,6 @@ def quick_tests() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def secrets_stay_out_of_logs() -> Iterator[None]:
     """Fail at the end of the run if any test or PostgreSQL logged a secret."""
-    # Its imports need settings.
-    from dispatch.tests.support.log_secrets import watching_logs  # noqa: PLC0415
-
     with watching_logs():
         yield
 

@@ -136,7 +136,7 @@ def chart_of(
 ) -> Chart:
     """With too many rows, the longest bars first."""
     longest = sorted(rows, key=lambda row: -(row[1] or 0))[:ROWS]
-    highest = max(goal or 0, *(value or 0 for _, value, _ in rows), 0) or 1
+    highest = max([goal or 0, *(value or 0 for _, value, _ in rows)]) or 1
 
     def bar(label: str, value: float | None, before: float | None) -> Bar:
         width = round(100 * (value or 0) / highest)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from ..exceptions import Refusal
@@ -30,7 +30,7 @@ class OldRows:
     name: str
     due: Callable[[timedelta], QuerySet[Any]]
     order: str
-    delete: Callable[[list[int]], None]
+    delete: Callable[[list[int]], object]
 
 
 def due_suggestion_events(age: timedelta) -> QuerySet[TaskEvent]:
@@ -49,36 +49,21 @@ def due_suggestion_events(age: timedelta) -> QuerySet[TaskEvent]:
     )
 
 
-def due_outages(age: timedelta) -> QuerySet[StationOutage]:
-    return StationOutage.objects.filter(ended_at__lt=Now() - age)
-
-
-def delete_outages(ids: list[int]) -> None:
-    StationOutage.objects.filter(pk__in=ids).delete()
-
-
-def due_cluster_outages(age: timedelta) -> QuerySet[ClusterOutage]:
-    return ClusterOutage.objects.filter(ended_at__lt=Now() - age)
-
-
-def delete_cluster_outages(ids: list[int]) -> None:
-    ClusterOutage.objects.filter(pk__in=ids).delete()
-
-
-def due_polls(age: timedelta) -> QuerySet[StatusPoll]:
-    return StatusPoll.objects.filter(at__lt=Now() - age)
-
-
-def delete_polls(ids: list[int]) -> None:
-    StatusPoll.objects.filter(pk__in=ids).delete()
+def by_age(name: str, model: type[Model], column: str) -> OldRows:
+    """Rows in which this time is longer ago than the age. None in the column: never."""
+    rows = model._default_manager
+    return OldRows(
+        name,
+        lambda age: rows.filter(**{f"{column}__lt": Now() - age}),
+        column,
+        lambda ids: rows.filter(pk__in=ids).delete(),
+    )
 
 
 SUGGESTION_EVENTS = OldRows("suggestion-events", due_suggestion_events, "id", delete_events)
-OUTAGES = OldRows("outages", due_outages, "ended_at", delete_outages)
-CLUSTER_OUTAGES = OldRows(
-    "cluster-outages", due_cluster_outages, "ended_at", delete_cluster_outages
-)
-POLLS = OldRows("polls", due_polls, "at", delete_polls)
+OUTAGES = by_age("outages", StationOutage, "ended_at")
+CLUSTER_OUTAGES = by_age("cluster-outages", ClusterOutage, "ended_at")
+POLLS = by_age("polls", StatusPoll, "at")
 
 
 def prune_rows(rows: OldRows, age: timedelta, *, archive: Archive | None = None) -> Iterator[int]:
