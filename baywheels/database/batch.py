@@ -14,6 +14,7 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.generators import fetch_many, send
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
+from psycopg.types.datetime import TimestamptzLoader
 
 from .cursor import comment
 
@@ -39,8 +40,11 @@ class BatchClient:
     def __init__(self, connection: Connection[Any], *, prepares: bool) -> None:
         self.connection = connection
         self.prepares = prepares
+        context = connection.cursor()
+        # In place of Django's, which is Python code. Django keeps the session's time zone UTC.
+        context.adapters.register_loader("timestamptz", TimestamptzLoader)
         # Shared by all batches, because it caches how each type is read.
-        self.transformer = Transformer(connection)
+        self.transformer = Transformer(context)
         self.names: dict[str, bytes] = {}
         self.numbers = count()
 
