@@ -23,6 +23,8 @@ REQUIRED_PERMISSIONS = ["dispatch.view_task", "dispatch.view_station"]
 CLUSTERS_SHOWN = 20
 # Without rollups, a year would keep a server thread busy for most of a minute.
 MOST_DAYS_READ = 31
+# The marks of a week earlier cannot be told apart on narrower bars.
+MOST_DAYS_MARKED = 62
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
 
@@ -91,11 +93,14 @@ def as_file(found: KpiReport, subject: str, text: str) -> HttpResponse:
 
 def charts_of_days(found: KpiReport) -> list[Chart]:
     """None for a single day: it would be one bar."""
-    if len(found.days) == 1:
+    days = found.days
+    if len(days) == 1:
         return []
-    labels = [f"{day.first:%m-%d}" for day in found.days]
-    shares, work = [day.share for day in found.days], [day.work for day in found.days]
-    return charts_over_time(labels, shares, work, stockout_goal())
+    labels = [f"{day.first:%m-%d}" for day in days]
+    shares, work = [day.share for day in days], [day.work for day in days]
+    before = [day.share_before for day in days], [day.work_before for day in days]
+    marked = before if len(days) <= MOST_DAYS_MARKED else None
+    return charts_over_time(labels, shares, work, stockout_goal(), marked)
 
 
 def worst_clusters(found: KpiReport) -> list[tuple[str, Episode]]:

@@ -34,14 +34,24 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A short line at the total of the same day a week earlier."""
+
+    start: float
+    end: float
+    y: float
+
+
+@dataclass(frozen=True)
 class Column:
-    """The bars over one label. `title`: their values in words."""
+    """The bars over one label. `title`: their values in words. `mark`: None for no line."""
 
     label: str
     title: str
     x: float
     width: float
     bars: list[Bar]
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,8 @@ class Goal:
 @dataclass(frozen=True)
 class Chart:
     """`total`: the total or mean of all columns, in words. `top`: the value of the upper edge, in
-    words. `legend`: empty if there is one series. `goal`: None for no line."""
+    words. `legend`: empty if there is one series. `goal`: None for no line. `has_marks`: those of a
+    week earlier."""
 
     title: str
     total: str
@@ -66,6 +77,10 @@ class Chart:
     goal: Goal | None = None
     width: int = WIDTH
     height: int = HEIGHT
+
+    @property
+    def has_marks(self) -> bool:
+        return any(column.mark for column in self.columns)
 
     @property
     def ticks(self) -> list[str]:
@@ -79,27 +94,41 @@ def charts_over_time(
     shares: Sequence[Share],
     work: Sequence[WorkDone],
     goal: int | None = None,
+    before: tuple[Sequence[Share], Sequence[WorkDone]] | None = None,
 ) -> list[Chart]:
     """Return the charts of station outages, tasks done and bikes moved.
 
     `goal`: the highest percent of stations that should be empty or full. None: there is none.
+    `before`: the shares and the work of a week earlier. None: without marks of them.
     """
+    shares_before, work_before = before or ([], [])
     empty = Series("empty", "empty", [share.empty for share in shares])
     full = Series("full", "full", [share.full for share in shares])
     out = mean_of(shares)
     total = "unknown" if out is None else f"{out:.1f} %"
     tasks = Series("completed", "tasks", [hour.tasks for hour in work])
     bikes = Series("completed", "bikes", [hour.bikes for hour in work])
+    either_before = [share.either for share in shares_before]
     return [
-        bar_chart("Stations empty or full", labels, [empty, full], " %", total, goal=goal),
-        count_chart("Tasks completed", labels, tasks),
-        count_chart("Bikes moved", labels, bikes),
+        bar_chart(
+            "Stations empty or full",
+            labels,
+            [empty, full],
+            " %",
+            total,
+            goal=goal,
+            before=either_before,
+        ),
+        count_chart("Tasks completed", labels, tasks, [day.tasks for day in work_before]),
+        count_chart("Bikes moved", labels, bikes, [day.bikes for day in work_before]),
     ]
 
 
-def count_chart(title: str, labels: Sequence[str], counts: Series) -> Chart:
+def count_chart(
+    title: str, labels: Sequence[str], counts: Series, before: Sequence[float | None]
+) -> Chart:
     total = f"{sum(count or 0 for count in counts.values):,}"
-    return bar_chart(title, labels, [counts], total=total)
+    return bar_chart(title, labels, [counts], total=total, before=before)
 
 
 def mean_of(shares: Sequence[Share]) -> float | None:
@@ -117,11 +146,16 @@ def bar_chart(
     total: str = "",
     *,
     goal: float | None = None,
+    before: Sequence[float | None] = (),
 ) -> Chart:
-    """Stack the series' values in columns. `unit` follows each number."""
+    """Stack the series' values in columns. `unit` follows each number.
+
+    `before`: the columns' totals a week earlier. Empty: without marks of them.
+    """
     columns = list(zip(*(series.values for series in stacked), strict=True))
+    before = before or [None] * len(columns)
     totals = [sum(known) if (known := [v for v in c if v is not None]) else None for c in columns]
-    top = round_up(max(value or 0 for value in (*totals, goal)))
+    top = round_up(max(value or 0 for value in (*totals, goal, *before)))
     step = WIDTH / max(1, len(labels))
     return Chart(
         title=title,
@@ -131,12 +165,15 @@ def bar_chart(
         columns=[
             Column(
                 label,
-                in_words(label, stacked, column, unit),
+                in_words(label, stacked, column, unit, earlier),
                 round(place * step, 2),
                 round(step, 2),
                 list(bars(place * step, step, stacked, column, top)),
+                mark(place * step, step, earlier, top),
             )
-            for place, (label, column) in enumerate(zip(labels, columns, strict=True))
+            for place, (label, column, earlier) in enumerate(
+                zip(labels, columns, before, strict=True)
+            )
         ],
         legend=list(stacked) if len(stacked) > 1 else [],
         goal=goal_line(goal, top, unit) if goal is not None else None,
@@ -144,7 +181,18 @@ def bar_chart(
 
 
 def goal_line(goal: float, top: float, unit: str) -> Goal:
-    return Goal(f"goal {shown(goal, unit)}", round(HEIGHT - HEIGHT * goal / top, 2))
+    return Goal(f"goal {shown(goal, unit)}", height_of(goal, top))
+
+
+def mark(x: float, step: float, earlier: float | None, top: float) -> Mark | None:
+    if earlier is None:
+        return None
+    return Mark(round(x, 2), round(x + step, 2), height_of(earlier, top))
+
+
+def height_of(value: float, top: float) -> float:
+    """Return its y: the box begins at the top."""
+    return round(HEIGHT - HEIGHT * value / top, 2)
 
 
 def round_up(value: float) -> float:
@@ -170,14 +218,19 @@ def bars(
 
 
 def in_words(
-    label: str, stacked: Sequence[Series], values: Sequence[float | None], unit: str
+    label: str,
+    stacked: Sequence[Series],
+    values: Sequence[float | None],
+    unit: str,
+    earlier: float | None,
 ) -> str:
     known = [
         f"{series.name} {shown(value, unit)}"
         for series, value in zip(stacked, values, strict=True)
         if value is not None
     ]
-    return f"{label}: {', '.join(known) or 'unknown'}"
+    week_before = "" if earlier is None else f"; a week earlier {shown(earlier, unit)}"
+    return f"{label}: {', '.join(known) or 'unknown'}{week_before}"
 
 
 def summary(title: str, labels: Sequence[str], totals: Sequence[float | None], unit: str) -> str:

@@ -100,6 +100,23 @@ def test_chart_without_a_goal_has_no_line():
     assert "<line" not in render_to_string("admin/dispatch/chart.html", {"chart": chart})
 
 
+def test_mark_is_at_the_total_of_a_week_earlier():
+    shares, before = [Share(10, 2.0, 1.0, 3.0), Share(0)], [Share(10, 5.0, 3.0, 8.0), Share(0)]
+    work, work_before = [WorkDone(1, 4)] * 2, [WorkDone(2, 10), WorkDone(0, 0)]
+
+    out, _, bikes = charts_over_time(["a", "b"], shares, work, None, (before, work_before))
+
+    assert out.top == "10 %"
+    assert [column.mark and column.mark.y for column in out.columns] == [20, None]
+    assert [column.mark.y for column in bikes.columns] == [0, HEIGHT]
+    assert out.columns[0].title == "a: empty 2 %, full 1 %; a week earlier 8 %"
+    assert bikes.columns[1].title == "b: bikes 4; a week earlier 0"
+    page = render_to_string("admin/dispatch/chart.html", {"chart": out})
+    [line] = ElementTree.fromstring(page).findall(".//line")
+    assert (line.get("x1"), line.get("x2"), line.get("y1")) == ("0.0", "120.0", "20.0")
+    assert "a week earlier</span>" in page
+
+
 @pytest.mark.parametrize(
     ("value", "top"),
     [
