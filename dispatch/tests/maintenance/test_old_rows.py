@@ -15,7 +15,18 @@ from dispatch.models import ClusterOutage, StationOutage, StatusPoll, TaskEvent
 from dispatch.services import CLUSTER_OUTAGES, OUTAGES, POLLS, SUGGESTION_EVENTS, old_rows
 
 from ..support.factories import StationFactory, SuggestionFactory
-from ..support.pruning import AGE, OLD, YOUNG, archived, completed, prune_all
+from ..support.pruning import (
+    AGE,
+    OLD,
+    YOUNG,
+    archived,
+    cluster_outage,
+    completed,
+    event,
+    outages,
+    polls,
+    prune_all,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -23,44 +34,6 @@ pytestmark = pytest.mark.django_db
 def prune(rows, folder=None, age=AGE):
     archive = None if folder is None else Archive(str(folder))
     return sum(services.prune_rows(rows, age, archive=archive))
-
-
-def event(kind, at=OLD, **fields):
-    return TaskEvent.objects.create(kind=kind, at=at, actor="maria", **fields).id
-
-
-def outages(*ends):
-    """Outages of two hours each, one station after the other, as ids."""
-    return [
-        StationOutage.objects.create(
-            station=StationFactory(),
-            kind="empty",
-            started_at=timezone.now() - timedelta(days=end, hours=2),
-            ended_at=timezone.now() - timedelta(days=end),
-        ).id
-        for end in ends
-    ]
-
-
-def cluster_outage(ended_at):
-    station = StationFactory()
-    return ClusterOutage.objects.create(
-        system="bay",
-        station=station,
-        station_ids=[station.pk],
-        kind="empty",
-        started_at=timezone.now() - timedelta(days=99),
-        ended_at=ended_at,
-    ).id
-
-
-def polls(*ages):
-    return [
-        StatusPoll.objects.create(
-            system="bay", at=timezone.now() - timedelta(days=age), in_service=9, empty=1, full=2
-        ).id
-        for age in ages
-    ]
 
 
 def test_events_of_closed_suggestions_and_ingests_are_removed(tmp_path):

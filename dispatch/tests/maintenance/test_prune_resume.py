@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from dispatch import services
 from dispatch.maintenance import archive
 from dispatch.maintenance.archive import Archive
-from dispatch.models import Task, TaskEvent
+from dispatch.models import StationOutage, StatusPoll, Task, TaskEvent
 from dispatch.services import prune
 from dispatch.services.events import record_task
 
@@ -22,8 +22,11 @@ from ..support.pruning import (
     archived,
     archived_ids,
     completed,
+    event,
     kept,
     old_tasks,
+    outages,
+    polls,
     prune_all,
 )
 from ..support.server import ROOT, database_url
@@ -132,7 +135,7 @@ def test_two_databases_in_one_folder_do_not_replace_each_others_files(tmp_path):
 
 def start_process(*options):
     return subprocess.Popen(
-        [sys.executable, "manage.py", "prune", "--older-than", "90d", *options],
+        [sys.executable, "manage.py", "prune", *options],
         cwd=ROOT,
         env={
             **os.environ,
@@ -150,7 +153,7 @@ def start_process(*options):
 @pytest.mark.django_db(transaction=True)
 def test_a_process_killed_before_its_commit_loses_nothing(tmp_path):
     ids = old_tasks(3)
-    options = ("--archive", str(tmp_path), "--with-events")
+    options = ("--older-than=90d", "--archive", str(tmp_path), "--with-events")
 
     with background() as run:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -169,3 +172,36 @@ def test_a_process_killed_before_its_commit_loses_nothing(tmp_path):
     assert archived_ids(tmp_path) == ids
     assert not kept()
     assert not TaskEvent.objects.exists()
+
+
+OTHER_ROWS = {
+    "suggestions": (TaskEvent, lambda: [event("ingested") for _ in range(3)], "suggestion events"),
+    "outages": (StationOutage, lambda: outages(93, 92, 91), "outages"),
+    "polls": (StatusPoll, lambda: polls(93, 92, 91), "polls"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", OTHER_ROWS)
+def test_other_rows_survive_a_process_killed_before_its_commit(tmp_path, kind):
+    model, create, name = OTHER_ROWS[kind]
+    ids = create()
+    options = (f"--{kind}-older-than=90d", "--archive", str(tmp_path))
+
+    with background() as run:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # The file is complete; the DELETE waits.
+            cursor.execute(f"LOCK TABLE {model._meta.db_table} IN SHARE MODE")
+            process = start_process(*options)
+            ended = run(process.communicate)
+            wait_until_blocked(ended)
+            process.kill()
+            ended.result(timeout=20)
+        assert archived_ids(tmp_path) == ids
+        assert model.objects.count() == 3
+        out, errors = run(start_process(*options).communicate).result(timeout=60)
+
+    assert (f"3 {name}" in out, errors) == (True, "")
+    assert archived_ids(tmp_path) == ids
+    assert not model.objects.exists()
