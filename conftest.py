@@ -11,6 +11,7 @@ from django.test import override_settings
 
 from baywheels.embedded import cluster
 from dispatch.tests.support.log_secrets import watching_logs
+from dispatch.tests.support.program_logs import watching_programs
 
 started_here = False
 
@@ -39,8 +40,8 @@ def quick_tests() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def secrets_stay_out_of_logs() -> Iterator[None]:
-    """Fail at the end of the run if any test or PostgreSQL logged a secret."""
-    with watching_logs():
+    """Fail at the end of the run if a test, or a program that it started, logged a secret."""
+    with watching_logs(), watching_programs():
         yield
 
 

@@ -41,7 +41,7 @@ error_log stderr warn;
 worker_processes 2;
 events {{ worker_connections 4096; }}
 http {{
-    access_log off;
+    access_log stderr;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/answers;
     fastcgi_temp_path {folder}/1;

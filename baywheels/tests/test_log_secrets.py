@@ -2,6 +2,8 @@
 
 import logging
 import secrets
+import subprocess
+import sys
 
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
@@ -89,6 +91,42 @@ def test_secret_that_a_program_appends_to_its_log_is_found(found, tmp_path):
     with watching_file(log), log.open("a") as file:
         file.write(f"STATEMENT: UPDATE django_session WHERE session_key = '{key}'\n")
     assert len(found) == 1
+
+
+LOG = [sys.executable, "-c", "import sys; print(sys.argv[1], file=sys.stderr)"]
+
+
+@pytest.mark.parametrize(
+    "streams",
+    [{}, {"capture_output": True}, {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}],
+    ids=["inherited", "captured", "merged"],
+)
+def test_secret_that_a_program_logs_is_found(found, streams, capsys):
+    text = f"Refused {session_key()}."
+
+    done = subprocess.run([*LOG, text], **streams, text=True, check=True)
+
+    assert found
+    assert text in (done.stderr or done.stdout or capsys.readouterr().err)
+
+
+def test_secret_in_the_log_file_of_a_program_is_found(found, tmp_path):
+    with open(tmp_path / "log", "w") as file:
+        subprocess.run([*LOG, session_key()], stderr=file, check=True)
+    assert len(found) == 1
+
+
+def test_secret_in_the_line_that_a_test_reads_is_found(found):
+    key = session_key()
+    with subprocess.Popen([*LOG, key], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline() == f"{key}\n"
+    assert len(found) == 1
+
+
+def test_secret_that_a_command_prints_for_its_user_is_none(found):
+    printed = [sys.executable, "-c", "import sys; print(sys.argv[1])", session_key()]
+    subprocess.run(printed, capture_output=True, check=True)
+    assert found == []
 
 
 def test_prefix_of_a_token_and_ordinary_lines_are_not_secrets(found):

@@ -120,15 +120,16 @@ def prometheus(folder, targets):
             job["authorization"]["credentials_file"] = str(folder / "token")
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
     port = private.free_port()
-    with subprocess.Popen(
-        [
-            "prometheus",
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ],
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    command = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (
+        open(folder / "prometheus.log", "a") as log,
+        subprocess.Popen(command, stderr=log) as process,
+    ):
         try:
             yield f"http://127.0.0.1:{port}"
         finally:

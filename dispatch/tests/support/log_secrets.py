@@ -20,10 +20,11 @@ from baywheels.embedded import cluster
 from baywheels.logs import RequestIdFilter
 from dispatch.services import enrolment
 
-# API tokens, secrets of webhooks, cookies and headers.
+# API tokens, secrets of webhooks, cookies, headers, and addresses with a password, except the one
+# that messages show as an example.
 FORMS = re.compile(
     r"bw_[\w-]{43}|whsec_[\w+/=-]{32,}|(?i:\b(?:sessionid|csrftoken|crew)=[\w-]{20,})"
-    r"|(?i:\bauthorization: \S+)|(?i:://[^\s/:@]*:[^\s/@]+@)"
+    r"|(?i:\bauthorization: \S+)|(?i:://(?!user:password@)[^\s/:@]*:[^\s/@]+@)"
 )
 PHRASES = ("a long enough password", "a-key-of-the-tests-only-")
 WORD = re.compile(r"[\w-]{8,}", re.ASCII)

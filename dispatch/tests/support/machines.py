@@ -195,9 +195,10 @@ def haproxy(folder, machines):
         assert found == 1
     file = folder / "haproxy.cfg"
     file.write_text(text)
-    with subprocess.Popen(
-        [path_of("haproxy"), "-f", str(file)], stderr=subprocess.DEVNULL
-    ) as process:
+    with (
+        open(folder / "haproxy.log", "a") as log,
+        subprocess.Popen([path_of("haproxy"), "-f", str(file)], stderr=log) as process,
+    ):
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}/baywheels"
         finally:

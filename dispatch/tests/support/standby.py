@@ -7,6 +7,8 @@ from baywheels.embedded.cluster import PORT, SETTINGS, USER
 from baywheels.embedded.place import Place
 from baywheels.embedded.programs import find_programs
 
+from .log_secrets import watch
+
 
 @contextmanager
 def standby_of(cluster, folder):
@@ -25,3 +27,4 @@ def standby_of(cluster, folder):
         yield place, programs
     finally:
         programs.run("pg_ctl", "stop", "-m", "immediate", place=place)
+        watch.check((place.folder / "log").read_text(), "The standby")
