@@ -187,7 +187,8 @@ def goal_line(goal: float, top: float, unit: str) -> Goal:
 def mark(x: float, step: float, earlier: float | None, top: float) -> Mark | None:
     if earlier is None:
         return None
-    return Mark(round(x, 2), round(x + step, 2), height_of(earlier, top))
+    gap = step * (1 - FILLED) / 2
+    return Mark(round(x + gap, 2), round(x + step - gap, 2), height_of(earlier, top))
 
 
 def height_of(value: float, top: float) -> float:

@@ -113,7 +113,7 @@ def test_mark_is_at_the_total_of_a_week_earlier():
     assert bikes.columns[1].title == "b: bikes 4; a week earlier 0"
     page = render_to_string("admin/dispatch/chart.html", {"chart": out})
     [line] = ElementTree.fromstring(page).findall(".//line")
-    assert (line.get("x1"), line.get("x2"), line.get("y1")) == ("0.0", "120.0", "20.0")
+    assert (line.get("x1"), line.get("x2"), line.get("y1")) == ("12.0", "108.0", "20.0")
     assert "a week earlier</span>" in page
 
 
