@@ -41,7 +41,7 @@ error_log stderr warn;
 worker_processes 2;
 events {{ worker_connections 4096; }}
 http {{
-    access_log stderr;
+    access_log /dev/stderr;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/answers;
     fastcgi_temp_path {folder}/1;
@@ -120,7 +120,8 @@ def running(program: str, *arguments: str, ready: Callable[[], bool]) -> Iterato
     path = path_of(program)
     if path is None:
         raise SystemExit(missing(program))
-    with tempfile.TemporaryFile("w+") as log:
+    # Appended: nginx opens its standard error a second time.
+    with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "log", "a+") as log:
         command = [*as_known_user(os.geteuid()), path, *arguments]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:

@@ -41,7 +41,8 @@ class BatchClient:
         self.connection = connection
         self.prepares = prepares
         context = connection.cursor()
-        # In place of Django's, which is Python code. Django keeps the session's time zone UTC.
+        # Django's loader is Python code. This one returns times in the session's zone, which Django
+        # sets to UTC.
         context.adapters.register_loader("timestamptz", TimestamptzLoader)
         # Shared by all batches, because it caches how each type is read.
         self.transformer = Transformer(context)

@@ -1,5 +1,7 @@
 """Batches of statements: their rows, their transaction, and the state after a failure."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 from psycopg.pq import TransactionStatus
@@ -48,6 +50,17 @@ def test_rows_are_returned_for_each_statement_in_order(settings, batched):
         [],
         [("a",)],
     ]
+
+
+def test_times_of_a_batch_are_those_of_djangos_cursor(settings):
+    times = ("SELECT '2026-05-04 08:30:00.5+02'::timestamptz, NULL::timestamptz", [])
+
+    [[of_batch]] = run(times)
+    settings.BATCH_STATEMENTS = False
+    [[of_cursor]] = run(times)
+
+    assert of_batch == of_cursor == (datetime(2026, 5, 4, 6, 30, 0, 500_000, UTC), None)
+    assert of_batch[0].tzinfo is of_cursor[0].tzinfo
 
 
 def test_statements_and_rows_may_exceed_the_socket_buffers():

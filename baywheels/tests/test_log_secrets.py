@@ -4,10 +4,15 @@ import logging
 import secrets
 import subprocess
 import sys
+from unittest.mock import patch
 
+import psycopg
 import pytest
+import requests
 from django.contrib.sessions.backends.db import SessionStore
 
+from baywheels.embedded.cluster import SETTINGS, Cluster
+from deploy.private import free_port, missing, nginx
 from dispatch import services
 from dispatch.services import enrolment
 from dispatch.services.webhook_endpoints import new_secret
@@ -121,6 +126,33 @@ def test_secret_in_the_line_that_a_test_reads_is_found(found):
     with subprocess.Popen([*LOG, key], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr.readline() == f"{key}\n"
     assert len(found) == 1
+
+
+def test_secret_after_the_line_that_a_test_reads_is_found(found):
+    code = "import sys; print('started', file=sys.stderr); print(sys.argv[1], file=sys.stderr)"
+    program = [sys.executable, "-c", code, session_key()]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline() == "started\n"
+    assert found
+
+
+def test_secret_that_a_stopping_postgresql_logs_is_found(found, tmp_path):
+    cluster, key = Cluster(tmp_path / "db"), session_key()
+    with patch.dict(SETTINGS, log_statement="all"):
+        cluster.start()
+    with psycopg.connect(cluster.url) as database:
+        database.execute(f"SELECT '{key}'")
+    cluster.reset()
+    assert found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing("nginx")), reason=str(missing("nginx")))
+def test_secret_in_the_access_log_of_nginx_is_found(found):
+    token = api_token()
+    with nginx([free_port(), free_port()]) as url:
+        assert requests.get(f"{url}/tasks?key={token}", timeout=20).status_code == 502
+    assert found
 
 
 def test_secret_that_a_command_prints_for_its_user_is_none(found):

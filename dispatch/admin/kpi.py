@@ -23,7 +23,7 @@ REQUIRED_PERMISSIONS = ["dispatch.view_task", "dispatch.view_station"]
 CLUSTERS_SHOWN = 20
 # Without rollups, a year would keep a server thread busy for most of a minute.
 MOST_DAYS_READ = 31
-# The marks of a week earlier cannot be told apart on narrower bars.
+# On narrower bars, the marks of a week earlier would run together.
 MOST_DAYS_MARKED = 62
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 

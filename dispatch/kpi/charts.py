@@ -65,8 +65,7 @@ class Goal:
 @dataclass(frozen=True)
 class Chart:
     """`total`: the total or mean of all columns, in words. `top`: the value of the upper edge, in
-    words. `legend`: empty if there is one series. `goal`: None for no line. `has_marks`: those of a
-    week earlier."""
+    words. `legend`: empty if there is one series. `goal`: None for no line."""
 
     title: str
     total: str
@@ -80,6 +79,7 @@ class Chart:
 
     @property
     def has_marks(self) -> bool:
+        """True if a column has a mark of a week earlier."""
         return any(column.mark for column in self.columns)
 
     @property
@@ -230,8 +230,11 @@ def in_words(
         for series, value in zip(stacked, values, strict=True)
         if value is not None
     ]
-    week_before = "" if earlier is None else f"; a week earlier {shown(earlier, unit)}"
-    return f"{label}: {', '.join(known) or 'unknown'}{week_before}"
+    text = f"{label}: {', '.join(known) or 'unknown'}"
+    if earlier is None:
+        return text
+    in_all = " in all" if len(stacked) > 1 else ""
+    return f"{text}; a week earlier {shown(earlier, unit)}{in_all}"
 
 
 def summary(title: str, labels: Sequence[str], totals: Sequence[float | None], unit: str) -> str:

@@ -109,10 +109,11 @@ def test_mark_is_at_the_total_of_a_week_earlier():
     assert out.top == "10 %"
     assert [column.mark and column.mark.y for column in out.columns] == [20, None]
     assert [column.mark.y for column in bikes.columns] == [0, HEIGHT]
-    assert out.columns[0].title == "a: empty 2 %, full 1 %; a week earlier 8 %"
+    assert out.columns[0].title == "a: empty 2 %, full 1 %; a week earlier 8 % in all"
     assert bikes.columns[1].title == "b: bikes 4; a week earlier 0"
     page = render_to_string("admin/dispatch/chart.html", {"chart": out})
-    [line] = ElementTree.fromstring(page).findall(".//line")
+    halo, line = ElementTree.fromstring(page).findall(".//line")
+    assert halo.get("y1") == line.get("y1")
     assert (line.get("x1"), line.get("x2"), line.get("y1")) == ("12.0", "108.0", "20.0")
     assert "a week earlier</span>" in page
 

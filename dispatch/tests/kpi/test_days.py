@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.management import CommandError, call_command
 
+from dispatch.admin import kpi
 from dispatch.kpi import Period, build_report
 from dispatch.kpi.days import Diary, by_day, by_week
 from dispatch.kpi.stockouts import Share
@@ -218,3 +219,27 @@ def test_page_draws_days_only_if_there_are_several(dispatcher):
         return page.count("<figure")
 
     assert (charts("2015-05-04"), charts("2015-05-05")) == (3, 6)
+
+
+@pytest.mark.django_db
+def test_page_marks_the_same_day_a_week_earlier(dispatcher):
+    completed(-7, 9, 8)
+    completed(0, 9, 6)
+
+    page = dispatcher.get(PAGE, {"from": "2015-05-04", "to": "2015-05-05"}).content.decode()
+
+    assert "05-04: tasks 1; a week earlier 1<" in page
+    assert "05-04: bikes 6; a week earlier 8<" in page
+    assert "05-05: bikes 0; a week earlier 0<" in page
+
+
+@pytest.mark.django_db
+def test_page_marks_at_most_62_days(dispatcher, monkeypatch):
+    # These days have no rollups.
+    monkeypatch.setattr(kpi, "MOST_DAYS_READ", 99)
+
+    def has_marks(last):
+        page = dispatcher.get(PAGE, {"from": "2015-05-01", "to": last}).content.decode()
+        return "a week earlier<" in page
+
+    assert (has_marks("2015-07-01"), has_marks("2015-07-02")) == (True, False)

@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from dispatch import services
 from dispatch.maintenance import archive
 from dispatch.maintenance.archive import Archive
-from dispatch.models import StationOutage, StatusPoll, Task, TaskEvent
+from dispatch.models import ClusterOutage, StationOutage, StatusPoll, Task, TaskEvent
 from dispatch.services import prune
 from dispatch.services.events import record_task
 
@@ -21,6 +22,7 @@ from ..support.pruning import (
     YOUNG,
     archived,
     archived_ids,
+    cluster_outage,
     completed,
     event,
     kept,
@@ -174,18 +176,24 @@ def test_a_process_killed_before_its_commit_loses_nothing(tmp_path):
     assert not TaskEvent.objects.exists()
 
 
+def cluster_outages():
+    return [cluster_outage(timezone.now() - AGE - timedelta(days=day)) for day in (3, 2, 1)]
+
+
+# The option, the rows and how the command calls them.
 OTHER_ROWS = {
-    "suggestions": (TaskEvent, lambda: [event("ingested") for _ in range(3)], "suggestion events"),
-    "outages": (StationOutage, lambda: outages(93, 92, 91), "outages"),
-    "polls": (StatusPoll, lambda: polls(93, 92, 91), "polls"),
+    TaskEvent: ("suggestions", lambda: [event("ingested") for _ in range(3)], "suggestion events"),
+    StationOutage: ("outages", lambda: outages(93, 92, 91), "outages"),
+    ClusterOutage: ("outages", cluster_outages, "cluster outages"),
+    StatusPoll: ("polls", lambda: polls(93, 92, 91), "polls"),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("kind", OTHER_ROWS)
-def test_other_rows_survive_a_process_killed_before_its_commit(tmp_path, kind):
-    model, create, name = OTHER_ROWS[kind]
+@pytest.mark.parametrize("model", OTHER_ROWS, ids=lambda model: model.__name__)
+def test_other_rows_survive_a_process_killed_before_its_delete(tmp_path, model):
+    kind, create, name = OTHER_ROWS[model]
     ids = create()
     options = (f"--{kind}-older-than=90d", "--archive", str(tmp_path))
 
