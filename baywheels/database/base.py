@@ -126,9 +126,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             numbered(text)
         if self.execute_wrappers or not settings.BATCH_STATEMENTS:
             return [self.run_one(*each) for each in statements]
-        self.validate_no_broken_transaction()
         self.close_if_health_check_failed()
+        # A new connection forgets the transaction that ended with the former one.
         self.ensure_connection()
+        self.validate_no_broken_transaction()
         started = time.monotonic()
         with self.wrap_database_errors:
             rows = self.batch_client.run(statements, commit=last and len(self.atomic_blocks) == 1)

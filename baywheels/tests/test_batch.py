@@ -212,6 +212,16 @@ def test_terminated_connection_is_replaced(noted):
     assert run((NUMBER, [1])) == [[(2,)]]
 
 
+@pytest.mark.parametrize("batched", [True, False])
+def test_connection_that_ended_in_a_transaction_is_replaced(noted, settings, batched):
+    settings.BATCH_STATEMENTS = batched
+    with pytest.raises(OperationalError), transaction.atomic():
+        run(("SELECT pg_terminate_backend(pg_backend_pid())", []))
+
+    connection.close_if_unusable_or_obsolete()
+    assert run((NUMBER, [1])) == [[(2,)]]
+
+
 def test_execute_wrapper_sees_each_statement():
     seen = []
 

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
@@ -17,6 +19,7 @@ import requests
 
 from baywheels.embedded.cluster import DATABASE, Cluster
 
+from ..support.machines import wait_until
 from ..support.server import ROOT, serve
 from ..support.standby import standby_of
 
@@ -114,6 +117,40 @@ def test_writes_to_a_read_only_database_are_503_and_recover_at_once(cluster, tar
 
         assert [propose(server).status_code for _ in range(8)] == [200] * 8
         assert requests.get(f"{server.url}/readyz", timeout=15).status_code == 200
+
+
+def test_ended_sessions_leave_no_request_with_a_token_unanswered(cluster):
+    token = manage(cluster, "create_token", "maria", "--role=dispatcher").stdout.strip()
+    statuses, enough = Counter(), threading.Event()
+
+    def propose_with_token(url):
+        move = {"from_station_id": next(STATIONS), "to_station_id": 1, "qty": 1, "reason": "full"}
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = requests.post(f"{url}/suggestions", json=move, headers=headers, timeout=15)
+        statuses[answer.status_code] += 1
+        return answer.status_code
+
+    def propose_until_enough(url):
+        while not enough.is_set():
+            propose_with_token(url)
+
+    with (
+        serve(DATABASE_URL=cluster.url, API_AUTH="required") as server,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        proposing = [threads.submit(propose_until_enough, server.url) for _ in range(4)]
+        for number in range(1, 41):
+            wait_until(lambda least=5 * number: statuses.total() > least, "Requests hang.")
+            query(cluster, TERMINATE_OTHERS)
+        enough.set()
+        for each in proposing:
+            each.result()
+        # The sessions that ended last are still to be noticed.
+        for _ in range(8):
+            propose_with_token(server.url)
+
+        assert [propose_with_token(server.url) for _ in range(8)] == [200] * 8
+    assert set(statuses) <= {200, 503}
 
 
 @pytest.mark.parametrize("level", ["serializable", "repeatable read"])

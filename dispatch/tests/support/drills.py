@@ -60,8 +60,12 @@ def manage(url, *arguments):
 
 @dataclass
 class Books:
-    """The answers to the vans: acknowledged claims and completions, and every answer."""
+    """The answers to the vans: acknowledged claims and completions, and every answer.
 
+    `token`: the vans'. A request with one reads the database before its transaction.
+    """
+
+    token: str
     claims: list = field(default_factory=list)
     completions: list = field(default_factory=list)
     times: list = field(default_factory=list)
@@ -70,6 +74,7 @@ class Books:
 
     def post(self, url, body, **headers):
         started = time.monotonic()
+        headers["Authorization"] = f"Bearer {self.token}"
         answer = requests.post(url, json=body, headers=headers, timeout=60)
         self.slowest = max(self.slowest, time.monotonic() - started)
         self.statuses[answer.status_code] += 1
@@ -107,8 +112,8 @@ def drive(url, van, books, enough):
 
 
 @contextmanager
-def vans_at_work(url):
-    books, enough = Books(), threading.Event()
+def vans_at_work(url, token):
+    books, enough = Books(token), threading.Event()
     with ThreadPoolExecutor(VANS) as pool:
         vans = [pool.submit(drive, url, f"van-{n}", books, enough) for n in range(VANS)]
         try:
@@ -134,11 +139,12 @@ class Service:
     server: object
     sweep: subprocess.Popen
     workers: list
+    token: str
 
     @contextmanager
     def at_work(self):
         """Yield the books of vans that work before, during and after the block."""
-        with vans_at_work(self.server.url) as books:
+        with vans_at_work(self.server.url, self.token) as books:
             work_goes_on(books)
             yield books
             work_goes_on(books)
@@ -182,6 +188,8 @@ def service_on_three_machines(folder, **dcs):
         url = machines.url
         manage(url, "migrate", "--verbosity=0")
         manage(url, "shell", "--no-imports", "--command", APPROVE.format(tasks=TASKS))
+        token = manage(url, "create_token", "drill", "--role=dispatcher").strip()
         machines.wait_until_whole()
-        with serve(2, DATABASE_URL=url, LOG_LEVEL="ERROR") as server, sweeping(url) as sweep:
-            yield Service(machines, server, sweep, server.workers())
+        environment = {"DATABASE_URL": url, "API_AUTH": "required", "LOG_LEVEL": "ERROR"}
+        with serve(2, **environment) as server, sweeping(url) as sweep:
+            yield Service(machines, server, sweep, server.workers(), token)
