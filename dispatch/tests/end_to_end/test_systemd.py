@@ -53,6 +53,16 @@ def test_unit_is_valid(installed, name):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_unit_of_patroni_is_valid(installed):
+    unit = installed / "patroni.service"
+    text = (ROOT / "deploy" / "patroni.service").read_text()
+    unit.write_text(text.replace("/opt/patroni", sys.prefix))
+
+    done = analyze(installed, "verify", "--recursive-errors=no", str(unit))
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_is_confined(installed, name):
     unit = name.replace("@.", "@8001.")

@@ -187,6 +187,8 @@ def connected(machine, database="postgres"):
 @contextmanager
 def haproxy(folder, machines):
     text = (ROOT / "deploy" / "haproxy.cfg").read_text()
+    # Only root may change to HAProxy's user.
+    text = text[text.index("defaults") :]
     port = free_port()
     text = text.replace("127.0.0.1:5000", f"127.0.0.1:{port}")
     for number, machine in enumerate(machines, 1):
