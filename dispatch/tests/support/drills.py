@@ -58,24 +58,28 @@ def manage(url, *arguments):
     return done.stdout
 
 
+def token_of(url, van):
+    return manage(url, "create_token", van, "--role=worker", f"--worker-id={van}").strip()
+
+
 @dataclass
 class Books:
     """The answers to the vans: acknowledged claims and completions, and every answer.
 
-    `token`: the vans'. A request with one reads the database before its transaction.
+    `tokens`: by van. A request with one reads the database before its transaction.
     """
 
-    token: str
+    tokens: dict
     claims: list = field(default_factory=list)
     completions: list = field(default_factory=list)
     times: list = field(default_factory=list)
     statuses: Counter = field(default_factory=Counter)
     slowest: float = 0
 
-    def post(self, url, body, **headers):
+    def post(self, url, van, **headers):
         started = time.monotonic()
-        headers["Authorization"] = f"Bearer {self.token}"
-        answer = requests.post(url, json=body, headers=headers, timeout=60)
+        headers["Authorization"] = f"Bearer {self.tokens[van]}"
+        answer = requests.post(url, json={"worker_id": van}, headers=headers, timeout=60)
         self.slowest = max(self.slowest, time.monotonic() - started)
         self.statuses[answer.status_code] += 1
         return answer
@@ -96,9 +100,7 @@ def drive(url, van, books, enough):
         key = uuid4().hex
         answer = None
         while (answer is None or answer.status_code == 503) and not enough.is_set():
-            answer = books.post(
-                f"{url}/dispatch/next", {"worker_id": van}, **{"Idempotency-Key": key}
-            )
+            answer = books.post(f"{url}/dispatch/next", van, **{"Idempotency-Key": key})
             if answer.status_code == 503:
                 enough.wait(PAUSE_SECONDS)
         if answer is None or answer.status_code != 200:
@@ -106,16 +108,16 @@ def drive(url, van, books, enough):
         task_id = answer.json()["id"]
         books.times.append(time.monotonic())
         books.claims.append((task_id, van))
-        done = books.post(f"{url}/task/{task_id}/complete", {"worker_id": van})
+        done = books.post(f"{url}/task/{task_id}/complete", van)
         if done.status_code == 200:
             books.completions.append((task_id, van))
 
 
 @contextmanager
-def vans_at_work(url, token):
-    books, enough = Books(token), threading.Event()
+def vans_at_work(url, tokens):
+    books, enough = Books(tokens), threading.Event()
     with ThreadPoolExecutor(VANS) as pool:
-        vans = [pool.submit(drive, url, f"van-{n}", books, enough) for n in range(VANS)]
+        vans = [pool.submit(drive, url, van, books, enough) for van in tokens]
         try:
             yield books
         finally:
@@ -139,12 +141,12 @@ class Service:
     server: object
     sweep: subprocess.Popen
     workers: list
-    token: str
+    tokens: dict
 
     @contextmanager
     def at_work(self):
         """Yield the books of vans that work before, during and after the block."""
-        with vans_at_work(self.server.url, self.token) as books:
+        with vans_at_work(self.server.url, self.tokens) as books:
             work_goes_on(books)
             yield books
             work_goes_on(books)
@@ -188,8 +190,8 @@ def service_on_three_machines(folder, **dcs):
         url = machines.url
         manage(url, "migrate", "--verbosity=0")
         manage(url, "shell", "--no-imports", "--command", APPROVE.format(tasks=TASKS))
-        token = manage(url, "create_token", "drill", "--role=dispatcher").strip()
+        tokens = {van: token_of(url, van) for van in (f"van-{n}" for n in range(VANS))}
         machines.wait_until_whole()
         environment = {"DATABASE_URL": url, "API_AUTH": "required", "LOG_LEVEL": "ERROR"}
         with serve(2, **environment) as server, sweeping(url) as sweep:
-            yield Service(machines, server, sweep, server.workers(), token)
+            yield Service(machines, server, sweep, server.workers(), tokens)
