@@ -399,6 +399,12 @@ def console_rows(rows):
     ApiToken.objects.create(
         id=2, user=UserFactory(), label="x", prefix="x", digest="x", created_by="x"
     )
+    with connection.cursor() as cursor:
+        # The sequence may not have come so far.
+        cursor.execute(
+            "SELECT setval(name, greatest(2, nextval(name)))"
+            " FROM pg_get_serial_sequence('api_tokens', 'id') AS found (name)"
+        )
     Suggestion.objects.filter(id=1).update(id=2)
 
 
