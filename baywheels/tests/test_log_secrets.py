@@ -12,12 +12,13 @@ import requests
 from django.contrib.sessions.backends.db import SessionStore
 
 from baywheels.embedded.cluster import SETTINGS, Cluster
-from deploy.private import free_port, missing, nginx
+from deploy.private import free_port, nginx
 from dispatch import services
 from dispatch.services import enrolment
 from dispatch.services.webhook_endpoints import new_secret
 from dispatch.tests.support.factories import UserFactory
 from dispatch.tests.support.log_secrets import watch, watching_file
+from dispatch.tests.support.upstreams import need
 
 pytestmark = pytest.mark.django_db
 
@@ -147,15 +148,15 @@ def test_secret_that_a_stopping_postgresql_logs_is_found(found, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(missing("nginx")), reason=str(missing("nginx")))
 def test_secret_in_the_access_log_of_nginx_is_found(found):
+    need("nginx")
     token = api_token()
     with nginx([free_port(), free_port()]) as url:
         assert requests.get(f"{url}/tasks?key={token}", timeout=20).status_code == 502
     assert found
 
 
-def test_secret_that_a_command_prints_for_its_user_is_none(found):
+def test_secret_that_a_command_prints_for_its_user_is_no_finding(found):
     printed = [sys.executable, "-c", "import sys; print(sys.argv[1])", session_key()]
     subprocess.run(printed, capture_output=True, check=True)
     assert found == []

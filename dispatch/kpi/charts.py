@@ -102,23 +102,16 @@ def charts_over_time(
     `before`: the shares and the work of a week earlier. None: without marks of them.
     """
     shares_before, work_before = before or ([], [])
+    out_before = [share.either for share in shares_before]
     empty = Series("empty", "empty", [share.empty for share in shares])
     full = Series("full", "full", [share.full for share in shares])
     out = mean_of(shares)
     total = "unknown" if out is None else f"{out:.1f} %"
     tasks = Series("completed", "tasks", [hour.tasks for hour in work])
     bikes = Series("completed", "bikes", [hour.bikes for hour in work])
-    either_before = [share.either for share in shares_before]
+    stations = "Stations empty or full"
     return [
-        bar_chart(
-            "Stations empty or full",
-            labels,
-            [empty, full],
-            " %",
-            total,
-            goal=goal,
-            before=either_before,
-        ),
+        bar_chart(stations, labels, [empty, full], " %", total, goal=goal, before=out_before),
         count_chart("Tasks completed", labels, tasks, [day.tasks for day in work_before]),
         count_chart("Bikes moved", labels, bikes, [day.bikes for day in work_before]),
     ]
@@ -152,47 +145,57 @@ def bar_chart(
 
     `before`: the columns' totals a week earlier. Empty: without marks of them.
     """
-    columns = list(zip(*(series.values for series in stacked), strict=True))
-    before = before or [None] * len(columns)
+    columns = zip(*(series.values for series in stacked), strict=True)
     totals = [sum(known) if (known := [v for v in c if v is not None]) else None for c in columns]
     top = round_up(max(value or 0 for value in (*totals, goal, *before)))
-    step = WIDTH / max(1, len(labels))
     return Chart(
         title=title,
         total=total,
         summary=summary(title, labels, totals, unit),
         top=f"{top:g}{unit}",
-        columns=[
-            Column(
-                label,
-                in_words(label, stacked, column, unit, earlier),
-                round(place * step, 2),
-                round(step, 2),
-                list(bars(place * step, step, stacked, column, top)),
-                mark(place * step, step, earlier, top),
-            )
-            for place, (label, column, earlier) in enumerate(
-                zip(labels, columns, before, strict=True)
-            )
-        ],
+        columns=columns_of(labels, stacked, before or [None] * len(labels), unit, top),
         legend=list(stacked) if len(stacked) > 1 else [],
         goal=goal_line(goal, top, unit) if goal is not None else None,
     )
 
 
+def columns_of(
+    labels: Sequence[str],
+    stacked: Sequence[Series],
+    before: Sequence[float | None],
+    unit: str,
+    top: float,
+) -> list[Column]:
+    step = WIDTH / max(1, len(labels))
+    by_column = zip(*(series.values for series in stacked), strict=True)
+    return [
+        Column(
+            label,
+            in_words(label, stacked, values, unit, earlier),
+            round(place * step, 2),
+            round(step, 2),
+            list(bars(place * step, step, stacked, values, top)),
+            mark(place * step, step, earlier, top),
+        )
+        for place, (label, values, earlier) in enumerate(
+            zip(labels, by_column, before, strict=True)
+        )
+    ]
+
+
 def goal_line(goal: float, top: float, unit: str) -> Goal:
-    return Goal(f"goal {shown(goal, unit)}", height_of(goal, top))
+    return Goal(f"goal {shown(goal, unit)}", y_of(goal, top))
 
 
 def mark(x: float, step: float, earlier: float | None, top: float) -> Mark | None:
     if earlier is None:
         return None
     gap = step * (1 - FILLED) / 2
-    return Mark(round(x + gap, 2), round(x + step - gap, 2), height_of(earlier, top))
+    return Mark(round(x + gap, 2), round(x + step - gap, 2), y_of(earlier, top))
 
 
-def height_of(value: float, top: float) -> float:
-    """Return its y: the box begins at the top."""
+def y_of(value: float, top: float) -> float:
+    """The box begins at the top."""
     return round(HEIGHT - HEIGHT * value / top, 2)
 
 

@@ -151,6 +151,17 @@ def start_process(*options):
     )
 
 
+def kill_at_lock(run, table, *options):
+    """Kill a process when it waits to delete from this table."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
+        process = start_process(*options)
+        ended = run(process.communicate)
+        wait_until_blocked(ended)
+        process.kill()
+        ended.result(timeout=20)
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_process_killed_before_its_commit_loses_nothing(tmp_path):
@@ -158,14 +169,8 @@ def test_a_process_killed_before_its_commit_loses_nothing(tmp_path):
     options = ("--older-than=90d", "--archive", str(tmp_path), "--with-events")
 
     with background() as run:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE task_events IN SHARE MODE")
-            process = start_process(*options)
-            ended = run(process.communicate)
-            # The file is complete; its tasks are deleted, but not yet committed; its events wait.
-            wait_until_blocked(ended)
-            process.kill()
-            ended.result(timeout=20)
+        # The file is complete; its tasks are deleted, but not yet committed; its events wait.
+        kill_at_lock(run, "task_events", *options)
         assert archived_ids(tmp_path) == ids
         again = start_process(*options)
         assert run(again.communicate).result(timeout=60) == ("3 tasks and 6 events removed.\n", "")
@@ -198,14 +203,8 @@ def test_other_rows_survive_a_process_killed_before_its_delete(tmp_path, model):
     options = (f"--{kind}-older-than=90d", "--archive", str(tmp_path))
 
     with background() as run:
-        with transaction.atomic(), connection.cursor() as cursor:
-            # The file is complete; the DELETE waits.
-            cursor.execute(f"LOCK TABLE {model._meta.db_table} IN SHARE MODE")
-            process = start_process(*options)
-            ended = run(process.communicate)
-            wait_until_blocked(ended)
-            process.kill()
-            ended.result(timeout=20)
+        # The file is complete; the DELETE waits.
+        kill_at_lock(run, model._meta.db_table, *options)
         assert archived_ids(tmp_path) == ids
         assert model.objects.count() == 3
         out, errors = run(start_process(*options).communicate).result(timeout=60)
