@@ -37,8 +37,6 @@ class Exchange:
         self.upstream = upstream
         self.method, self.path, self.headers, self.body = method, path, headers, body
         self.answer: Answer | None = None
-        # The client's answer: None if the connection was cut.
-        self.delivered: Answer | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -145,7 +143,7 @@ redirect_to_login = answer_with(302, "", Location="/hotel/login")
 
 
 class BadNetwork:
-    """The running proxy. `exchanges` are all requests that have been dealt with, in order."""
+    """The running proxy. `exchanges` are all requests whose answer is decided, in order."""
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
@@ -188,7 +186,7 @@ class BadNetwork:
             return [each for each in self.exchanges if re.match(pattern, str(each))]
 
     def wait_for(self, pattern: str, count: int = 1, seconds: float = 30) -> list[Exchange]:
-        """Wait until so many matching requests have been dealt with, since the start."""
+        """Wait until so many matching requests have their answers decided, since the start."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.matching(pattern)) >= count, seconds):
                 seen = [str(each) for each in self.exchanges]
@@ -231,14 +229,9 @@ def handler_for(network: BadNetwork) -> type[BaseHTTPRequestHandler]:
             except (OSError, HTTPException):
                 # The server is down or hung up.
                 answer = None
-            self.finish_exchange(exchange, answer)
-
-        def finish_exchange(self, exchange: Exchange, answer: Answer | None) -> None:
-            try:
-                self.cut() if answer is None else self.deliver(answer)
-                exchange.delivered = answer
-            finally:
-                network.record(exchange)
+            # First the record: a test may read it as soon as the client has its answer.
+            network.record(exchange)
+            self.cut() if answer is None else self.deliver(answer)
 
         def deliver(self, answer: Answer) -> None:
             self.send_response_only(answer.status)
