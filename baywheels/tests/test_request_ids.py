@@ -8,13 +8,8 @@ from django.test import Client
 
 from baywheels import logs
 from baywheels.middleware import RequestLogMiddleware
-from dispatch.tests.support.concurrency import background, wait_until_blocked
+from dispatch.tests.support.concurrency import background, held_up, wait_until_blocked
 from dispatch.tests.support.factories import TaskFactory
-
-WAITING = """
-    SELECT query FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
 
 
 def waiting_statement(table, method, path, **options):
@@ -26,10 +21,9 @@ def waiting_statement(table, method, path, **options):
             client = Client(headers=headers)
             request = run(client.generic, method, path, content_type="application/json", **options)
             wait_until_blocked(request)
-            cursor.execute(WAITING)
-            [[statement]] = cursor.fetchall()
+            [session] = held_up()
         assert request.result(timeout=20).status_code == 200
-    return statement
+    return session.statement
 
 
 @pytest.mark.django_db(transaction=True)

@@ -18,7 +18,7 @@ from dispatch.ingest.rows import RowMaker
 from dispatch.management.commands import ingest_suggestions
 from dispatch.models import Suggestion, TaskEvent
 
-from ..support.concurrency import background, wait_until_blocked
+from ..support.concurrency import background, held_up, wait_until_blocked
 from ..support.factories import SuggestionFactory
 from ..support.server import database_url
 
@@ -483,17 +483,6 @@ def hold_events():
         cursor.execute("LOCK TABLE task_events IN EXCLUSIVE MODE")
 
 
-def waiting():
-    """The number of connections that wait for a lock."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return cursor.fetchone()[0]
-
-
 def wait_until_alone():
     """Wait until the backend of the killed process has ended."""
     with connection.cursor() as cursor:
@@ -524,7 +513,7 @@ def test_a_run_stopped_at_its_last_statement_enters_nothing(write, number, code,
         assert process.communicate(timeout=20) == ("", message)
         assert process.returncode == code
         # After kill -9 the statement still waits in the server; SIGTERM and SIGINT cancel it.
-        assert waiting() == (number == signal.SIGKILL)
+        assert len(held_up()) == (number == signal.SIGKILL)
     with transaction.atomic():
         wait_until_alone()
         assert entered() == [(9, 5, "Station 100 is full, Station 200 needs bikes")]
@@ -539,11 +528,9 @@ def test_a_lost_connection_is_one_line_and_enters_nothing(write):
         hold_events()
         ingesting = start(run, path)
         wait_until_blocked(ingesting)
+        [session] = held_up()
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
+            cursor.execute("SELECT pg_terminate_backend(%s)", [session.pid])
         with pytest.raises(CommandError, match=r"^The database is not available: [^\n]*$"):
             ingesting.result(timeout=20)
     assert not Suggestion.objects.exists()

@@ -21,6 +21,7 @@ from dispatch.services.sweep import BATCH, release_expired_tasks
 
 from ..support.concurrency import (
     background,
+    held_up,
     in_own_connection,
     no_event_is_written,
     wait_until_blocked,
@@ -82,14 +83,8 @@ def wait_until_held(*names):
     """Return when the processes with these names wait for a lock."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT application_name FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if set(names) <= {name for (name,) in cursor.fetchall()}:
-                return
+        if set(names) <= {session.application_name for session in held_up()}:
+            return
     raise AssertionError(f"{names} do not wait.")
 
 

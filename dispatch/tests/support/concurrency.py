@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from django.db import connection, connections, transaction
 
@@ -42,19 +43,46 @@ def no_event_is_written() -> Iterator[None]:
         yield
 
 
+# Those that this connection holds up, directly or through each other. Counting any wait for a lock
+# would also count a wait of an instant, such as that for a table to grow.
+HELD_UP = """
+    WITH RECURSIVE waiting AS (
+        SELECT pid, application_name, query, pg_blocking_pids(pid) AS blockers
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+    ),
+    held_up AS (
+        SELECT * FROM waiting WHERE pg_backend_pid() = ANY(blockers)
+        UNION
+        SELECT waiting.* FROM waiting JOIN held_up ON held_up.pid = ANY(waiting.blockers)
+    )
+    SELECT pid, application_name, query FROM held_up
+"""
+
+
+class HeldUp(NamedTuple):
+    """A session that waits for a lock."""
+
+    pid: int
+    application_name: str
+    statement: str
+
+
+def held_up() -> list[HeldUp]:
+    """Return the sessions that wait until this connection ends its transaction."""
+    with connection.cursor() as cursor:
+        # Within one transaction the view would always show the same moment.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(HELD_UP)
+        return [HeldUp(*row) for row in cursor.fetchall()]
+
+
 def wait_until_blocked(future: Future, count: int = 1) -> None:
-    """Return when `count` connections wait for a lock. Fail if the call ends instead."""
-    deadline = time.monotonic() + 20
+    """Return when this connection holds up `count` others. Fail if the call ends instead."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if future.done():
             raise AssertionError(f"It did not wait: {future.exception() or future.result()!r}")
-        with connection.cursor() as cursor:
-            # Within one transaction the view would always show the same moment.
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone()[0] >= count:
-                return
+        if len(held_up()) >= count:
+            return
     raise AssertionError("Nothing waits for a lock.")
