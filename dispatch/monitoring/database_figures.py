@@ -23,8 +23,17 @@ TABLES = """
 # 0 for a standby that is up to date: replay_lag is null when there is nothing to replay. A role
 # without pg_read_all_stats sees nulls only, which say nothing. Backups are not standbys.
 STANDBYS = """
-    SELECT application_name, coalesce(extract(epoch FROM replay_lag), 0) FROM pg_stat_replication
-    WHERE state IS NOT NULL AND application_name NOT IN ('pg_basebackup', 'pg_receivewal')
+    SELECT application_name, coalesce(extract(epoch FROM replay_lag), 0), state IS NULL
+    FROM pg_stat_replication
+    WHERE coalesce(application_name, '') NOT IN ('pg_basebackup', 'pg_receivewal')
+"""
+# None while nothing is archived: on a standby, or with archive_mode off.
+ARCHIVE = """
+    SELECT coalesce(last_archived_time, pg_postmaster_start_time()), last_failed_time,
+           trunc(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')
+                 / pg_size_bytes(current_setting('wal_segment_size')))
+    FROM pg_stat_archiver
+    WHERE NOT pg_is_in_recovery() AND current_setting('archive_mode') <> 'off'
 """
 
 
@@ -57,6 +66,7 @@ def database() -> Iterator[Metric]:
     )
     yield from rows_of_tables()
     yield from standbys()
+    yield from archive()
 
 
 def rows_of_tables() -> Iterator[Metric]:
@@ -71,11 +81,36 @@ def rows_of_tables() -> Iterator[Metric]:
 
 
 def standbys() -> Iterator[Metric]:
-    lags = fetch(STANDBYS)
-    yield gauge("dispatch_database_standbys", "Standbys that are connected.", [((), len(lags))])
+    """No series if there are standbys of which this role may see nothing."""
+    seen = fetch(STANDBYS)
+    is_hidden = any(hidden for *_, hidden in seen)
+    yield gauge(
+        "dispatch_database_standbys",
+        "Standbys that are connected.",
+        [((), None if is_hidden else len(seen))],
+    )
     yield gauge(
         "dispatch_database_replication_lag_seconds",
         "How far each standby lags behind.",
-        (([name], lag) for name, lag in lags),
+        (([name], lag) for name, lag, hidden in seen if not hidden),
         ["standby"],
     )
+
+
+def archive() -> Iterator[Metric]:
+    for archived, failed, segments in fetch(ARCHIVE):
+        yield gauge(
+            "dispatch_database_archived_timestamp_seconds",
+            "Last success of archive_command; before the first, the start of PostgreSQL.",
+            [((), archived)],
+        )
+        yield gauge(
+            "dispatch_database_archive_failed_timestamp_seconds",
+            "Last failure of archive_command.",
+            [((), failed)],
+        )
+        yield gauge(
+            "dispatch_database_wal_segments",
+            "Segments of the write-ahead log that have been filled.",
+            [((), segments)],
+        )

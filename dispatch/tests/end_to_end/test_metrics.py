@@ -198,6 +198,9 @@ MAY_BE_ABSENT = {
     "dispatch_mail_oldest_pending_timestamp_seconds",
     "dispatch_database_replication_lag_seconds",
     "dispatch_database_oldest_transaction_timestamp_seconds",
+    "dispatch_database_archived_timestamp_seconds",
+    "dispatch_database_archive_failed_timestamp_seconds",
+    "dispatch_database_wal_segments",
 }
 
 

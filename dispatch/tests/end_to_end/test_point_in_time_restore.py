@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -18,6 +21,8 @@ from ..support.server import ROOT
 pytestmark = [pytest.mark.own_connections, pytest.mark.slow, pytest.mark.timeout(240)]
 
 PATIENCE_SECONDS = 60
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+[ARCHIVE_COMMAND] = re.findall("^archive_command = '(.+)'$", OPERATIONS, re.M)
 TASKS, CLAIMS = 200, 60
 WORK = """
 import json
@@ -32,7 +37,7 @@ services.approve_suggestions(list(ids), actor="drill")
 CLAIM = """
 import json
 from dispatch import services
-claimed = [services.claim_next_task(f"van-{{n}}", actor="drill").id for n in range({claims})]
+claimed = [services.claim_next_task(f"{van}-{{n}}", actor="drill").id for n in range({claims})]
 for task_id in claimed[::2]:
     services.complete_task(task_id, actor="drill")
 print(json.dumps(claimed))
@@ -87,7 +92,7 @@ def cluster(tmp_path, archive):
     cluster = Cluster(tmp_path / "live")
     cluster.start()
     try:
-        command = f"test ! -f '{archive}/%f' && cp '%p' '{archive}/%f'"
+        command = ARCHIVE_COMMAND.replace("/backup/wal", str(archive))
         for name, value in (("archive_mode", "on"), ("archive_command", command)):
             setting = SQL("ALTER SYSTEM SET {} = {}").format(SQL(name), Literal(value))
             query(cluster, setting)
@@ -107,8 +112,10 @@ def back_up(cluster, place):
     assert done.returncode == 0, done.stderr
 
 
-def recover(place, archive, moment):
-    """Start the backup, replay the archive up to that moment, and wait until it is writable."""
+def recover(base, place, archive, moment):
+    """Start a copy of the backup, replay the archive up to that moment, and wait until it is
+    writable."""
+    shutil.copytree(base.data, place.data)
     settings = {
         "archive_mode": "off",
         "restore_command": f"cp '{archive}/%f' '%p'",
@@ -124,6 +131,17 @@ def recover(place, archive, moment):
     wait_until(lambda: query(place, "SELECT NOT pg_is_in_recovery()"))
 
 
+def go_on_with(place, archive):
+    """Let the restored copy replace the original: it archives from now on."""
+    place.stop()
+    settings = place.data / "postgresql.auto.conf"
+    settings.write_text("".join(settings.read_text().splitlines(keepends=True)[:-4]))
+    for history in (place.data / "pg_wal").glob("*.history"):
+        if not (archive / history.name).exists():
+            shutil.copy(history, archive)
+    place.start()
+
+
 def archive_everything(cluster):
     last = query(cluster, "SELECT pg_walfile_name(pg_current_wal_lsn())")
     query(cluster, "SELECT pg_switch_wal()")
@@ -131,26 +149,112 @@ def archive_everything(cluster):
     wait_until(lambda: query(cluster, archived))
 
 
-def test_everything_acknowledged_before_a_mistake_is_restored(tmp_path, cluster, archive):
-    manage(cluster, "migrate", "--verbosity=0")
-    shell(cluster, WORK.format(tasks=TASKS))
-    restored = Cluster(tmp_path / "restored")
-    back_up(cluster, restored)
-    claimed = json.loads(shell(cluster, CLAIM.format(claims=CLAIMS)))
-    events = query(cluster, "SELECT count(*) FROM task_events")
+def failures(cluster):
+    return query(cluster, "SELECT failed_count FROM pg_stat_archiver")
+
+
+def claim(cluster, van="van"):
+    return json.loads(shell(cluster, CLAIM.format(van=van, claims=CLAIMS)))
+
+
+def lose_tasks(cluster):
+    """Delete all tasks by mistake. Returns a moment before it."""
     moment = query(cluster, "SELECT clock_timestamp()")
     query(cluster, "DELETE FROM tasks")
     archive_everything(cluster)
+    return moment
 
+
+@contextmanager
+def copies(*places):
     try:
-        recover(restored, archive, moment)
-
-        found = "SELECT array_agg(id ORDER BY id) FROM tasks WHERE attempt = 1"
-        assert query(cluster, "SELECT count(*) FROM tasks") == 0
-        assert query(restored, "SELECT count(*) FROM tasks") == TASKS
-        assert query(restored, found) == sorted(claimed)
-        assert query(restored, "SELECT count(*) FROM task_events") == events
-        report = json.loads(manage(restored, "verify_backup", "--max-age", "1h", "--json"))
-        assert (report["ok"], report["tasks"]) == (True, TASKS)
+        yield places
     finally:
-        restored.stop()
+        for place in places:
+            place.stop()
+
+
+CLAIMED = "SELECT array_agg(id ORDER BY id) FROM tasks WHERE attempt = 1"
+
+
+def test_everything_acknowledged_before_a_mistake_is_restored(tmp_path, cluster, archive):
+    manage(cluster, "migrate", "--verbosity=0")
+    shell(cluster, WORK.format(tasks=TASKS))
+    base = Cluster(tmp_path / "base")
+    back_up(cluster, base)
+    claimed = claim(cluster)
+    events = query(cluster, "SELECT count(*) FROM task_events")
+    moment = lose_tasks(cluster)
+
+    with copies(Cluster(tmp_path / "first"), Cluster(tmp_path / "second")) as (first, second):
+        recover(base, first, archive, moment)
+
+        assert query(cluster, "SELECT count(*) FROM tasks") == 0
+        assert query(first, "SELECT count(*) FROM tasks") == TASKS
+        assert query(first, CLAIMED) == sorted(claimed)
+        assert query(first, "SELECT count(*) FROM task_events") == events
+        report = json.loads(manage(first, "verify_backup", "--max-age", "1h", "--json"))
+        assert (report["ok"], report["tasks"]) == (True, TASKS)
+
+        # The copy replaces the original, and the same mistake happens to it.
+        cluster.stop()
+        go_on_with(first, archive)
+        claimed += claim(first, van="later-van")
+        recover(base, second, archive, lose_tasks(first))
+
+        assert query(second, CLAIMED) == sorted(claimed)
+        first.stop()
+        go_on_with(second, archive)
+        archive_everything(second)
+        assert failures(second) == 0
+
+
+def test_archive_accepts_a_segment_again_that_it_already_has(cluster):
+    """PostgreSQL may be killed after its command succeeded and before it notes that."""
+    archive_everything(cluster)
+    status = cluster.data / "pg_wal" / "archive_status"
+    [done, *_] = sorted(status.glob("*.done"))
+    ready = done.rename(done.with_suffix(".ready"))
+
+    query(cluster, "SELECT pg_create_restore_point('later')")
+    archive_everything(cluster)
+
+    assert not ready.exists()
+    assert failures(cluster) == 0
+
+
+def test_archive_keeps_a_segment_of_another_server(cluster, archive):
+    current = query(cluster, "SELECT pg_walfile_name(pg_current_wal_lsn())")
+    (archive / current).write_text("another server's")
+
+    query(cluster, "SELECT pg_switch_wal()")
+
+    wait_until(lambda: failures(cluster))
+    assert (archive / current).read_text() == "another server's"
+
+
+def test_exporter_shows_whether_the_archive_works(cluster, archive):
+    manage(cluster, "migrate", "--verbosity=0")
+    archive_everything(cluster)
+    before = archive_figures(cluster)
+    archive.rename(archive.with_name("gone"))
+
+    query(cluster, "SELECT pg_create_restore_point('later')")
+    query(cluster, "SELECT pg_switch_wal()")
+    wait_until(lambda: failures(cluster))
+
+    after = archive_figures(cluster)
+    assert before.keys() == {"archived_timestamp_seconds", "wal_segments"}
+    assert after["archive_failed_timestamp_seconds"] > after["archived_timestamp_seconds"]
+    assert after["wal_segments"] == before["wal_segments"] + 1
+
+
+def archive_figures(cluster):
+    text = manage(cluster, "export_metrics")
+    found = re.findall(r"^dispatch_database_(archive\w+|wal_segments) (\S+)$", text, re.M)
+    return {name: float(value) for name, value in found}
+
+
+def test_patroni_archives_by_the_same_command():
+    configuration = (ROOT / "deploy" / "patroni.yml").read_text()
+    assert re.findall("# archive_command: (.+)$", configuration, re.M) == [ARCHIVE_COMMAND]

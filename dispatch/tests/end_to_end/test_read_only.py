@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
 import requests
 
@@ -164,12 +165,24 @@ def test_commands_that_only_read_work_on_a_standby(standby, command):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_exporter_counts_the_standbys_of_the_server_that_it_reads(cluster, standby):
-    def counted(url):
-        shell = "shell", "--no-imports", "--command", STANDBYS
-        return manage(url, *shell, READ_ONLY="true").stdout.strip()
+def counted(url):
+    shell = "shell", "--no-imports", "--command", STANDBYS
+    return manage(url, *shell, READ_ONLY="true").stdout.strip()
 
+
+def test_exporter_counts_the_standbys_of_the_server_that_it_reads(cluster, standby):
     assert (counted(cluster.url), counted(standby.url)) == ("[1.0]", "[0.0]")
+
+
+def test_exporter_that_may_not_see_the_standbys_does_not_count_them(cluster, standby):
+    with psycopg.connect(cluster.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE web LOGIN")
+        as_web = cluster.url_for("web")
+        assert counted(as_web) == "[]"
+
+        connection.execute("GRANT pg_read_all_stats TO web")
+
+        assert counted(as_web) == "[1.0]"
 
 
 def test_sweep_on_a_standby_fails_in_one_line(standby):
