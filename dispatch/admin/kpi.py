@@ -16,6 +16,7 @@ from ..kpi.charts import Chart, charts_over_time
 from ..kpi.document import table_to_csv, to_csv
 from ..kpi.episodes import Episode
 from ..kpi.periods import to_date
+from ..kpi.places import Place
 from ..kpi.stockouts import stockout_goal
 from ..kpi.tables import TABLES
 
@@ -40,9 +41,9 @@ def kpi_page(request: HttpRequest) -> HttpResponse:
     }
     try:
         period = requested_period(request)
-        area = request.GET.get("area")
         check_length(period, request.GET.get("as"))
-        found = build_report(period, timezone.now(), area, most_read=MOST_DAYS_READ)
+        place = requested_place(request)
+        found = build_report(period, timezone.now(), place, most_read=MOST_DAYS_READ)
     except Refusal as error:
         context["error"] = str(error)
         return TemplateResponse(request, "admin/dispatch/kpi.html", context, status=400)
@@ -74,6 +75,11 @@ def requested_period(request: HttpRequest) -> Period:
     )
     zone = timezone.get_default_timezone()
     return period_of(first, last, timezone.localdate(), zone)
+
+
+def requested_place(request: HttpRequest) -> Place | None:
+    area = request.GET.get("area")
+    return None if area is None else Place(request.GET.get("system", ""), area)
 
 
 def check_length(period: Period, table: str | None) -> None:

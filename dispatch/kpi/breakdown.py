@@ -4,10 +4,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from .crew_work import CrewWork
 from .durations import count, median_minutes
 from .intervals import minutes
+from .places import Place, Places
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,10 @@ class ReadyTasks:
 
 @dataclass(frozen=True)
 class AreaFigures:
-    """`area`: empty if the tasks have none. `ready`: tasks that are ready now. `oldest_ready`: the
-    age of the oldest, in minutes; None: there are none."""
+    """`ready`: tasks that are ready now. `oldest_ready`: the age of the oldest, in minutes; None:
+    there are none."""
 
-    area: str
+    place: Place
     work: WorkFigures
     ready: int
     oldest_ready: float | None
@@ -85,23 +89,23 @@ def by_name(crew: CrewFigures) -> tuple[str, str]:
 
 
 def by_area(
-    works: Iterable[CrewWork], ready: Mapping[str, ReadyTasks], now: datetime
+    works: Iterable[CrewWork], places: Places, ready: Mapping[Place, ReadyTasks], now: datetime
 ) -> list[AreaFigures]:
-    """Return the areas with work or with ready tasks, in order of their names."""
-    groups = grouped(works, lambda work: work.area)
+    """Return the areas with work or with ready tasks, in order of their systems and names."""
+    groups = grouped(works, lambda work: places.place(work.system, work.area))
     return [
         AreaFigures(
-            area,
-            summarize(groups.get(area, [])),
-            tasks.count if (tasks := ready.get(area)) else 0,
+            place,
+            summarize(groups.get(place, [])),
+            tasks.count if (tasks := ready.get(place)) else 0,
             minutes(tasks.oldest, now) if tasks else None,
         )
-        for area in sorted(groups.keys() | ready.keys())
+        for place in sorted(groups.keys() | ready.keys())
     ]
 
 
-def grouped(works: Iterable[CrewWork], key: Callable[[CrewWork], str]) -> dict[str, list[CrewWork]]:
-    groups: dict[str, list[CrewWork]] = defaultdict(list)
+def grouped(works: Iterable[CrewWork], key: Callable[[CrewWork], Key]) -> dict[Key, list[CrewWork]]:
+    groups: dict[Key, list[CrewWork]] = defaultdict(list)
     for work in works:
         groups[key(work)].append(work)
     return groups

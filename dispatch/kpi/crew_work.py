@@ -31,7 +31,8 @@ READ_WORK = """
                    SELECT entry.details->>'area' FROM task_events AS entry
                    WHERE entry.task_id = happened.task_id AND kind IN ('approved', 'created')
                    ORDER BY entry.id LIMIT 1
-               ), '') AS area
+               ), '') AS area,
+               coalesce(tasks.system, '') AS system
         FROM happened
         LEFT JOIN tasks ON tasks.id = happened.task_id
         LEFT JOIN LATERAL (
@@ -42,7 +43,7 @@ READ_WORK = """
         ) AS earlier ON true
         WHERE happened.kind NOT IN ('approved', 'created')
     )
-    SELECT day, coalesce(worker_id, ''), area,
+    SELECT day, coalesce(worker_id, ''), area, system,
            count(*) FILTER (WHERE claimed),
            count(*) FILTER (WHERE kind = 'completed'),
            coalesce(sum((details->>'moved_qty')::int) FILTER (WHERE kind = 'completed'), 0),
@@ -53,12 +54,12 @@ READ_WORK = """
            array_agg(seconds) FILTER (WHERE claimed AND former = 'released'),
            array_agg(seconds) FILTER (
                WHERE kind = 'completed' AND former IN ('claimed', 'reassigned'))
-    FROM measured GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    FROM measured GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 
 
 class CrewWork(msgspec.Struct, frozen=True, gc=False):
-    """The work of one crew on the tasks of one area on a day.
+    """The work of one crew on the tasks of one area on a day. `system`: empty for pruned tasks.
 
     `lease_ended`: how many of the released ones. In seconds: `from_approval` until the first claim,
     `from_release` until a later one, and `working` from a claim to its completion.
@@ -66,6 +67,7 @@ class CrewWork(msgspec.Struct, frozen=True, gc=False):
 
     worker_id: str
     area: str
+    system: str = ""
     claimed: int = 0
     completed: int = 0
     bikes: int = 0
@@ -78,7 +80,7 @@ class CrewWork(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_crew_work(period: Period) -> dict[date, list[CrewWork]]:
-    """Return each day's work by crew and area. On a day, no crew is named twice for one area."""
+    """Return each day's work by crew, area and system, no combination twice on a day."""
     found = defaultdict(list)
     zone = str(period.zone)
     with connection.cursor() as cursor:

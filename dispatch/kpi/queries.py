@@ -41,6 +41,7 @@ from ..models.events import TaskEventQuerySet
 from ..stations import Outage, Poll
 from .breakdown import ReadyTasks
 from .periods import Period
+from .places import Place, Places
 from .sources import Decision
 from .work import WorkDone
 
@@ -150,10 +151,18 @@ def completed_by(start: datetime, end: datetime, *groups: Func) -> dict[tuple[An
     return {tuple(keys): WorkDone(tasks, bikes) for *keys, tasks, bikes in rows}
 
 
-def ready_now() -> dict[str, ReadyTasks]:
-    """Return the ready tasks by area."""
-    rows = Task.objects.ready().order_by().values_list("area")
-    return {area: ReadyTasks(*of) for area, *of in rows.annotate(Count("id"), Min("created_at"))}
+def loaded_places() -> Places:
+    return Places(Station.objects.values_list("system", "area").order_by().distinct())
+
+
+def ready_now(places: Places) -> dict[Place, ReadyTasks]:
+    found: dict[Place, ReadyTasks] = {}
+    rows = Task.objects.ready().order_by().values_list("system", "area")
+    for system, area, number, oldest in rows.annotate(Count("id"), Min("created_at")):
+        place = places.place(system, area)
+        known = found.get(place, ReadyTasks(0, oldest))
+        found[place] = ReadyTasks(known.count + number, min(known.oldest, oldest))
+    return found
 
 
 def crew_names() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Collects all figures of a period."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
@@ -11,6 +11,7 @@ from ..stations import LONGEST_GAP, Poll
 from . import queries
 from .breakdown import AreaFigures, CrewFigures, WorkFigures, by_area, by_crew, summarize
 from .clusters import ClusterFigures, Clusters, figures_of
+from .crew_work import CrewWork
 from .day import Day, SystemDay
 from .days import WEEK, DaysFigures, Diary, by_day, by_week
 from .episodes import Episode
@@ -18,6 +19,7 @@ from .intervals import minutes
 from .live_days import clusters_at
 from .outage_parts import Outages, joined
 from .periods import ONE_DAY, Period
+from .places import Place, Places
 from .rollups import all_days, stored_days
 from .sources import SourceFigures, by_source
 from .stockouts import StationFigures, Stockouts, by_station, stockout_figures
@@ -28,7 +30,7 @@ from .work import Work, WorkDone, work_figures
 class KpiReport:
     """`polls`: the number of status polls. `coverage`: percent of the past part of the period in
     which polls came without a gap, for the system with the least; None: no system was polled.
-    `total`: the work of all crews. `area`: `crews` count only its tasks; None: of all areas.
+    `total`: the work of all crews. `place`: `crews` count only its tasks; None: of all places.
     `stations`: those with stockouts. `names`: of stations."""
 
     period: Period
@@ -42,7 +44,7 @@ class KpiReport:
     total: WorkFigures
     crews: list[CrewFigures]
     areas: list[AreaFigures]
-    area: str | None
+    place: Place | None
     sources: list[SourceFigures]
     days: list[DaysFigures]
     weeks: list[DaysFigures]
@@ -59,12 +61,13 @@ class KpiReport:
 
 
 def build_report(
-    period: Period, now: datetime, area: str | None = None, most_read: int | None = None
+    period: Period, now: datetime, place: Place | None = None, most_read: int | None = None
 ) -> KpiReport:
     """Refusal: more than `most_read` days have no rollup. None: any number may have none."""
     stored = stored_days(Period(period.first - WEEK, period.last, period.zone))
     days = all_days(period, stored, most_read)
     works = [work for day in days for work in day.works]
+    places = queries.loaded_places()
     systems = polled_systems(days)
     stations = [s for s in queries.stations_after(period.start) if s.system in systems]
     names = {station.pk: station.name for station in stations}
@@ -84,14 +87,20 @@ def build_report(
         cluster_outages=out,
         work=work_figures(period, works, sum_by_hour(days), now),
         total=summarize(works),
-        crews=by_crew((w for w in works if area in (None, w.area)), queries.crew_names()),
-        areas=by_area(works, queries.ready_now(), now),
-        area=area,
+        crews=by_crew(works_at(place, works, places), queries.crew_names()),
+        areas=by_area(works, places, queries.ready_now(places), now),
+        place=place,
         sources=sources_of(days),
         days=by_day(period, diary),
         weeks=by_week(period, diary),
         names=names,
     )
+
+
+def works_at(place: Place | None, works: Iterable[CrewWork], places: Places) -> Iterator[CrewWork]:
+    for work in works:
+        if place in (None, places.place(work.system, work.area)):
+            yield work
 
 
 def polled_systems(days: Iterable[Day]) -> dict[str, list[SystemDay]]:

@@ -58,9 +58,9 @@ def crew_table(report: KpiReport) -> Table:
 
 
 def area_table(report: KpiReport) -> Table:
-    yield ["area", *WORK_COLUMNS, "ready", "oldest_ready"]
-    for area in report.areas:
-        yield [area.area, *astuple(area.work), area.ready, area.oldest_ready]
+    yield ["area", "system", *WORK_COLUMNS, "ready", "oldest_ready"]
+    for of in report.areas:
+        yield [of.place.area, of.place.system, *astuple(of.work), of.ready, of.oldest_ready]
 
 
 def source_table(report: KpiReport) -> Table:

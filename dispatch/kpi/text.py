@@ -159,10 +159,10 @@ def crew_label(crew: CrewFigures) -> str:
 
 
 def areas(report: KpiReport) -> Iterator[str]:
-    yield from work_table("Area", [(area.area, area.work) for area in report.areas], report)
+    yield from work_table("Area", [(str(area.place), area.work) for area in report.areas], report)
     waiting = [area for area in report.areas if area.ready]
     if waiting:
-        rows = [(a.area, f"{a.ready:,}", number(a.oldest_ready)) for a in waiting]
+        rows = [(str(a.place), f"{a.ready:,}", number(a.oldest_ready)) for a in waiting]
         yield from table(
             ("Ready now", "tasks", "oldest, min."),
             [(shown(area) or NONE, *cells) for area, *cells in rows],

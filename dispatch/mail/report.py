@@ -100,7 +100,7 @@ HEADLINES: dict[str, Callable[[KpiReport], str]] = {
 def charts(report: KpiReport, before: KpiReport) -> Iterator[Chart]:
     """`before`: the same day a week earlier."""
     areas, crews = (report.areas, before.areas), (report.crews, before.crews)
-    yield chart_of("Bikes moved by area", bikes_by(lambda of: of.area, area_name, *areas))
+    yield chart_of("Bikes moved by area", bikes_by(lambda of: of.place, area_name, *areas))
     yield chart_of("Bikes moved by crew", bikes_by(lambda of: of.worker_id, crew_name, *crews))
     hours = [f"{hour:02}:00" for hour in range(24)]
     yield chart_of(
@@ -151,7 +151,7 @@ def chart_of(
 
 
 def bikes_by(
-    key: Callable[[Any], str],
+    key: Callable[[Any], object],
     name: Callable[[Any], str],
     now: Sequence[Any],
     before: Sequence[Any],
@@ -167,7 +167,7 @@ def tenths(share: float | None) -> str:
 
 
 def area_name(of: AreaFigures) -> str:
-    return of.area or NONE
+    return str(of.place) or NONE
 
 
 def crew_name(of: CrewFigures) -> str:

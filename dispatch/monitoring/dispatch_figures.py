@@ -39,18 +39,18 @@ def ready_tasks() -> Iterator[Metric]:
     rows = [*kinds.annotate(Count("id"), Min("created_at"))]
     yield gauge(
         "dispatch_ready_tasks",
-        "Ready tasks by area.",
-        ([([area], total) for area, total in sums((area, n) for area, _, _, n, _ in rows)]),
-        ["area"],
+        "Ready tasks by system and area.",
+        sums(((area, system), n) for area, system, _, n, _ in rows),
+        ["area", "system"],
     )
-    oldest: dict[str, datetime] = {}
-    for area, _, _, _, at in rows:
-        oldest[area] = min(at, oldest.get(area, at))
+    oldest: dict[tuple[str, str], datetime] = {}
+    for area, system, _, _, at in rows:
+        oldest[area, system] = min(at, oldest.get((area, system), at))
     yield gauge(
         "dispatch_ready_oldest_timestamp_seconds",
-        "Creation of the oldest ready task by area.",
-        (([area], at) for area, at in oldest.items()),
-        ["area"],
+        "Creation of the oldest ready task by system and area.",
+        oldest.items(),
+        ["area", "system"],
     )
     yield from tasks_without_crew(rows)
 
@@ -83,8 +83,8 @@ def held_tasks() -> Iterator[Metric]:
     )
 
 
-def sums(pairs: Any) -> list[tuple[str, int]]:
-    totals: dict[str, int] = {}
+def sums(pairs: Iterable[tuple[Any, int]]) -> list[tuple[Any, int]]:
+    totals: dict[Any, int] = {}
     for name, number in pairs:
         totals[name] = totals.get(name, 0) + number
     return sorted(totals.items())

@@ -14,7 +14,7 @@ from ..models import Rollup
 from .locks import advisory_lock
 
 # Raise it when a figure gets another meaning: all days are then computed again.
-VERSION = 1
+VERSION = 2
 # A day is computed again until then: decisions are undone, transactions commit late, and a move
 # is judged by the hours after it.
 SETTLES_AFTER = timedelta(days=2)

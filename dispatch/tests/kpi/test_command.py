@@ -80,7 +80,7 @@ def test_number_of_queries_does_not_grow_with_the_city(day):
         station(number)
         outage(number, OutageKind.EMPTY, at(8), at(9))
 
-    assert queries() == before == 15
+    assert queries() == before == 16
 
 
 def test_each_system_has_its_own_clusters_and_last_poll(day):

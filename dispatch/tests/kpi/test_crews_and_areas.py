@@ -25,14 +25,23 @@ from dispatch.kpi.breakdown import (
     summarize,
 )
 from dispatch.kpi.crew_work import CrewWork, read_crew_work
+from dispatch.kpi.places import Place, Places
 from dispatch.models import Task, TaskEvent
 
-from ..support.factories import MORNING, CrewFactory, StationFactory, SuggestionFactory
+from ..support.factories import (
+    MORNING,
+    CrewFactory,
+    StationFactory,
+    SuggestionFactory,
+    TaskFactory,
+)
 from ..support.kpi_days import DAY, EVENING, HOSTILE, at
 from ..support.kpi_shift import happened, shift
 
 PAGE = "/admin/kpi/"
 THE_DAY = {"from": "2015-05-04", "to": "2015-05-04"}
+ONE_SYSTEM = Places([("paris", "East"), ("paris", "")])
+TWO_SYSTEMS = Places([("lyon", "Centre"), ("paris", "Centre"), ("paris", "North"), ("paris", "")])
 NOTHING = WorkFigures(0, 0, 0, None, None, 0, 0, None, 0)
 
 
@@ -81,11 +90,31 @@ def test_crews_are_in_order_of_name():
 
 
 def test_area_with_only_ready_tasks_is_listed():
-    ready = {"East": ReadyTasks(2, MORNING)}
+    ready = {Place("", "East"): ReadyTasks(2, MORNING)}
 
-    found = by_area([], ready, MORNING + timedelta(minutes=90))
+    found = by_area([], ONE_SYSTEM, ready, MORNING + timedelta(minutes=90))
 
-    assert found == [AreaFigures("East", NOTHING, ready=2, oldest_ready=90)]
+    assert found == [AreaFigures(Place("", "East"), NOTHING, ready=2, oldest_ready=90)]
+
+
+def test_areas_of_the_same_name_in_two_systems_are_two():
+    works = [CrewWork("van-1", "Centre", "paris", bikes=5), CrewWork("van-2", "Centre", "lyon")]
+
+    found = by_area(works, TWO_SYSTEMS, {}, MORNING)
+
+    assert [(str(area.place), area.work.bikes) for area in found] == [
+        ("Centre (lyon)", 0),
+        ("Centre (paris)", 5),
+    ]
+
+
+def test_no_place_names_the_only_system():
+    assert ONE_SYSTEM.place("paris", "East") == ONE_SYSTEM.place("", "East") == ("", "East")
+
+
+@pytest.mark.parametrize(("area", "system"), [("North", "paris"), ("Centre", ""), ("", "")])
+def test_pruned_task_is_of_the_only_system_with_its_area(area, system):
+    assert TWO_SYSTEMS.place("", area) == (system, area)
 
 
 # From events
@@ -109,8 +138,12 @@ def test_each_area_has_the_figures_worked_out_by_hand():
 
     none, east, west = report().areas
 
-    assert none == AreaFigures("", WorkFigures(0, 1, 4, None, 20, 0, 0, None, 0), 0, None)
-    assert east == AreaFigures("East", WorkFigures(5, 2, 8, 20, 30, 2, 1, 20.0, 1), 0, None)
+    assert none == AreaFigures(
+        Place("", ""), WorkFigures(0, 1, 4, None, 20, 0, 0, None, 0), 0, None
+    )
+    assert east == AreaFigures(
+        Place("", "East"), WorkFigures(5, 2, 8, 20, 30, 2, 1, 20.0, 1), 0, None
+    )
     assert west.work == WorkFigures(1, 1, 2, 5, 40, 0, 0, 0.0, 0), "the pruned task"
     assert (west.ready, west.oldest_ready) == (1, 120)
 
@@ -164,14 +197,14 @@ def test_events_of_other_days_do_not_count():
 def test_crews_can_be_limited_to_the_tasks_of_one_area():
     shift()
 
-    found = report(area="East")
+    found = report(place=Place("", "East"))
 
     van_1, van_2 = found.crews
     assert van_1.work == WorkFigures(3, 1, 3, 20, 30, 1, 1, pytest.approx(100 / 3), 1)
     assert van_2.work == report().crews[1].work
     assert found.areas == report().areas
-    assert [crew.worker_id for crew in report(area="").crews] == ["van-3"]
-    assert report(area="North").crews == []
+    assert [crew.worker_id for crew in report(place=Place("", "")).crews] == ["van-3"]
+    assert report(place=Place("", "North")).crews == []
 
 
 @pytest.mark.django_db
@@ -239,7 +272,10 @@ def test_pruning_changes_no_figure():
         services.complete_task(task.pk, actor=worker_id)
     before = build_report(*today())
     assert written.task.area == "West"
-    assert [(area.area, area.work.bikes) for area in before.areas] == [("East", 5), ("West", 3)]
+    assert [(area.place.area, area.work.bikes) for area in before.areas] == [
+        ("East", 5),
+        ("West", 3),
+    ]
 
     Task.objects.all().delete()
 
@@ -311,7 +347,12 @@ def test_json_has_crews_and_areas():
         "late_reports": 1,
     }
     assert [area["area"] for area in found["areas"]] == ["", "East", "West"]
-    assert found["areas"][1].keys() - found["total"].keys() == {"area", "ready", "oldest_ready"}
+    assert found["areas"][1].keys() - found["total"].keys() == {
+        "area",
+        "system",
+        "ready",
+        "oldest_ready",
+    }
 
 
 @pytest.mark.django_db
@@ -350,6 +391,33 @@ def test_page_can_show_the_crews_of_one_area(dispatcher):
     assert '<input type="hidden" name="area" value="West">' in page
     assert "<bdi>van-2</bdi>" not in page
     assert "Only tasks from no area." in dispatcher.get(PAGE, {"area": ""}).content.decode()
+
+
+def work_in_two_cities():
+    """A task of the area Centre in each; van-1 has claimed that of Lyon, van-2 that of Paris."""
+    for number, system in ((1, "lyon"), (2, "paris")):
+        StationFactory(id=number, system=system, area="Centre")
+        TaskFactory(id=number, from_station_id=number, to_station_id=9)
+        happened("claimed", at(9), number, f"van-{number}", 1)
+
+
+@pytest.mark.django_db
+def test_page_shows_the_areas_and_crews_of_each_city(dispatcher):
+    work_in_two_cities()
+
+    page = dispatcher.get(PAGE, THE_DAY).content.decode()
+    lyon = dispatcher.get(PAGE, {**THE_DAY, "area": "Centre", "system": "lyon"}).content.decode()
+    areas = dispatcher.get(PAGE, {**THE_DAY, "as": "areas"})
+
+    assert '<bdi>Centre</bdi> <span class="quiet"><bdi>paris</bdi></span>' in page
+    assert "area=Centre&amp;system=paris#by-crew" in page
+    assert "<bdi>van-1</bdi>" in lyon
+    assert "<bdi>van-2</bdi>" not in lyon
+    assert '<input type="hidden" name="system" value="lyon">' in lyon
+    assert [row[:3] + row[-2:-1] for row in read_csv(areas)[1:]] == [
+        ["Centre", "lyon", "1", "1"],
+        ["Centre", "paris", "1", "1"],
+    ]
 
 
 @pytest.mark.django_db

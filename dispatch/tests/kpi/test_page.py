@@ -76,7 +76,7 @@ def test_page_takes_few_queries(dispatcher, day):
     with CaptureQueriesContext(connection) as queries:
         dispatcher.get(PAGE, THE_DAY)
 
-    assert len(queries) == 17, "the session, the user and fifteen of the report"
+    assert len(queries) == 18, "the session, the user and sixteen of the report"
 
 
 def test_page_without_data_says_so(dispatcher):

@@ -43,7 +43,7 @@ def test_report_shows_the_day_beside_the_same_day_of_the_week_before():
     assert "Tasks completed: 4 (2)" in lines
     assert "Bikes moved: 14 (40)" in lines
     assert "Stations empty or full: 33.33 % (-)" in lines
-    assert "  East: 8 (0)" in lines
+    assert "  East (bay): 8 (0)" in lines
     assert "  Night van: 5 (0)" in lines
     assert "  van-9: 0 (40)" in lines
     assert "  Mon 4 May: 14 (40)" in lines
