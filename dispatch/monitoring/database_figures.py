@@ -21,13 +21,13 @@ TABLES = """
       AND pg_table_is_visible(relid)
 """
 # 0 for a standby that is up to date: replay_lag is null when there is nothing to replay. A role
-# without pg_read_all_stats sees nulls only, which say nothing. Backups are not standbys.
+# without pg_read_all_stats sees neither state nor lag. Backups are not standbys.
 STANDBYS = """
     SELECT application_name, coalesce(extract(epoch FROM replay_lag), 0), state IS NULL
     FROM pg_stat_replication
     WHERE coalesce(application_name, '') NOT IN ('pg_basebackup', 'pg_receivewal')
 """
-# None while nothing is archived: on a standby, or with archive_mode off.
+# Nothing on a standby, which usually archives nothing, or with archive_mode off.
 ARCHIVE = """
     SELECT coalesce(last_archived_time, pg_postmaster_start_time()), last_failed_time,
            trunc(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')
@@ -66,7 +66,6 @@ def database() -> Iterator[Metric]:
     )
     yield from rows_of_tables()
     yield from standbys()
-    yield from archive()
 
 
 def rows_of_tables() -> Iterator[Metric]:
@@ -81,7 +80,7 @@ def rows_of_tables() -> Iterator[Metric]:
 
 
 def standbys() -> Iterator[Metric]:
-    """No series if there are standbys of which this role may see nothing."""
+    """No series if there are standbys whose state this role may not see."""
     seen = fetch(STANDBYS)
     is_hidden = any(hidden for *_, hidden in seen)
     yield gauge(

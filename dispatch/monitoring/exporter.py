@@ -9,7 +9,7 @@ from django.utils import timezone
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from .database_figures import database
+from .database_figures import archive, database
 from .dispatch_figures import commands, crews, decisions, queue, stations, systems
 from .mail_figures import mail
 from .samples import counter, gauge
@@ -27,6 +27,7 @@ GROUPS: list[Group] = [
     webhooks,
     mail,
     database,
+    archive,
 ]
 # For each statement. A group that takes longer is left out of this reading.
 LIMITS = "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '2s'"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.own_connections, pytest.mark.slow, pytest.mark.timeout
 
 PATIENCE_SECONDS = 60
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-[ARCHIVE_COMMAND] = re.findall("^archive_command = '(.+)'$", OPERATIONS, re.M)
+ARCHIVE_WAL = ROOT / "deploy" / "archive-wal"
+ARCHIVE_COMMAND, COMMAND_OF_A_COPY = re.findall("^archive_command = '(.+)'$", OPERATIONS, re.M)
 TASKS, CLAIMS = 200, 60
 WORK = """
 import json
@@ -93,6 +94,7 @@ def cluster(tmp_path, archive):
     cluster.start()
     try:
         command = ARCHIVE_COMMAND.replace("/backup/wal", str(archive))
+        command = command.replace("archive-wal", str(ARCHIVE_WAL))
         for name, value in (("archive_mode", "on"), ("archive_command", command)):
             setting = SQL("ALTER SYSTEM SET {} = {}").format(SQL(name), Literal(value))
             query(cluster, setting)
@@ -117,7 +119,7 @@ def recover(base, place, archive, moment):
     writable."""
     shutil.copytree(base.data, place.data)
     settings = {
-        "archive_mode": "off",
+        "archive_command": COMMAND_OF_A_COPY,
         "restore_command": f"cp '{archive}/%f' '%p'",
         "recovery_target_time": moment.isoformat(),
         "recovery_target_action": "promote",
@@ -131,14 +133,15 @@ def recover(base, place, archive, moment):
     wait_until(lambda: query(place, "SELECT NOT pg_is_in_recovery()"))
 
 
-def go_on_with(place, archive):
+def go_on_with(place):
     """Let the restored copy replace the original: it archives from now on."""
+    # What it writes before, more than a segment here, must reach the archive as well.
+    message = "SELECT pg_logical_emit_message(false, 'fill', repeat('x', 1000000))"
+    query(place, f"{message} FROM generate_series(1, 40)")
+    query(place, "CHECKPOINT")
     place.stop()
     settings = place.data / "postgresql.auto.conf"
     settings.write_text("".join(settings.read_text().splitlines(keepends=True)[:-4]))
-    for history in (place.data / "pg_wal").glob("*.history"):
-        if not (archive / history.name).exists():
-            shutil.copy(history, archive)
     place.start()
 
 
@@ -167,11 +170,10 @@ def lose_tasks(cluster):
 
 @contextmanager
 def copies(*places):
-    try:
-        yield places
-    finally:
+    with ExitStack() as stack:
         for place in places:
-            place.stop()
+            stack.callback(place.stop)
+        yield places
 
 
 CLAIMED = "SELECT array_agg(id ORDER BY id) FROM tasks WHERE attempt = 1"
@@ -198,15 +200,15 @@ def test_everything_acknowledged_before_a_mistake_is_restored(tmp_path, cluster,
 
         # The copy replaces the original, and the same mistake happens to it.
         cluster.stop()
-        go_on_with(first, archive)
+        go_on_with(first)
         claimed += claim(first, van="later-van")
         recover(base, second, archive, lose_tasks(first))
 
         assert query(second, CLAIMED) == sorted(claimed)
         first.stop()
-        go_on_with(second, archive)
+        go_on_with(second)
         archive_everything(second)
-        assert failures(second) == 0
+        assert {"00000002.history", "00000003.history"} <= set(os.listdir(archive))
 
 
 def test_archive_accepts_a_segment_again_that_it_already_has(cluster):
@@ -258,3 +260,19 @@ def archive_figures(cluster):
 def test_patroni_archives_by_the_same_command():
     configuration = (ROOT / "deploy" / "patroni.yml").read_text()
     assert re.findall("# archive_command: (.+)$", configuration, re.M) == [ARCHIVE_COMMAND]
+    assert re.findall("-p archive_command='(.+)'$", OPERATIONS, re.M) == [ARCHIVE_COMMAND]
+
+
+def test_two_servers_that_archive_one_name_at_once_do_not_mix_their_files(tmp_path):
+    segments = [tmp_path / "one", tmp_path / "two"]
+    for number, segment in enumerate(segments):
+        segment.write_bytes(bytes([number]) * 2**20)
+    for round in range(10):
+        archived = tmp_path / f"archived-{round}"
+        started = [subprocess.Popen([ARCHIVE_WAL, each, archived]) for each in segments]
+        kept = [
+            segment.read_bytes()
+            for segment, process in zip(segments, started, strict=True)
+            if process.wait() == 0
+        ]
+        assert kept == [archived.read_bytes()]

@@ -178,11 +178,14 @@ def test_exporter_that_may_not_see_the_standbys_does_not_count_them(cluster, sta
     with psycopg.connect(cluster.url, autocommit=True) as connection:
         connection.execute("CREATE ROLE web LOGIN")
         as_web = cluster.url_for("web")
-        assert counted(as_web) == "[]"
+        try:
+            assert counted(as_web) == "[]"
 
-        connection.execute("GRANT pg_read_all_stats TO web")
+            connection.execute("GRANT pg_read_all_stats TO web")
 
-        assert counted(as_web) == "[1.0]"
+            assert counted(as_web) == "[1.0]"
+        finally:
+            connection.execute("DROP ROLE web")
 
 
 def test_sweep_on_a_standby_fails_in_one_line(standby):

@@ -79,10 +79,11 @@ def held_up() -> list[HeldUp]:
 
 def wait_until_blocked(future: Future, count: int = 1) -> None:
     """Return when this connection holds up `count` others. Fail if the call ends instead."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 50
     while time.monotonic() < deadline:
         if future.done():
             raise AssertionError(f"It did not wait: {future.exception() or future.result()!r}")
-        if len(held_up()) >= count:
+        if len(found := held_up()) >= count:
             return
-    raise AssertionError("Nothing waits for a lock.")
+        time.sleep(0.01)
+    raise AssertionError(f"This connection does not hold up {count}: {found}")
