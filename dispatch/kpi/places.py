@@ -12,8 +12,9 @@ class Place(NamedTuple):
     system: str
     area: str
 
-    def __str__(self) -> str:
-        return f"{self.area or 'no area'} ({self.system})" if self.system else self.area
+    def includes(self, other: "Place") -> bool:
+        """An area without a system stands for all areas of this name."""
+        return other == self or bool(self.area and not self.system and other.area == self.area)
 
 
 class Places:

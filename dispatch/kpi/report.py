@@ -68,6 +68,7 @@ def build_report(
     days = all_days(period, stored, most_read)
     works = [work for day in days for work in day.works]
     places = queries.loaded_places()
+    place = places.place(*place) if place else None
     systems = polled_systems(days)
     stations = [s for s in queries.stations_after(period.start) if s.system in systems]
     names = {station.pk: station.name for station in stations}
@@ -87,7 +88,7 @@ def build_report(
         cluster_outages=out,
         work=work_figures(period, works, sum_by_hour(days), now),
         total=summarize(works),
-        crews=by_crew(works_at(place, works, places), queries.crew_names()),
+        crews=by_crew(works_at(place, works, places) if place else works, queries.crew_names()),
         areas=by_area(works, places, queries.ready_now(places), now),
         place=place,
         sources=sources_of(days),
@@ -97,9 +98,9 @@ def build_report(
     )
 
 
-def works_at(place: Place | None, works: Iterable[CrewWork], places: Places) -> Iterator[CrewWork]:
+def works_at(place: Place, works: Iterable[CrewWork], places: Places) -> Iterator[CrewWork]:
     for work in works:
-        if place in (None, places.place(work.system, work.area)):
+        if place.includes(places.place(work.system, work.area)):
             yield work
 
 

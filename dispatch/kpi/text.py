@@ -7,6 +7,7 @@ from ..models import RejectionCode
 from ..tables import aligned
 from ..texts import printable
 from .breakdown import CrewFigures, WorkFigures
+from .places import Place
 from .report import KpiReport
 from .work import Wait
 
@@ -159,14 +160,25 @@ def crew_label(crew: CrewFigures) -> str:
 
 
 def areas(report: KpiReport) -> Iterator[str]:
-    yield from work_table("Area", [(str(area.place), area.work) for area in report.areas], report)
+    yield from work_table(
+        "Area", [(place_label(area.place), area.work) for area in report.areas], report
+    )
     waiting = [area for area in report.areas if area.ready]
     if waiting:
-        rows = [(str(a.place), f"{a.ready:,}", number(a.oldest_ready)) for a in waiting]
+        rows = [(place_label(a.place), f"{a.ready:,}", number(a.oldest_ready)) for a in waiting]
         yield from table(
             ("Ready now", "tasks", "oldest, min."),
             [(shown(area) or NONE, *cells) for area, *cells in rows],
         )
+
+
+def place_label(place: Place, width: int = LABEL_WIDTH) -> str:
+    """Of long names, the beginning of both: two systems may have areas of the same name."""
+    if not place.system:
+        return shown(place.area, width)
+    system = shown(place.system, width // 2)
+    area = shown(place.area or "no area", width - len(system) - len(" ()"))
+    return f"{area} ({system})"
 
 
 def work_table(

@@ -11,7 +11,7 @@ from ..kpi import KpiReport, build_report, period_of
 from ..kpi.breakdown import AreaFigures, CrewFigures
 from ..kpi.days import DaysFigures
 from ..kpi.stockouts import stockout_goal
-from ..kpi.text import NONE, number, percent, shown
+from ..kpi.text import NONE, number, percent, place_label, shown
 from .content import Content, link, render
 
 WEEK = timedelta(days=7)
@@ -167,7 +167,7 @@ def tenths(share: float | None) -> str:
 
 
 def area_name(of: AreaFigures) -> str:
-    return str(of.place) or NONE
+    return place_label(of.place, NAME_LENGTH) or NONE
 
 
 def crew_name(of: CrewFigures) -> str:

@@ -276,3 +276,16 @@ def test_two_servers_that_archive_one_name_at_once_do_not_mix_their_files(tmp_pa
             if process.wait() == 0
         ]
         assert kept == [archived.read_bytes()]
+
+
+def test_file_that_a_killed_command_left_is_no_way_into_the_archive(tmp_path):
+    archived, segment = tmp_path / "archived", tmp_path / "segment"
+    archived.write_text("of another server")
+    segment.write_text("ours")
+    # The shell's process becomes the command, so its number is known before.
+    left = 'ln "$2" "$2.$(uname -n).$$" && exec "$0" "$1" "$2"'
+
+    done = subprocess.run(["sh", "-c", left, ARCHIVE_WAL, segment, archived], check=False)
+
+    assert done.returncode == 1
+    assert archived.read_text() == "of another server"

@@ -26,6 +26,7 @@ from dispatch.kpi.breakdown import (
 )
 from dispatch.kpi.crew_work import CrewWork, read_crew_work
 from dispatch.kpi.places import Place, Places
+from dispatch.kpi.text import place_label
 from dispatch.models import Task, TaskEvent
 
 from ..support.factories import (
@@ -102,10 +103,18 @@ def test_areas_of_the_same_name_in_two_systems_are_two():
 
     found = by_area(works, TWO_SYSTEMS, {}, MORNING)
 
-    assert [(str(area.place), area.work.bikes) for area in found] == [
-        ("Centre (lyon)", 0),
-        ("Centre (paris)", 5),
+    assert [(area.place, area.work.bikes) for area in found] == [
+        (("lyon", "Centre"), 0),
+        (("paris", "Centre"), 5),
     ]
+
+
+def test_long_names_of_a_place_are_both_cut():
+    place = Place("lime_san_francisco", "South of Market / Mission Bay")
+
+    assert place_label(place, 30) == "South of Ma… (lime_san_franc…)"
+    assert place_label(Place("lyon", "Centre")) == "Centre (lyon)"
+    assert place_label(Place("lyon", "")) == "no area (lyon)"
 
 
 def test_no_place_names_the_only_system():
@@ -203,6 +212,7 @@ def test_crews_can_be_limited_to_the_tasks_of_one_area():
     assert van_1.work == WorkFigures(3, 1, 3, 20, 30, 1, 1, pytest.approx(100 / 3), 1)
     assert van_2.work == report().crews[1].work
     assert found.areas == report().areas
+    assert report(place=Place("bay", "East")).crews == found.crews, "only one system is loaded"
     assert [crew.worker_id for crew in report(place=Place("", "")).crews] == ["van-3"]
     assert report(place=Place("", "North")).crews == []
 
@@ -418,6 +428,22 @@ def test_page_shows_the_areas_and_crews_of_each_city(dispatcher):
         ["Centre", "lyon", "1", "1"],
         ["Centre", "paris", "1", "1"],
     ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("place", "crews"),
+    [
+        (Place("", "Centre"), ["van-1", "van-2"]),
+        (Place("paris", "Centre"), ["van-2"]),
+        (Place("berlin", "Centre"), []),
+        (Place("", ""), []),
+    ],
+)
+def test_area_without_a_system_is_that_of_every_city(place, crews):
+    work_in_two_cities()
+
+    assert [crew.worker_id for crew in report(place=place).crews] == crews
 
 
 @pytest.mark.django_db

@@ -65,6 +65,17 @@ def test_ready_tasks_are_counted_by_area_with_the_age_of_the_oldest(read):
     assert oldest == pytest.approx(created.timestamp())
 
 
+def test_areas_of_the_same_name_are_counted_by_system(read):
+    for number, system in ((1, "lyon"), (2, "paris"), (3, "paris")):
+        StationFactory(id=number, system=system, area="Centre")
+        TaskFactory(from_station_id=number)
+
+    value = read()
+
+    assert value("ready_tasks", area="Centre", system="lyon") == 1
+    assert value("ready_tasks", area="Centre", system="paris") == 2
+
+
 def test_empty_queue_has_no_oldest_task(read):
     assert read()("ready_oldest_timestamp_seconds", area="", system="") is None
 
