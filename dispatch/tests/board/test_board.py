@@ -368,7 +368,7 @@ def test_board_addresses_accept_reads_only(dispatcher):
 SCRIPT = {"Accept": "application/json, text/html;q=0.9"}
 
 
-def test_script_is_answered_with_the_changed_state(dispatcher):
+def test_script_is_answered_with_the_changed_state(dispatcher, same_hour):
     suggestion = SuggestionFactory()
 
     answer = dispatcher.post(
@@ -434,7 +434,7 @@ def test_page_and_state_are_compressed(dispatcher):
 
 
 @pytest.mark.slow
-def test_state_is_sent_again_only_after_a_change(dispatcher):
+def test_state_is_sent_again_only_after_a_change(dispatcher, same_hour):
     city(5)
     suggestion, task = SuggestionFactory(), TaskFactory()
     first = dispatcher.get(STATE)
@@ -476,7 +476,7 @@ def test_state_is_sent_again_only_after_a_change(dispatcher):
         assert not changed(), number
 
 
-def test_page_and_state_share_a_version(dispatcher):
+def test_page_and_state_share_a_version(dispatcher, same_hour):
     page = dispatcher.get(BOARD).content.decode()
 
     version = re.search(r'data-version="(\w+)"', page)[1]
@@ -507,7 +507,7 @@ def fill(size):
 
 
 @pytest.mark.slow
-def test_query_count_does_not_grow_with_the_city(dispatcher):
+def test_query_count_does_not_grow_with_the_city(dispatcher, same_hour):
     few, many = {}, {}
     for counts, size in ((few, 5), (many, 500)):
         for model in (Suggestion, Task, StationFeed, StationStatus, Station):

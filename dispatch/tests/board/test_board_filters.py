@@ -129,7 +129,7 @@ def test_show_all_lists_every_row_with_its_verdict(dispatcher, two_areas, monkey
     assert words(parts(dispatcher, link)["suggestion_count"]) == "2 of 3, list"
 
 
-def test_page_and_its_refresh_share_the_filters_and_a_version(dispatcher, two_areas):
+def test_page_and_its_refresh_share_the_filters_and_a_version(dispatcher, two_areas, same_hour):
     shown = SuggestionFactory(**move(1, 3))
     SuggestionFactory(**move(1, 2))
 

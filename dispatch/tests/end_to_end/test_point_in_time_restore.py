@@ -235,6 +235,16 @@ def test_archive_keeps_a_segment_of_another_server(cluster, archive):
     assert (archive / current).read_text() == "another server's"
 
 
+def test_missing_command_counts_as_a_failure(cluster):
+    missing = ARCHIVE_COMMAND.replace("archive-wal", "/nowhere/archive-wal")
+    query(cluster, SQL("ALTER SYSTEM SET archive_command = {}").format(Literal(missing)))
+    query(cluster, "SELECT pg_reload_conf()")
+
+    query(cluster, "SELECT pg_switch_wal()")
+
+    wait_until(lambda: failures(cluster))
+
+
 def test_exporter_shows_whether_the_archive_works(cluster, archive):
     manage(cluster, "migrate", "--verbosity=0")
     archive_everything(cluster)
