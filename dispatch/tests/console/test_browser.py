@@ -220,6 +220,8 @@ def test_dispatcher_rejects_with_a_reason_by_keyboard(browse):
         assert tab.page.evaluate(outline) == "solid", "the focused button is outlined"
         with tab.page.expect_navigation():
             press("Enter")
+        # The browser focuses the field some time after the page has loaded.
+        tab.page.locator("[name=code]:focus").wait_for()
         press("Space")
         press("Tab")
         tab.page.keyboard.type("Road works")
